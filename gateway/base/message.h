@@ -1,0 +1,33 @@
+/*
+ * An Application Message that is kept: one immutable, reference-counted block
+ * for any number of queues. On the path of a QoS 0 message nothing of this is
+ * made: a message is created when the first queue has to hold it.
+ * Single-threaded: only the loop's thread counts references.
+ */
+#ifndef SLUICE_BASE_MESSAGE_H
+#define SLUICE_BASE_MESSAGE_H
+
+#include "wire/span.h"
+
+struct message {
+    uint32_t refs;
+    uint8_t qos;
+    bool retain;
+    uint64_t received_ms; /* wall clock, Unix epoch, when the gateway took it in */
+    uint64_t expires_ms;  /* the same clock; 0: never */
+    struct span topic;    /* a valid Topic Name; this and the rest point into the same block */
+    struct span payload;
+    struct span properties; /* MQTT 5 property block to forward, without Topic Alias, Subscription
+                               Identifiers and Message Expiry Interval */
+    struct span client_id;  /* of the publisher; empty for the gateway's own */
+    struct span principal;  /* of the publisher: SHA-256 of its certificate in hex, or empty */
+};
+
+/* A copy with one reference; the spans of `source` are copied in, its refs is ignored. */
+struct message *message_new(const struct message *source);
+struct message *message_ref(struct message *message);
+void message_unref(struct message *message); /* NULL is allowed */
+/* Bytes that the block occupies: what a queue's byte bound counts. */
+size_t message_bytes(const struct message *message);
+
+#endif
