@@ -1,0 +1,62 @@
+# mbedTLS 3.6, as the targets sluice_mbedtls_gateway and sluice_mbedtls_device.
+#
+# Both are built from one source tree, each with a configuration of ours, because
+# Debian's own build keeps 37 KB a connection and has what we never use.
+#   default                        the Debian source package, fetched once into .cache/
+#   -DSLUICE_MBEDTLS_SOURCE=DIR    an unpacked tree (Yocto, Buildroot, OpenWrt)
+#   -DSLUICE_MBEDTLS=system        the system's mbedTLS, 3.6 or later, for both
+
+set(SLUICE_MBEDTLS "bundled" CACHE STRING "bundled: built from source; system: the installed library")
+set(SLUICE_MBEDTLS_SOURCE "" CACHE PATH "An unpacked mbedTLS 3.6 source tree, instead of fetching one")
+
+function(sluice_mbedtls_system)
+  find_path(MBEDTLS_INCLUDE mbedtls/build_info.h)
+  if(MBEDTLS_INCLUDE)
+    file(STRINGS ${MBEDTLS_INCLUDE}/mbedtls/build_info.h number REGEX "define MBEDTLS_VERSION_NUMBER ")
+    string(REGEX MATCH "0x[0-9A-Fa-f]+" number "${number}")
+  endif()
+  if(NOT number OR number LESS 0x03060000 OR NOT number LESS 0x04000000)
+    message(FATAL_ERROR "SLUICE_MBEDTLS=system needs mbedTLS 3.6 with its headers; "
+      "leave the option out to build it from source")
+  endif()
+  foreach(name gateway device)
+    add_library(sluice_mbedtls_${name} INTERFACE)
+    target_include_directories(sluice_mbedtls_${name} INTERFACE ${MBEDTLS_INCLUDE})
+    target_link_libraries(sluice_mbedtls_${name} INTERFACE mbedtls mbedx509 mbedcrypto)
+  endforeach()
+endfunction()
+
+# sluice_mbedtls_build(NAME CONFIG): the whole library as one archive, with CONFIG in the place of
+# mbedtls_config.h; what a program does not reach, the linker leaves out.
+function(sluice_mbedtls_build name config)
+  file(GLOB sources ${source_dir}/library/*.c)
+  set(target sluice_mbedtls_${name})
+  add_library(${target} STATIC EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(${target} SYSTEM PUBLIC ${source_dir}/include PRIVATE ${source_dir}/library)
+  target_compile_definitions(${target} PUBLIC MBEDTLS_CONFIG_FILE="${config}")
+  # Its P-256 at -O0 makes a handshake take a second; its warnings and its UBSan findings are upstream's.
+  target_compile_options(${target} PRIVATE -O2 -w -ffunction-sections -fdata-sections -fno-sanitize=undefined)
+  set_target_properties(${target} PROPERTIES C_CLANG_TIDY "" EXPORT_COMPILE_COMMANDS OFF)
+endfunction()
+
+if(SLUICE_MBEDTLS STREQUAL "system")
+  sluice_mbedtls_system()
+else()
+  set(source_dir ${SLUICE_MBEDTLS_SOURCE})
+  if(NOT source_dir)
+    execute_process(
+      COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/fetch-mbedtls.sh ${PROJECT_SOURCE_DIR}/.cache
+      RESULT_VARIABLE failed)
+    if(failed)
+      message(FATAL_ERROR "mbedTLS could not be fetched")
+    endif()
+    file(GLOB source_dir ${PROJECT_SOURCE_DIR}/.cache/mbedtls-3.6*)
+  endif()
+  if(NOT EXISTS ${source_dir}/include/mbedtls/build_info.h)
+    message(FATAL_ERROR "SLUICE_MBEDTLS_SOURCE=${source_dir} is no mbedTLS source tree")
+  endif()
+  find_package(Threads REQUIRED)
+  sluice_mbedtls_build(gateway ${PROJECT_SOURCE_DIR}/gateway/net/mbedtls_config.h)
+  target_link_libraries(sluice_mbedtls_gateway PUBLIC Threads::Threads)
+  sluice_mbedtls_build(device ${PROJECT_SOURCE_DIR}/device-sdk/port/mbedtls_config.h)
+endif()
