@@ -1,0 +1,35 @@
+#!/bin/sh
+# Installs the Debian packages that Sluice is built from, and with --tests those
+# that its tests use too. Packages that are there are left alone, so a second
+# run does nothing and asks no network.
+set -eu
+
+packages="build-essential cmake ninja-build pkg-config dpkg-dev ca-certificates bzip2 xz-utils
+    libuv1-dev libcjson-dev libyaml-dev libsqlite3-dev libcurl4-openssl-dev mosquitto-clients"
+[ "${1:-}" = --tests ] && packages="$packages libcmocka-dev libpaho-mqtt-dev libssl-dev openssl mosquitto
+    clang libclang-rt-14-dev clang-format clang-tidy curl procps"
+
+missing=
+for package in $packages; do
+    dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+        missing="$missing $package"
+done
+# A Node.js of any origin will do; Debian's own is installed only where there is none.
+if [ "${1:-}" = --tests ] && ! command -v npm > /dev/null; then
+    missing="$missing nodejs npm"
+fi
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo > /dev/null || {
+        echo "setup: these packages are missing and only root can install them:$missing" >&2
+        exit 1
+    }
+    as_root=sudo
+fi
+echo "setup: installing$missing"
+$as_root apt-get -qq update
+# shellcheck disable=SC2086 # a list of words
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing > /dev/null
+# Debian starts a mosquitto of its own when it is installed; the tests start theirs.
