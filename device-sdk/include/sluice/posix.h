@@ -1,0 +1,43 @@
+/*
+ * The port for POSIX systems: non-blocking sockets, TLS 1.2 by mbedTLS.
+ *
+ * The gateway's certificate chain is verified against the given CA and its name
+ * against the host on every full handshake; there is no way to turn this off. A
+ * later connection to the same host resumes the TLS session, which only the
+ * holder of the verified certificate's key can do; after a failure, and once a
+ * day, the handshake is a full one.
+ *
+ * Memory: sluice_posix_new allocates the port; mbedTLS allocates during each
+ * handshake and frees at close; a lookup of a host name allocates its request.
+ * Nothing else does. Names are looked up by getaddrinfo in a short-lived thread,
+ * so that poll never blocks; a numeric address needs none.
+ *
+ * Certificates and keys: PEM files, ECDSA with P-256.
+ */
+#ifndef SLUICE_POSIX_H
+#define SLUICE_POSIX_H
+
+#include "sluice/port.h"
+
+struct sluice_posix_config {
+    const char *ca_file;          /* who may sign the gateway's certificate */
+    const char *certificate_file; /* the device's own, with its chain */
+    const char *key_file;
+};
+
+enum { SLUICE_POSIX_ERROR_BYTES = 200 };
+
+/*
+ * SLUICE_IO: a file cannot be read; SLUICE_INVALID: it is no certificate or key,
+ * or the two do not belong together; SLUICE_NO_MEMORY. Then ret_error holds one
+ * sentence. The files are read now and not again.
+ */
+enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
+                                   char ret_error[SLUICE_POSIX_ERROR_BYTES], struct sluice_port **ret_port);
+/* Only after the device on it is closed or no longer used; NULL is allowed. */
+void sluice_posix_free(struct sluice_port *port);
+
+uint64_t sluice_posix_now_ms(void);  /* a clock that never jumps: for sluice_device_poll */
+uint64_t sluice_posix_time_ms(void); /* Unix time: for samples */
+
+#endif
