@@ -75,12 +75,12 @@ enum sluice_when_full {
 };
 
 enum sluice_device_state {
-    SLUICE_OFFLINE,    /* waits for the next attempt */
-    SLUICE_CONNECTING, /* name, TCP, TLS */
-    SLUICE_OPENING,    /* CONNECT is sent, CONNACK is awaited */
-    SLUICE_ONLINE,     /* the gateway has accepted this device */
-    SLUICE_CLOSING,    /* sluice_device_close was called: what is left is being sent */
-    SLUICE_CLOSED,     /* the end */
+    SLUICE_DEVICE_OFFLINE,    /* waits for the next attempt */
+    SLUICE_DEVICE_CONNECTING, /* name, TCP, TLS */
+    SLUICE_DEVICE_OPENING,    /* CONNECT is sent, CONNACK is awaited */
+    SLUICE_DEVICE_ONLINE,     /* the gateway has accepted this device */
+    SLUICE_DEVICE_CLOSING,    /* sluice_device_close was called: what is left is being sent */
+    SLUICE_DEVICE_CLOSED,     /* the end */
 };
 
 struct sluice_bytes {
@@ -207,7 +207,8 @@ struct sluice_wait sluice_device_wait(const struct sluice_device *device);
 
 /*
  * Begins the end: poll goes on sending until all is acknowledged or `linger_ms`
- * have passed, then disconnects; the state is then SLUICE_CLOSED, and what stays
+ * have passed, then disconnects; the state is then
+ * SLUICE_DEVICE_CLOSED, and what stays
  * unacknowledged is counters.queued. The memory is the caller's again after that.
  */
 void sluice_device_close(struct sluice_device *device, uint64_t now_ms, uint32_t linger_ms);
