@@ -1,0 +1,66 @@
+/*
+ * Who may publish and subscribe to what. Rules are compiled once from the
+ * configuration; nothing is allowed that no rule allows. A rule's `who` is
+ * "device:PATTERN" (the common name of a verified client certificate, where `*`
+ * stands for any run of characters), or "anonymous". A rule's filters may
+ * contain `%c` (the Client Identifier) and `%u` (the identity's name), which are
+ * put in literally. They give nothing where the value is empty or contains
+ * `+ # /`; and `%c` gives nothing to a certificate that does not name that
+ * Client Identifier itself, so that no device reaches another's topics by
+ * borrowing its Client Identifier.
+ *
+ * struct access holds the rules; struct grants is what they come to for one
+ * peer, so that a PUBLISH costs only the matching of its few filters. Both are
+ * owned by their creator and used by one thread; grants outlive their rules.
+ */
+#ifndef SLUICE_BROKER_ACCESS_H
+#define SLUICE_BROKER_ACCESS_H
+
+#include "sluice/error.h"
+#include "wire/span.h"
+
+enum {
+    IDENTITY_NAME_BYTES = 129, /* a common name has at most 64 characters (RFC 5280); with its NUL */
+    IDENTITY_FINGERPRINT_BYTES = 65,
+};
+
+enum identity_kind {
+    IDENTITY_ANONYMOUS,
+    IDENTITY_CERTIFICATE,
+    IDENTITY_INTERNAL, /* a part of the gateway: everything is allowed */
+};
+
+/* Who the peer is, as its listener has verified. Strings end with NUL. */
+struct identity {
+    enum identity_kind kind;
+    char name[IDENTITY_NAME_BYTES];               /* the certificate's common name, or empty */
+    char fingerprint[IDENTITY_FINGERPRINT_BYTES]; /* SHA-256 of the certificate in hex, or empty */
+};
+
+/* Whether both are one and the same owner of a session; a renewed certificate of the same name is. */
+bool identity_same(const struct identity *a, const struct identity *b);
+
+enum access_action {
+    ACCESS_PUBLISH,
+    ACCESS_SUBSCRIBE,
+};
+
+struct access *access_new(void);
+void access_free(struct access *access); /* NULL is allowed */
+
+/* Whether `who` has one of the forms above, for a configuration check that names the place. */
+bool access_who_valid(const char *who);
+/* Allows `who` one filter. SLUICE_INVALID: `who` or `filter` is malformed. */
+enum sluice_error access_allow(struct access *access, const char *who, enum access_action action,
+                               const char *filter);
+
+struct grants;
+struct grants *grants_new(const struct access *access, const struct identity *identity,
+                          struct span client_id);
+void grants_free(struct grants *grants); /* NULL is allowed */
+/* PUBLISH: to this Topic Name. SUBSCRIBE: whether a message of this Topic Name may be received. */
+bool grants_topic(const struct grants *grants, enum access_action action, struct span topic);
+/* Whether one allowed filter covers the whole of this Topic Filter (a Shared Subscription's inner one). */
+bool grants_filter(const struct grants *grants, enum access_action action, struct span filter);
+
+#endif

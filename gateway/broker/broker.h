@@ -1,0 +1,251 @@
+/*
+ * The MQTT Server's engine. It takes bytes of connections and the time, and
+ * gives bytes, the questions of struct broker_hooks, and the next deadline; it
+ * does no I/O and reads no clock. One thread owns a broker and everything in it;
+ * hooks and channel callbacks are called on that thread, from inside the calls
+ * below, and must not call back into the broker (except where it says so).
+ *
+ * Durability. A session whose Session Expiry Interval is over 0 (3.1.1: Clean
+ * Session 0) is durable: each message above QoS 0 for it goes through
+ * broker_hooks.store, and is sent only when broker_durable() says that it is on
+ * disk. A publisher's acknowledgement waits likewise. Messages of other sessions
+ * live in memory only. Each durable session's messages are numbered by a 64-bit
+ * ordinal, and the Packet Identifier follows from the ordinal alone, so that
+ * after a crash a message is sent again under the same Packet Identifier.
+ *
+ * Every table and queue has its bound in struct broker_config. What is not
+ * delivered is counted under a reason in struct broker_counters.
+ */
+#ifndef SLUICE_BROKER_BROKER_H
+#define SLUICE_BROKER_BROKER_H
+
+#include "base/buffer.h"
+#include "base/message.h"
+#include "broker/access.h"
+#include "wire/mqtt.h"
+
+struct broker;
+struct channel;
+
+struct broker_config {
+    uint32_t packet_bytes;         /* the largest Control Packet that is taken */
+    uint32_t connect_bytes;        /* the largest CONNECT */
+    uint32_t client_id_bytes;      /* the longest Client Identifier */
+    uint32_t topic_levels;         /* of a Topic Name or Filter; at most 32 */
+    uint32_t connect_timeout_ms;   /* from the opened connection to its CONNECT */
+    uint16_t keep_alive_max_s;     /* longer ones, and 0, are replaced where the client can be told (v5) */
+    uint32_t session_expiry_max_s; /* longer ones are cut; it is also that of 3.1.1's Clean Session 0 */
+    uint16_t receive_maximum;      /* QoS 1 and 2 messages that a v5 client may have unacknowledged */
+    uint16_t inflight_maximum;     /* the same towards a client, below its own Receive Maximum */
+    uint16_t topic_alias_maximum;  /* Topic Aliases a client may set */
+    uint32_t sessions_count;       /* in all, connected or not */
+    uint32_t subscriptions_count;  /* of one session */
+    uint32_t queue_count;          /* QoS 1 and 2 messages queued for one session */
+    uint64_t queue_bytes;          /* the same in bytes */
+    uint64_t queue_memory_bytes;   /* of those, what a durable session holds in memory */
+    uint32_t retained_count;       /* retained messages in all */
+    uint64_t retained_bytes;       /* the same in bytes */
+    uint32_t output_bytes;         /* unsent bytes of a connection beyond which it is too slow */
+    uint32_t unacknowledged_count; /* acknowledgements in all that may wait for the disk */
+    uint8_t hash_key[16];          /* random, so that no client can choose names that collide */
+};
+
+/* Every bound at its default. hash_key is zero: fill it with random bytes. */
+struct broker_config broker_config_default(void);
+
+/* One durable session that gets a message. */
+struct broker_target {
+    uint64_t queue;
+    uint64_t ordinal;
+    uint8_t qos;
+    bool retain; /* the RETAIN flag that it is sent with */
+};
+
+/* One Application Message of a PUBLISH, with the durable sessions that it is for. */
+struct broker_stored {
+    const struct message *message; /* a view; see broker_stored_keep */
+    const struct broker_target *targets;
+    size_t target_count;
+    uint64_t ret_position; /* store's answer where there are targets: load's argument */
+    struct message *kept;
+};
+
+/* The reference-counted copy of a stored message, made when it is first asked for and shared by all who
+ * hold it. The reference is the broker's: a keeper takes its own with message_ref. */
+struct message *broker_stored_keep(struct broker_stored *stored);
+
+/* One accepted PUBLISH with all that came of it: one record of the journal, or nothing of it. */
+struct broker_publish {
+    struct broker_stored *messages;
+    size_t message_count;
+    uint64_t origin_queue;     /* the publisher's own durable session, or 0 */
+    uint16_t origin_packet_id; /* of a QoS 2 PUBLISH of a durable session this must be made durable, even */
+    uint8_t origin_qos;        /* when the message goes nowhere: it is what tells its repetition apart */
+};
+
+/* What is kept of a durable session over a restart. Spans are views. */
+struct broker_session {
+    struct span client_id;
+    const struct identity *owner;
+    uint32_t expiry_s;        /* UINT32_MAX: never */
+    uint64_t disconnected_ms; /* wall clock; 0: it is connected */
+};
+
+struct broker_subscription {
+    struct span client_id;
+    struct span filter; /* as the client sent it, `$share/...` included */
+    uint8_t qos;
+    bool no_local, retain_as_published;
+    uint8_t retain_handling;
+    uint32_t identifier; /* 0: none */
+};
+
+/* A retained message, with who published it, so that a right can be withdrawn later. */
+struct broker_retained {
+    const struct message *message; /* its client_id and principal are the publisher's */
+    enum identity_kind publisher_kind;
+    struct span publisher_name;
+};
+
+/*
+ * What the broker asks of the world. Only `store`, `wall_ms` and `random` must
+ * be there; durable sessions need the rest of the journal's part and the state's.
+ *
+ * The state's part (session_saved and the like) may write later: the ticket
+ * that it returns is answered by broker_state_durable(); 0 means that there is
+ * nothing to wait for.
+ */
+struct broker_hooks {
+    void *ctx;
+    uint64_t (*wall_ms)(void *ctx); /* Unix epoch */
+    void (*random)(void *ctx, uint8_t *bytes, size_t len);
+
+    /* Turns a received message into 1..N messages, which live until the next call. MQTT_SUCCESS, or the
+     * Reason Code to refuse it with. NULL: each message is itself. */
+    enum mqtt_reason (*transform)(void *ctx, const struct message *view, const struct message **ret_messages,
+                                  size_t *ret_count);
+
+    /*
+     * Called once for each accepted PUBLISH, before anything of it is delivered. SLUICE_OK: taken;
+     * *ret_seq is what broker_durable() must reach, 0 for nothing. SLUICE_FULL: a queue has no room;
+     * the PUBLISH is held back with its connection until broker_resume(). SLUICE_IO: it cannot be
+     * stored; v5 is told 0x97, 3.1.1 is held back until broker_resume().
+     */
+    enum sluice_error (*store)(void *ctx, struct broker_publish *publish, uint64_t *ret_seq);
+
+    uint64_t (*queue_open)(void *ctx, struct span client_id); /* never 0 */
+    void (*queue_drop)(void *ctx, uint64_t queue);
+    /* The subscriber has finished with it, or it was dropped (and counted). */
+    void (*acknowledged)(void *ctx, uint64_t queue, uint64_t ordinal);
+    /* The subscriber's PUBREC; the PUBREL waits for the returned seq. */
+    uint64_t (*received)(void *ctx, uint64_t queue, uint64_t ordinal);
+    /* The publisher's PUBREL; the PUBCOMP waits for the returned seq. */
+    uint64_t (*packet_id_free)(void *ctx, uint64_t queue, uint16_t packet_id);
+    /* A message that is no longer in memory; its reference is the caller's. */
+    enum sluice_error (*load)(void *ctx, uint64_t position, struct message **ret_message);
+
+    uint64_t (*session_saved)(void *ctx, const struct broker_session *session);
+    uint64_t (*session_removed)(void *ctx, struct span client_id); /* with its subscriptions */
+    uint64_t (*subscription_saved)(void *ctx, const struct broker_subscription *subscription);
+    uint64_t (*subscription_removed)(void *ctx, struct span client_id, struct span filter);
+    uint64_t (*retained_saved)(void *ctx, const struct broker_retained *retained);
+    uint64_t (*retained_removed)(void *ctx, struct span topic);
+};
+
+/* Why a message did not reach a subscriber, or a PUBLISH was not accepted. */
+enum broker_drop {
+    BROKER_DROP_TOO_SLOW,       /* QoS 0: the connection does not keep up */
+    BROKER_DROP_QUEUE_FULL,     /* the session's queue is at its bound */
+    BROKER_DROP_EXPIRED,        /* its Message Expiry Interval has passed */
+    BROKER_DROP_PACKET_TOO_BIG, /* over the client's Maximum Packet Size */
+    BROKER_DROP_NOT_ALLOWED,    /* the publisher, or by now the subscriber, has no right */
+    BROKER_DROP_SESSION_ENDED,  /* it was queued for a session that ended */
+    BROKER_DROP_UNREADABLE,     /* the journal could not give it back */
+    BROKER_DROP_NOT_STORED,     /* the journal did not take it, or lost it before it was acknowledged */
+    BROKER_DROP_REFUSED,        /* the PUBLISH itself: transform, topic, quota */
+    BROKER_DROP_RETAINED_FULL,  /* not retained: the retained messages are at their bound */
+    BROKER_DROP_COUNT,
+};
+const char *broker_drop_text(enum broker_drop reason); /* "queue_full": a metric's label */
+
+struct broker_counters {
+    uint64_t connects, connects_refused, takeovers;
+    uint64_t publishes_received[3]; /* accepted PUBLISH packets, by QoS */
+    uint64_t messages;              /* Application Messages that came of them, of wills and of the gateway */
+    uint64_t publishes_sent[3];     /* PUBLISH packets, by QoS; repetitions included */
+    uint64_t publishes_repeated;    /* sent again with DUP */
+    uint64_t duplicates_received;   /* QoS 2 PUBLISH whose Packet Identifier was held already */
+    uint64_t dropped[BROKER_DROP_COUNT];
+    uint64_t protocol_errors; /* connections closed for what they sent */
+    /* What there is now: */
+    uint64_t channels, sessions, subscriptions, retained, retained_bytes, queued, unacknowledged;
+};
+
+struct broker *broker_new(const struct broker_config *config, const struct broker_hooks *hooks);
+/* Every channel must have been closed before. Durable state stays where the hooks keep it. */
+void broker_free(struct broker *broker);
+const struct broker_counters *broker_counters(const struct broker *broker);
+
+/* Replaces the rules (the broker owns them from here; until the first call nothing is allowed), and takes
+ * away what they no longer allow: subscriptions, retained messages, wills. */
+void broker_set_access(struct broker *broker, struct access *access);
+
+/* ---- Connections ---- */
+
+/* What a connection offers to its channel. None of them calls back into the broker from inside. */
+struct channel_io {
+    void *ctx;
+    struct buffer *out;                    /* packets are encoded here; whoever sends them consumes it */
+    void (*flush_soon)(void *ctx);         /* out has something: send it at the end of this loop turn */
+    void (*close)(void *ctx);              /* send out, then close; channel_closed must still follow */
+    void (*pause)(void *ctx, bool paused); /* stop or continue to read; on continuing give again what
+                                              was not consumed, from the loop and not from inside */
+};
+
+struct channel *channel_open(struct broker *broker, const struct channel_io *io,
+                             const struct identity *identity, uint64_t now_ms);
+/* Takes the whole packets at the start of `input` and returns their bytes; the rest is to be given again
+ * with more. */
+size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms);
+/* The connection sent everything that was in `out`: a slow one may go on. Call it only when `out` had
+ * been left with unsent bytes; it is harmless otherwise. */
+void channel_drained(struct channel *channel, uint64_t now_ms);
+/* The connection is gone: exactly once, also after io.close. `channel` and `out` are not used again. */
+void channel_closed(struct channel *channel, uint64_t now_ms);
+
+/* ---- The world's answers ---- */
+
+/* Everything that store, received and packet_id_free numbered up to `seq` is on disk. */
+void broker_durable(struct broker *broker, uint64_t seq, uint64_t now_ms);
+/* What they numbered from `from_seq` on will never be on disk. */
+void broker_commit_failed(struct broker *broker, uint64_t from_seq, uint64_t now_ms);
+void broker_state_durable(struct broker *broker, uint64_t ticket, uint64_t now_ms);
+/* There is room again, or the disk works again: connections that were held back may go on. */
+void broker_resume(struct broker *broker);
+
+void broker_tick(struct broker *broker, uint64_t now_ms);
+uint64_t broker_next_deadline(const struct broker *broker); /* UINT64_MAX: none */
+
+/* Publishes for the gateway itself: function results, alerts. SLUICE_FULL, SLUICE_IO: as store said,
+ * nothing was done. SLUICE_INVALID: the Topic Name is none. */
+enum sluice_error broker_publish(struct broker *broker, const struct message *view, uint64_t now_ms);
+
+/* Refuses new connections' CONNECT with 0x89 and says goodbye (0x8B) to those there are. */
+void broker_stop(struct broker *broker, uint64_t now_ms);
+
+/* ---- Restoring at start, before any channel, in this order ---- */
+
+/* `queue` is the journal's for it; `next_ordinal` is above all that the queue has used. */
+enum sluice_error broker_restore_session(struct broker *broker, const struct broker_session *session,
+                                         uint64_t queue, uint64_t next_ordinal, uint64_t now_ms);
+enum sluice_error broker_restore_subscription(struct broker *broker,
+                                              const struct broker_subscription *subscription);
+enum sluice_error broker_restore_retained(struct broker *broker, const struct broker_retained *retained);
+/* A message that is not finished, in ascending order of a queue's ordinals. `message` is a view.
+ * `received`: the subscriber's PUBREC is on disk. */
+enum sluice_error broker_restore_entry(struct broker *broker, const struct broker_target *target,
+                                       bool received, uint64_t position, const struct message *message);
+/* A QoS 2 Packet Identifier that a publisher has not released. */
+enum sluice_error broker_restore_packet_id(struct broker *broker, uint64_t queue, uint16_t packet_id);
+
+#endif
