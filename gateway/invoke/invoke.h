@@ -1,0 +1,119 @@
+/*
+ * A pool of worker processes for one function: it starts them when there is
+ * work, hands them invocations over the worker protocol (handlers/PROTOCOL.md),
+ * watches them, and kills and replaces those that crash, hang, or write garbage.
+ *
+ * Thread: the loop's only. Memory: the configuration, the context and the event
+ * are copied; what a callback receives is a view until it returns. Callbacks are
+ * never made from inside a function of this header, and may call any of them.
+ *
+ * Every request that invoke_submit took completes exactly once, also when its
+ * worker dies and when the pool is stopped. A request is never tried again here:
+ * that is the queue's decision (gateway/deliver).
+ *
+ * Bounds: workers, waiting requests by count and by bytes, event and result of
+ * 6 MiB + 100 B. The time limit runs from the moment that a worker gets the
+ * request, as in Lambda; before that it waits for a worker, and when no worker
+ * can be started it completes with the reason.
+ */
+#ifndef SLUICE_INVOKE_INVOKE_H
+#define SLUICE_INVOKE_INVOKE_H
+
+#include "sluice/error.h"
+#include "wire/span.h"
+
+#include <uv.h>
+
+struct invoke_pool;
+
+struct invoke_config {
+    const char *function_name;
+    const char *handler;          /* as the function's configuration has it; for `native` a path to the .so */
+    const char *runtime;          /* "native", "lambda", ... */
+    const char *settings_json;    /* an object for this kind of worker, or NULL for {} */
+    const char *executable;       /* path of the worker */
+    const char *const *arguments; /* after the executable's name, NULL-terminated; NULL: none */
+    const char *const *environment; /* "NAME=value", NULL-terminated: all that the worker gets; NULL: none */
+    uint32_t workers_max;           /* reserved concurrency, where a worker runs one at a time */
+    uint32_t workers_provisioned;   /* kept started; at most workers_max */
+    uint32_t timeout_ms;            /* of one invocation */
+    uint32_t init_timeout_ms;       /* from start to READY */
+    uint32_t idle_timeout_ms;       /* after which a worker beyond the provisioned ones is shut down */
+    uint32_t stop_grace_ms;         /* from SHUTDOWN to SIGTERM */
+    uint32_t memory_mb;             /* told to the worker, which limits itself; 0: no limit */
+    uint32_t waiting_count_max;     /* requests that may wait for a worker */
+    uint32_t waiting_bytes_max;     /* their bytes; one request may always wait */
+    uint32_t spawn_interval_ms;     /* at least this long between two starts */
+    uint32_t restart_base_ms;       /* after a failure: see restart.h */
+    uint32_t restart_cap_ms;
+};
+
+/* The limits' defaults: 1 worker, 3 s, Lambda's 10 s to start. The caller fills in names, paths and what
+ * differs. */
+struct invoke_config invoke_config_default(void);
+
+struct invoke_hooks {
+    void *ctx;
+    uint64_t (*wall_ms)(void *ctx); /* Unix epoch: for the deadline that workers are told */
+    uint32_t (*random)(void *ctx);  /* for the jitter of restarts */
+    /* There is room again after invoke_submit said SLUICE_FULL. NULL: not wanted. */
+    void (*on_capacity)(void *ctx);
+};
+
+enum invoke_outcome {
+    INVOKE_SUCCEEDED,
+    INVOKE_FUNCTION_ERROR,  /* the function ran and failed, or could not be loaded */
+    INVOKE_TRANSPORT_ERROR, /* it was not reached, or the gateway is stopping: no fault of the event */
+    INVOKE_THROTTLED,       /* the target wants a lower rate: not before retry_after_ms */
+    INVOKE_TIMED_OUT,       /* error type Sandbox.Timedout */
+    INVOKE_CRASHED,         /* the worker died or broke the protocol: error type Runtime.ExitError */
+};
+
+struct invoke_result {
+    enum invoke_outcome outcome;
+    struct span payload;       /* the result, or the function's own error document; may be empty */
+    struct span error_type;    /* empty on success; UTF-8 is not checked */
+    struct span error_message; /* the same */
+    uint32_t retry_after_ms;   /* INVOKE_THROTTLED */
+    uint64_t duration_us;      /* from the worker getting the request; 0 if none did */
+    uint64_t init_us;          /* cold start, on a worker's first invocation only; else 0 */
+};
+
+struct invoke_request {
+    struct span context; /* JSON object, at most 64 KiB */
+    struct span event;
+    void (*on_done)(void *ctx, const struct invoke_result *result);
+    void *ctx;
+};
+
+/* Checks that the executable can be run and starts the provisioned workers. On failure (SLUICE_NOT_FOUND,
+ * SLUICE_DENIED, SLUICE_INVALID, SLUICE_IO) one clear sentence is in `error`, which has error_bytes. */
+enum sluice_error invoke_pool_start(uv_loop_t *loop, const struct invoke_config *config,
+                                    const struct invoke_hooks *hooks, char *error, size_t error_bytes,
+                                    struct invoke_pool **ret_pool);
+
+/* SLUICE_OK: on_done will be called, later and once. SLUICE_FULL: all workers are busy and the bound on
+ * waiting is reached. SLUICE_TOO_LARGE: context or event. SLUICE_CLOSED: the pool is stopping. */
+enum sluice_error invoke_submit(struct invoke_pool *pool, const struct invoke_request *request);
+
+/* How many small requests invoke_submit would take now. */
+size_t invoke_capacity(const struct invoke_pool *pool);
+
+struct invoke_counters {
+    uint64_t submitted_count;
+    uint64_t completed_count[INVOKE_CRASHED + 1]; /* by outcome */
+    uint64_t started_count;                       /* workers */
+    uint64_t killed_count;                        /* with SIGKILL, for whatever reason */
+    uint32_t workers;                             /* now */
+    uint32_t running;                             /* requests that workers have now */
+    uint32_t waiting;                             /* requests that wait for one now */
+};
+
+struct invoke_counters invoke_counters(const struct invoke_pool *pool);
+
+/* Takes no more requests, completes those that wait (INVOKE_TRANSPORT_ERROR), and shuts the workers down:
+ * SHUTDOWN, after stop_grace_ms SIGTERM, 2 s later SIGKILL. Then on_stopped is called, once, and the pool is
+ * freed. */
+void invoke_pool_stop(struct invoke_pool *pool, void (*on_stopped)(void *ctx), void *ctx);
+
+#endif
