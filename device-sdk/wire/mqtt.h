@@ -238,6 +238,12 @@ enum sluice_error mqtt_frame(struct span input, uint32_t max_bytes, struct span 
 enum sluice_error mqtt_decode(struct span packet, enum mqtt_role role, enum mqtt_version version,
                               struct mqtt_packet *ret_packet, enum mqtt_reason *ret_reason);
 
+/*
+ * The version in which to answer a CONNECT packet that mqtt_decode refused, so
+ * that the peer can read the CONNACK: the one it asked for, or the nearest.
+ */
+enum mqtt_version mqtt_connect_version(struct span packet);
+
 /* Walks the filters of a decoded SUBSCRIBE or UNSUBSCRIBE (`type`): start with reader_of(filters.list). */
 bool mqtt_filter_next(struct reader *at, enum mqtt_type type, struct mqtt_filter *ret_filter);
 /* Appends one to a list under construction, for mqtt_encode. */
