@@ -1,0 +1,251 @@
+#include "client/engine_internal.h"
+
+enum {
+    /* Messages that the gateway may send before we acknowledge: each PUBACK needs its place in `control`. */
+    RECEIVE_MAXIMUM = 8,
+    /* Beside CONNECT or the filters of SUBSCRIBE: its header, 8 PUBACKs of 4 bytes, PINGREQ, DISCONNECT. */
+    CONTROL_SPARE_BYTES = 64,
+    CONNECT_PROPERTIES_BYTES = 32,
+    DUP_FLAG = 0x08,
+};
+
+enum sluice_error engine_fail(struct engine *engine, enum sluice_error error, const char *what,
+                              const char *detail)
+{
+    struct writer sentence = writer_of(engine->error, sizeof engine->error - 1);
+    const char *parts[] = {what, detail};
+    for (size_t i = 0; i < 2; i++) {
+        size_t room = (size_t)(sentence.end - sentence.at), len = strlen(parts[i]);
+        write_bytes(&sentence, span_of(parts[i], len < room ? len : room));
+    }
+    *sentence.at = '\0';
+    engine->failure_count++;
+    return error;
+}
+
+static struct mqtt_packet connect_packet(const struct sluice_device_config *config,
+                                         uint8_t memory[CONNECT_PROPERTIES_BYTES])
+{
+    struct writer properties = writer_of(memory, CONNECT_PROPERTIES_BYTES);
+    mqtt_write_number_property(&properties, MQTT_SESSION_EXPIRY_INTERVAL, config->session_expiry_s);
+    mqtt_write_number_property(&properties, MQTT_RECEIVE_MAXIMUM, RECEIVE_MAXIMUM);
+    mqtt_write_number_property(&properties, MQTT_MAXIMUM_PACKET_SIZE, config->receive_bytes);
+    /*
+     * Never Clean Start: a Client that only uses QoS 1 has a Session State after a
+     * restart too, an empty one, and wants the commands that came meanwhile.
+     */
+    return (struct mqtt_packet){
+        .type = MQTT_CONNECT,
+        .version = MQTT_5,
+        .properties = {writer_span(&properties)},
+        .connect = {.client_id = span_from_string(config->client_id), .keep_alive_s = config->keep_alive_s},
+    };
+}
+
+static size_t filters_bytes(const struct sluice_device_config *config)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < config->filter_count; i++)
+        bytes += 2 + strlen(config->filters[i]) + 1;
+    return bytes;
+}
+
+static size_t control_bytes(const struct sluice_device_config *config)
+{
+    uint8_t memory[CONNECT_PROPERTIES_BYTES];
+    struct mqtt_packet packet = connect_packet(config, memory);
+    size_t connect = mqtt_encoded_size(&packet), subscribe = filters_bytes(config);
+    return (connect > subscribe ? connect : subscribe) + CONTROL_SPARE_BYTES;
+}
+
+size_t engine_memory_bytes(const struct sluice_device_config *config)
+{
+    return config->receive_bytes + control_bytes(config) + filters_bytes(config);
+}
+
+void engine_init(struct engine *engine, const struct sluice_device_config *config,
+                 struct sluice_device_counters *counters, void *memory)
+{
+    uint8_t *bytes = memory;
+    *engine = (struct engine){.config = config, .counters = counters, .outbox = engine->outbox};
+    engine->receive_memory = bytes;
+    engine->control = writer_of(bytes + config->receive_bytes, control_bytes(config));
+    struct writer list = writer_of(engine->control.end, filters_bytes(config));
+    for (size_t i = 0; i < config->filter_count; i++)
+        mqtt_write_filter(&list, MQTT_SUBSCRIBE,
+                          &(struct mqtt_filter){.filter = span_from_string(config->filters[i]), .qos = 1});
+    engine->filters.list = writer_span(&list);
+    engine_lost(engine);
+}
+
+void engine_lost(struct engine *engine)
+{
+    engine->state = ENGINE_IDLE;
+    engine->received_bytes = 0;
+    engine->control.at = engine->control.start;
+    engine->control.failed = false;
+    engine->sending_id = 0;
+    engine->sending_bytes = 0;
+    engine->subscribe_id = 0;
+    engine->in_flight = 0;
+    engine->connack_deadline_ms = ENGINE_NEVER;
+    engine->suback_deadline_ms = ENGINE_NEVER;
+    engine->ping_deadline_ms = ENGINE_NEVER;
+    engine->puback_deadline_ms = ENGINE_NEVER;
+    engine->send_deadline_ms = ENGINE_NEVER;
+    engine->paused_until_ms = 0;
+    outbox_rewind(&engine->outbox);
+}
+
+bool engine_send_control(struct engine *engine, const struct mqtt_packet *packet)
+{
+    struct writer before = engine->control;
+    mqtt_encode(&engine->control, packet);
+    if (engine->control.failed) {
+        engine->control = before;
+        return false;
+    }
+    return true;
+}
+
+void engine_connected(struct engine *engine, uint64_t now_ms)
+{
+    uint8_t memory[CONNECT_PROPERTIES_BYTES];
+    struct mqtt_packet packet = connect_packet(engine->config, memory);
+    engine_send_control(engine, &packet);
+    engine->state = ENGINE_OPENING;
+    engine->answered = false;
+    engine->last_sent_ms = now_ms;
+    engine->connack_deadline_ms = now_ms + engine->config->answer_ms;
+}
+
+void engine_leave(struct engine *engine)
+{
+    engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_DISCONNECT, .version = MQTT_5});
+    engine->state = ENGINE_LEAVING;
+}
+
+uint16_t engine_next_packet_id(struct engine *engine)
+{
+    do
+        engine->last_packet_id++;
+    while (engine->last_packet_id == 0 || engine->last_packet_id == engine->subscribe_id);
+    return engine->last_packet_id;
+}
+
+static void drop_too_large(struct engine *engine, struct outbox_entry *entry)
+{
+    outbox_settle(&engine->outbox, entry);
+    engine->counters->dropped_too_large++;
+    engine_fail(engine, SLUICE_TOO_LARGE, "a message is over the gateway's Maximum Packet Size", "");
+}
+
+/* The PUBLISH to send next, or NULL. */
+static struct outbox_entry *start_publish(struct engine *engine, uint64_t now_ms)
+{
+    if (engine->state != ENGINE_ONLINE || now_ms < engine->paused_until_ms ||
+        engine->in_flight >= engine->in_flight_max)
+        return NULL;
+    struct outbox_entry *entry;
+    while ((entry = outbox_unsent(&engine->outbox)) && entry->len > engine->packet_max_bytes)
+        drop_too_large(engine, entry);
+    if (!entry)
+        return NULL;
+    uint8_t *header = outbox_packet(entry);
+    *header = (uint8_t)(entry->state == OUTBOX_AGAIN ? *header | DUP_FLAG : *header & ~DUP_FLAG);
+    engine->sending_id = entry->packet_id;
+    return entry;
+}
+
+/* A PUBLISH that was begun is finished first. Other packets go before further PUBLISHes, so that PUBACKs
+ * do not wait behind a full outbox. */
+struct span engine_output(struct engine *engine, uint64_t now_ms)
+{
+    struct span output = engine->sending_id ? SPAN_EMPTY : writer_span(&engine->control);
+    if (output.len == 0) {
+        struct outbox_entry *entry = engine->sending_id ? outbox_find(&engine->outbox, engine->sending_id)
+                                                        : start_publish(engine, now_ms);
+        if (entry)
+            output = span_skip(span_of(outbox_packet(entry), entry->len), engine->sending_bytes);
+    }
+    if (output.len > 0 && engine->send_deadline_ms == ENGINE_NEVER)
+        engine->send_deadline_ms = now_ms + engine->config->puback_ms;
+    return output;
+}
+
+static void publish_sent(struct engine *engine, struct outbox_entry *entry, uint64_t now_ms)
+{
+    if (entry->state == OUTBOX_AGAIN)
+        engine->counters->resent++;
+    entry->state = OUTBOX_SENT;
+    engine->sending_id = 0;
+    engine->sending_bytes = 0;
+    if (engine->in_flight++ == 0)
+        engine->puback_deadline_ms = now_ms + engine->config->puback_ms;
+}
+
+void engine_sent(struct engine *engine, size_t len, uint64_t now_ms)
+{
+    engine->last_sent_ms = now_ms;
+    engine->send_deadline_ms = ENGINE_NEVER;
+    engine->counters->bytes_sent += len;
+    if (engine->sending_id) {
+        struct outbox_entry *entry = outbox_find(&engine->outbox, engine->sending_id);
+        engine->sending_bytes += len;
+        if (engine->sending_bytes == entry->len)
+            publish_sent(engine, entry, now_ms);
+        return;
+    }
+    struct span rest = span_skip(writer_span(&engine->control), len);
+    memmove(engine->control.start, rest.data, rest.len);
+    engine->control.at = engine->control.start + rest.len;
+}
+
+static uint64_t ping_due_ms(const struct engine *engine)
+{
+    /* While something waits to go out, that does the work of a ping. */
+    bool wanted = engine->state == ENGINE_ONLINE && engine->keep_alive_ms &&
+                  engine->ping_deadline_ms == ENGINE_NEVER && engine->send_deadline_ms == ENGINE_NEVER;
+    return wanted ? engine->last_sent_ms + engine->keep_alive_ms : ENGINE_NEVER;
+}
+
+enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms)
+{
+    const struct {
+        uint64_t deadline_ms;
+        const char *packet;
+    } answers[] = {
+        {engine->connack_deadline_ms, "CONNACK"},
+        {engine->suback_deadline_ms, "SUBACK"},
+        {engine->ping_deadline_ms, "PINGRESP"},
+        {engine->puback_deadline_ms, "PUBACK"},
+        {engine->send_deadline_ms, "room for what is to be sent"},
+    };
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        if (now_ms >= answers[i].deadline_ms)
+            return engine_fail(engine, SLUICE_TIMEOUT, "the gateway is silent: no ", answers[i].packet);
+    if (now_ms >= engine->paused_until_ms)
+        engine->paused_until_ms = 0;
+    if (now_ms >= ping_due_ms(engine) &&
+        engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_PINGREQ, .version = MQTT_5}))
+        engine->ping_deadline_ms = now_ms + engine->config->answer_ms;
+    return SLUICE_OK;
+}
+
+uint64_t engine_deadline_ms(const struct engine *engine)
+{
+    const uint64_t times_ms[] = {
+        engine->connack_deadline_ms,
+        engine->suback_deadline_ms,
+        engine->ping_deadline_ms,
+        engine->puback_deadline_ms,
+        engine->send_deadline_ms,
+        ping_due_ms(engine),
+        engine->paused_until_ms ? engine->paused_until_ms : ENGINE_NEVER,
+    };
+    uint64_t earliest_ms = ENGINE_NEVER;
+    for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++)
+        if (times_ms[i] < earliest_ms)
+            earliest_ms = times_ms[i];
+    return earliest_ms;
+}

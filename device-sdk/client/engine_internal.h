@@ -1,0 +1,13 @@
+/* What the engine's files share: engine.c (lifetime, sending, time), engine_publish.c, engine_receive.c. */
+#ifndef SLUICE_CLIENT_ENGINE_INTERNAL_H
+#define SLUICE_CLIENT_ENGINE_INTERNAL_H
+
+#include "client/engine.h"
+
+/* Queues one packet; false if there is no room for it, which leaves the queue as it was. */
+bool engine_send_control(struct engine *engine, const struct mqtt_packet *packet);
+/* A new Packet Identifier. Those of the outbox lie close behind the last one, so only the one of a
+ * SUBSCRIBE can be in the way. */
+uint16_t engine_next_packet_id(struct engine *engine);
+
+#endif

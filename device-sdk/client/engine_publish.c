@@ -1,0 +1,72 @@
+#include "client/engine_internal.h"
+
+#include "wire/topic.h"
+
+enum { PROPERTIES_MAX_BYTES = 256 };
+
+static bool make_room(struct engine *engine)
+{
+    struct outbox *outbox = &engine->outbox;
+    struct outbox_entry *sending = engine->sending_id ? outbox_find(outbox, engine->sending_id) : NULL;
+    struct outbox_entry *first = outbox_first(outbox);
+    switch (engine->config->when_full) {
+    case SLUICE_DROP_OLDEST:
+        if (first == sending)
+            return false;
+        outbox_settle(outbox, first);
+        engine->counters->dropped_oldest++;
+        return true;
+    case SLUICE_THIN_OUT:;
+        size_t thinned_count = outbox_thin(outbox, sending);
+        engine->counters->dropped_thinned += thinned_count;
+        return thinned_count > 0;
+    case SLUICE_REFUSE: return false;
+    }
+    return false;
+}
+
+static enum sluice_error publish_properties(const struct sluice_message *message, struct writer *block)
+{
+    struct span response_topic = span_of(message->response_topic.data, message->response_topic.len);
+    struct span correlation = span_of(message->correlation.data, message->correlation.len);
+    if (response_topic.len > 0 && !topic_name_valid(response_topic))
+        return SLUICE_INVALID;
+    if (response_topic.len > 0)
+        mqtt_write_bytes_property(block, MQTT_RESPONSE_TOPIC, response_topic);
+    if (correlation.len > 0)
+        mqtt_write_bytes_property(block, MQTT_CORRELATION_DATA, correlation);
+    return block->failed ? SLUICE_TOO_LARGE : SLUICE_OK;
+}
+
+enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message, bool is_frame)
+{
+    struct span topic = span_of(message->topic.data, message->topic.len);
+    uint8_t memory[PROPERTIES_MAX_BYTES];
+    struct writer block = writer_of(memory, sizeof memory);
+    enum sluice_error error = topic_name_valid(topic) ? publish_properties(message, &block) : SLUICE_INVALID;
+    if (error)
+        return error;
+    struct mqtt_packet packet = {
+        .type = MQTT_PUBLISH,
+        .version = MQTT_5,
+        .packet_id = engine_next_packet_id(engine),
+        .properties = {writer_span(&block)},
+        .publish = {.topic = topic,
+                    .payload = span_of(message->payload.data, message->payload.len),
+                    .qos = 1,
+                    .retain = message->retain},
+    };
+    size_t len = mqtt_encoded_size(&packet);
+    uint8_t *place;
+    do
+        error = len ? outbox_add(&engine->outbox, len, packet.packet_id, is_frame, &place) : SLUICE_TOO_LARGE;
+    while (error == SLUICE_FULL && make_room(engine));
+    if (error == SLUICE_FULL)
+        engine->counters->refused++;
+    if (error)
+        return error;
+    struct writer out = writer_of(place, len);
+    mqtt_encode(&out, &packet);
+    engine->counters->published++;
+    return SLUICE_OK;
+}
