@@ -164,10 +164,9 @@ enum mqtt_reason mqtt_properties_check(struct span block, unsigned carrier, enum
     }
     if (at.failed)
         return MQTT_MALFORMED_PACKET;
-    /* Section 3.1.2.11.10 */
     bool has_data = seen >> MQTT_AUTHENTICATION_DATA & 1, has_method = seen >> MQTT_AUTHENTICATION_METHOD & 1;
-    if (has_data && !has_method)
-        return MQTT_PROTOCOL_ERROR;
+    if (carrier == MQTT_CONNECT && has_data && !has_method)
+        return MQTT_PROTOCOL_ERROR; /* section 3.1.2.11.10 */
     return MQTT_SUCCESS;
 }
 
