@@ -1,0 +1,191 @@
+/*
+ * The configuration: a serverless.yml, read into one typed struct. Everything
+ * that may stand in it is a row of config_table.c: its type, unit, default,
+ * bounds and text; reading, checking and the reference page come from there.
+ *
+ * Every error is reported, not only the first, as FILE:LINE:COLUMN: what is
+ * wrong; what is allowed. What means something to AWS but cannot apply at the
+ * edge is a warning that names it. Files that the configuration names are not
+ * opened here; their paths are absolute or relative to the current folder, the
+ * configuration file's own folder put in front.
+ *
+ * Memory: one block, given back by config_free; the rules of events belong to
+ * it. Strings that were not given and have no default are NULL. Immutable after
+ * loading; any thread may read it.
+ */
+#ifndef SLUICE_APP_CONFIG_H
+#define SLUICE_APP_CONFIG_H
+
+#include "base/arena.h"
+#include "route/rule.h"
+#include "sluice/error.h"
+
+#include <stdio.h>
+
+enum { CONFIG_FILE_BYTES_MAX = 1024 * 1024 };
+
+/* Where in the file something was said; both count from 1, 0 is nowhere. */
+struct config_place {
+    unsigned line, column;
+};
+
+struct config_strings {
+    char **items;
+    size_t count;
+};
+
+/* `address: 127.0.0.1:1883`; an IPv6 host stands in brackets, which are not part of it. */
+struct config_listen {
+    char *host; /* NULL: there is no such listener */
+    uint16_t port;
+    bool anonymous; /* takes Clients that have no certificate; set by gateway.anonymous */
+};
+
+struct config_tls {
+    char *certificate;
+    char *key;
+    char *client_ca;
+    char *crl;
+};
+
+/* Who may do what: see broker/access.h, which compiles it. */
+struct config_access {
+    struct config_place place;
+    char *who;
+    struct config_strings publish;
+    struct config_strings subscribe;
+};
+
+struct config_limits {
+    /* Connections */
+    uint64_t connections_count;
+    uint64_t connections_per_address_count;
+    uint64_t handshakes_count;
+    uint64_t handshake_timeout_ms;
+    uint64_t connect_timeout_ms;
+    uint64_t keep_alive_max_ms;
+    uint64_t output_bytes;
+    /* Control Packets */
+    uint64_t packet_bytes;
+    uint64_t connect_bytes;
+    uint64_t client_id_bytes;
+    uint64_t topic_levels;
+    uint64_t receive_maximum;
+    uint64_t inflight_maximum;
+    uint64_t topic_alias_maximum;
+    /* Sessions */
+    uint64_t sessions_count;
+    uint64_t session_expiry_max_ms;
+    uint64_t subscriptions_count;
+    uint64_t queue_count;
+    uint64_t queue_bytes;
+    uint64_t queue_memory_bytes;
+    uint64_t retained_count;
+    uint64_t retained_bytes;
+    uint64_t unacknowledged_count;
+};
+
+struct config_journal {
+    uint64_t segment_bytes;
+    uint64_t max_bytes;
+    uint64_t commit_delay_ms;
+    uint64_t commit_count;
+    uint64_t commit_bytes;
+};
+
+struct config_workers {
+    uint64_t init_timeout_ms;
+    uint64_t idle_timeout_ms;
+    uint64_t stop_grace_ms;
+    uint64_t spawn_interval_ms;
+    uint64_t restart_base_ms;
+    uint64_t restart_cap_ms;
+};
+
+enum config_frames {
+    CONFIG_FRAMES_SAMPLES, /* one object for each sample time */
+    CONFIG_FRAMES_SENML,   /* one SenML pack for each frame */
+};
+
+enum config_invocation_type {
+    CONFIG_REQUEST_RESPONSE,
+    CONFIG_EVENT,
+};
+
+/* `- iot: {...}`: one route into a function. */
+struct config_event {
+    struct config_place place;
+    char *sql;
+    struct rule *rule; /* sql, compiled; NULL only while loading */
+    bool enabled;
+    bool report_batch_item_failures;
+    enum config_frames frames;
+    uint64_t batch_size; /* 0: no batches, the event is the bare selected JSON */
+    uint64_t maximum_batching_window_ms;
+    uint64_t maximum_batching_bytes;
+    bool not_served; /* an event of another kind, named in a warning; removed by loading */
+};
+
+struct config_function {
+    struct config_place place;
+    char *name;
+    char *handler;  /* of a native function: the path of its shared object */
+    char *runtime;  /* "native", or NULL for a function that is in Lambda */
+    char *lambda;   /* ARN or name of the function in Lambda, or NULL */
+    char *endpoint; /* URL of a Lambda endpoint, or NULL for the region's own */
+    enum config_invocation_type invocation_type;
+    uint64_t timeout_ms;
+    uint64_t memory_mb;
+    struct config_strings environment; /* "NAME=value": the provider's, then the function's own */
+    uint64_t reserved_concurrency;
+    uint64_t provisioned_concurrency;
+    uint64_t maximum_retry_attempts;
+    uint64_t maximum_event_age_ms;
+    uint64_t queue_count;
+    uint64_t queue_bytes;
+    uint64_t queue_memory_bytes;
+    struct config_event *events;
+    size_t event_count;
+    char *reply;       /* a template of route/reply.h, or NULL: results are not published */
+    bool dead_letters; /* what fails finally is kept; false: it is counted and dropped */
+};
+
+struct config {
+    struct arena arena; /* holds everything below */
+    char *file;         /* as it was given */
+    char *service;
+    char *stage;
+    char *region;
+    char *data; /* folder of all that must survive a restart */
+    struct config_listen mqtt;
+    struct config_listen mqtts;
+    struct config_tls tls;
+    struct config_access *access;
+    size_t access_count;
+    struct config_limits limits;
+    struct config_journal journal;
+    struct config_workers workers;
+    struct config_function *functions;
+    size_t function_count;
+
+    /* What function settings come from where the function has none of its own. */
+    struct config_provider {
+        char *runtime;
+        uint64_t timeout_ms;
+        uint64_t memory_mb;
+        struct config_strings environment;
+    } provider;
+};
+
+/* Reads `file`, and writes a line to `problems` for each error and warning, in the order of the file.
+ * SLUICE_IO: it cannot be read. SLUICE_INVALID: it has errors. */
+enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config);
+/* The same for text that is in memory; `file` is its name in problems and gives the folder of paths. */
+enum sluice_error config_parse(struct span text, const char *file, FILE *problems,
+                               struct config **ret_config);
+void config_free(struct config *config); /* NULL is allowed */
+
+/* The reference of all parameters as Markdown, from the table. */
+void config_print_reference(FILE *out);
+
+#endif
