@@ -61,8 +61,6 @@ enum sluice_error engine_publish(struct engine *engine, const struct sluice_mess
     do
         error = len ? outbox_add(&engine->outbox, len, packet.packet_id, is_frame, &place) : SLUICE_TOO_LARGE;
     while (error == SLUICE_FULL && make_room(engine));
-    if (error == SLUICE_FULL)
-        engine->counters->refused++;
     if (error)
         return error;
     struct writer out = writer_of(place, len);

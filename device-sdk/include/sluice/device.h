@@ -63,7 +63,7 @@ enum sluice_channel_type {
 struct sluice_channel {
     const char *name; /* its name in the JSON that functions see */
     const char *unit; /* as SenML has them (RFC 8428): "Cel", "%RH", "Pa", "V"; NULL: none */
-    uint8_t decimals; /* SLUICE_DECIMAL: places after the point, 0 to 9 */
+    uint8_t decimals; /* SLUICE_DECIMAL: places after the point, 0 to 15 */
     enum sluice_channel_type type;
 };
 
@@ -146,7 +146,7 @@ struct sluice_device_counters {
     uint64_t dropped_thinned;   /* SLUICE_THIN_OUT */
     uint64_t dropped_rejected;  /* the gateway's PUBACK said no: sluice_device_error has its reason */
     uint64_t dropped_too_large; /* over the Maximum Packet Size that the gateway announced */
-    uint64_t refused;           /* frames and messages that found the outbox full: SLUICE_FULL */
+    uint64_t refused;           /* messages that were given SLUICE_FULL; samples_dropped has the samples */
     uint64_t queued;            /* are in the outbox now */
     uint64_t resent;            /* PUBLISH packets that went out again after a reconnect */
     uint64_t received;          /* messages given to on_message */
@@ -207,9 +207,8 @@ struct sluice_wait sluice_device_wait(const struct sluice_device *device);
 
 /*
  * Begins the end: poll goes on sending until all is acknowledged or `linger_ms`
- * have passed, then disconnects; the state is then
- * SLUICE_DEVICE_CLOSED, and what stays
- * unacknowledged is counters.queued. The memory is the caller's again after that.
+ * have passed, then disconnects; the state is then SLUICE_DEVICE_CLOSED, and what
+ * stays unacknowledged is counters.queued. The memory is the caller's again after that.
  */
 void sluice_device_close(struct sluice_device *device, uint64_t now_ms, uint32_t linger_ms);
 
