@@ -1,0 +1,47 @@
+/*
+ * One server's side of TLS 1.2 and 1.3: its certificate and key, the CA that
+ * vouches for clients, the CA's CRL, and the sessions that may be resumed. It
+ * never changes: to load new files make a new one and give it to the listener
+ * (net_listener_set_tls). So a session can only be resumed under the very CA and
+ * CRL that its certificate was checked with; the certificate's and the CRL's
+ * dates are checked again each time.
+ *
+ * A client that presents a certificate must have a good one, also where none is
+ * required. Its subject must have exactly one Common Name, in printable
+ * characters: what could be read as two different names gets no connection.
+ *
+ * Reference-counted: the maker holds one reference, listeners and connections
+ * take their own. References are counted on the loop's thread only; the rest is
+ * safe on the threads of the pool. Memory: certificates, and at most
+ * sessions_count sessions of about 700 bytes.
+ */
+#ifndef SLUICE_NET_TLS_H
+#define SLUICE_NET_TLS_H
+
+#include "sluice/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_tls;
+
+struct net_tls_config {
+    const char *certificate; /* PEM file: the certificate, then its intermediates */
+    const char *key;         /* PEM file */
+    const char *client_ca;   /* PEM file; NULL: clients are not asked for certificates */
+    const char *crl;         /* PEM file with a CRL of each CA in client_ca; NULL: none */
+    bool client_certificate_required;
+    uint32_t sessions_count;    /* that can be resumed (TLS 1.2); 0: none */
+    uint32_t session_timeout_s; /* how long */
+};
+
+/*
+ * SLUICE_NOT_FOUND, SLUICE_DENIED or SLUICE_IO: a file cannot be read; SLUICE_INVALID: it is not what it
+ * should be, or the key does not belong to the certificate. Then `ret_text`, NET_TEXT_BYTES long (net.h),
+ * says so in one sentence. A key that others may read is used, with a warning in the log.
+ */
+enum sluice_error net_tls_new(const struct net_tls_config *config, struct net_tls **ret_tls, char *ret_text);
+struct net_tls *net_tls_ref(struct net_tls *tls);
+void net_tls_unref(struct net_tls *tls); /* NULL is allowed */
+
+#endif
