@@ -62,7 +62,10 @@ struct frame_odds {
     uint16_t seen_count; /* up to the limit of the learning rate */
 };
 
-enum { FRAME_LENGTHS = 32 };
+enum {
+    FRAME_LENGTHS = 24,
+    FRAME_HIGHS = 8,
+};
 
 /* What the coder has learnt of one channel. Only its size concerns the caller. */
 struct frame_column {
@@ -71,11 +74,13 @@ struct frame_column {
     int8_t trend;  /* above 0 where `step` has been a better guess than no change */
     int8_t sign;   /* of the latest surprise */
     bool was_present, started;
-    struct frame_odds present[2];
-    struct frame_odds surprise[3];
-    struct frame_odds negative[3];
-    struct frame_odds longer[FRAME_LENGTHS];
-    struct frame_odds high[FRAME_LENGTHS];
+    struct {
+        struct frame_odds present[2];
+        struct frame_odds surprise[3];
+        struct frame_odds negative[3];
+        struct frame_odds longer[FRAME_LENGTHS];
+        struct frame_odds high[FRAME_HIGHS][3];
+    } odds; /* nothing else in it: they are set as one array */
 };
 
 /* The range coder: low and range are its interval; a decoder's low is the offset of the frame's number in it.
@@ -87,7 +92,7 @@ struct frame_coder {
     struct reader in;   /* of a decoder */
     uint8_t *mark;      /* encoder: where the current sample began */
     bool carried;       /* encoder: a carry went past the mark */
-    uint8_t past_end_count;
+    uint32_t past_end_count;
 };
 
 struct frame_encoder {
@@ -138,7 +143,7 @@ struct frame_limits {
     uint32_t max_samples; /* a frame of constants can hold 65,535 of them in a few bytes */
 };
 
-/* About 24 KB: one for all frames of a thread is enough. */
+/* About 20 KB: one for all frames of a thread is enough. */
 struct frame_decoder {
     struct frame_coder coder;
     struct frame_channel channels[FRAME_CHANNELS_MAX];
@@ -154,7 +159,7 @@ struct frame_decoder {
 
 /*
  * Opens a frame and checks all of it, so that what follows cannot fail half-way.
- * The names and units point into `frame`, which must stay. `received_ms` is the
+ * The names and units may point into `frame`, which must stay. `received_ms` is the
  * time that the last sample of a frame without a clock gets.
  *
  * SLUICE_INVALID: this is no frame, a damaged or truncated one, or one of a later
