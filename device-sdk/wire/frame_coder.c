@@ -246,7 +246,7 @@ uint16_t frame_checksum(struct span bytes)
     for (size_t i = 0; i < bytes.len; i++) {
         crc = (uint16_t)(crc >> 8 | crc << 8);
         crc ^= bytes.data[i];
-        crc ^= (crc & 0xFF) >> 4;
+        crc = (uint16_t)(crc ^ (crc & 0xFF) >> 4);
         crc = (uint16_t)(crc ^ crc << 12);
         crc = (uint16_t)(crc ^ (crc & 0xFF) << 5);
     }

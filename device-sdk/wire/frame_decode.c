@@ -52,8 +52,10 @@ bool frame_next_sample(struct frame_decoder *decoder, int64_t *ret_time_ms, stru
         return false;
     decoder->left_count--;
     uint64_t time_ms = frame_code_number(&decoder->coder, &decoder->time, 0);
-    for (size_t i = 0; i < decoder->channel_count; i++)
+    for (size_t i = 0; i < decoder->channel_count; i++) {
+        ret_values[i] = (struct frame_value){0}; /* a coder reads what it does not use */
         frame_code_value(&decoder->coder, decoder->channels[i].type, &decoder->columns[i], &ret_values[i]);
+    }
     *ret_time_ms = (int64_t)(decoder->origin_ms + time_ms);
     return true;
 }
