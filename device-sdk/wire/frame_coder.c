@@ -242,13 +242,12 @@ void frame_column_init(struct frame_column *column, int8_t trend)
 
 uint16_t frame_checksum(struct span bytes)
 {
-    uint16_t crc = 0xFFFF;
+    uint32_t crc = 0xFFFF;
     for (size_t i = 0; i < bytes.len; i++) {
-        crc = (uint16_t)(crc >> 8 | crc << 8);
-        crc ^= bytes.data[i];
-        crc = (uint16_t)(crc ^ (crc & 0xFF) >> 4);
-        crc = (uint16_t)(crc ^ crc << 12);
-        crc = (uint16_t)(crc ^ (crc & 0xFF) << 5);
+        /* The polynomial's terms x^12, x^5 and 1, for eight bits at once. */
+        uint32_t high = crc >> 8 ^ bytes.data[i];
+        high ^= high >> 4;
+        crc = (crc << 8 ^ high << 12 ^ high << 5 ^ high) & 0xFFFF;
     }
-    return crc;
+    return (uint16_t)crc;
 }
