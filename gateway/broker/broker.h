@@ -8,7 +8,8 @@
  * Durability. A session whose Session Expiry Interval is over 0 (3.1.1: Clean
  * Session 0) is durable: each message above QoS 0 for it goes through
  * broker_hooks.store, and is sent only when broker_durable() says that it is on
- * disk. A publisher's acknowledgement waits likewise. Messages of other sessions
+ * disk. A publisher's acknowledgement waits likewise. A disk that fails only
+ * makes them wait longer: the journal keeps what it took until it is written. Messages of other sessions
  * live in memory only. Each durable session's messages are numbered by a 64-bit
  * ordinal, and the Packet Identifier follows from the ordinal alone, so that
  * after a crash a message is sent again under the same Packet Identifier.
@@ -81,6 +82,7 @@ struct broker_publish {
     uint64_t origin_queue;     /* the publisher's own durable session, or 0 */
     uint16_t origin_packet_id; /* of a QoS 2 PUBLISH of a durable session this must be made durable, even */
     uint8_t origin_qos;        /* when the message goes nowhere: it is what tells its repetition apart */
+    bool replay; /* a retained message for a new subscription: functions saw it when it was published */
 };
 
 /* What is kept of a durable session over a restart. Spans are views. */
@@ -108,12 +110,12 @@ struct broker_retained {
 };
 
 /*
- * What the broker asks of the world. Only `store`, `wall_ms` and `random` must
- * be there; durable sessions need the rest of the journal's part and the state's.
+ * What the broker asks of the world. All must be there, but for `transform`.
  *
  * The state's part (session_saved and the like) may write later: the ticket
  * that it returns is answered by broker_state_durable(); 0 means that there is
- * nothing to wait for.
+ * nothing to wait for. The client's SUBACK, UNSUBACK, and the CONNACK of a new
+ * durable session wait for it.
  */
 struct broker_hooks {
     void *ctx;
@@ -161,7 +163,7 @@ enum broker_drop {
     BROKER_DROP_NOT_ALLOWED,    /* the publisher, or by now the subscriber, has no right */
     BROKER_DROP_SESSION_ENDED,  /* it was queued for a session that ended */
     BROKER_DROP_UNREADABLE,     /* the journal could not give it back */
-    BROKER_DROP_NOT_STORED,     /* the journal did not take it, or lost it before it was acknowledged */
+    BROKER_DROP_NOT_STORED,     /* the journal did not take it */
     BROKER_DROP_REFUSED,        /* the PUBLISH itself: transform, topic, quota */
     BROKER_DROP_RETAINED_FULL,  /* not retained: the retained messages are at their bound */
     BROKER_DROP_COUNT,
@@ -217,8 +219,6 @@ void channel_closed(struct channel *channel, uint64_t now_ms);
 
 /* Everything that store, received and packet_id_free numbered up to `seq` is on disk. */
 void broker_durable(struct broker *broker, uint64_t seq, uint64_t now_ms);
-/* What they numbered from `from_seq` on will never be on disk. */
-void broker_commit_failed(struct broker *broker, uint64_t from_seq, uint64_t now_ms);
 void broker_state_durable(struct broker *broker, uint64_t ticket, uint64_t now_ms);
 /* There is room again, or the disk works again: connections that were held back may go on. */
 void broker_resume(struct broker *broker);
@@ -235,17 +235,23 @@ void broker_stop(struct broker *broker, uint64_t now_ms);
 
 /* ---- Restoring at start, before any channel, in this order ---- */
 
-/* `queue` is the journal's for it; `next_ordinal` is above all that the queue has used. */
+/* A damaged record is refused (SLUICE_INVALID, SLUICE_EXISTS), and the rest goes on. The session's queue is
+ * opened by hooks.queue_open. */
 enum sluice_error broker_restore_session(struct broker *broker, const struct broker_session *session,
-                                         uint64_t queue, uint64_t next_ordinal, uint64_t now_ms);
+                                         uint64_t now_ms);
 enum sluice_error broker_restore_subscription(struct broker *broker,
                                               const struct broker_subscription *subscription);
 enum sluice_error broker_restore_retained(struct broker *broker, const struct broker_retained *retained);
-/* A message that is not finished, in ascending order of a queue's ordinals. `message` is a view.
- * `received`: the subscriber's PUBREC is on disk. */
+
+/* A session's queue; what it holds follows, before the next queue. Its ordinals from next_ordinal on are
+ * free. SLUICE_NOT_FOUND: no session has this queue, so its owner may drop it. */
+enum sluice_error broker_restore_queue(struct broker *broker, struct span client_id, uint64_t queue,
+                                       uint64_t next_ordinal);
+/* A message of that queue that is not finished, in ascending order. `received`: the subscriber's PUBREC is
+ * on disk. `message_bytes` as message_bytes() had it. */
 enum sluice_error broker_restore_entry(struct broker *broker, const struct broker_target *target,
-                                       bool received, uint64_t position, const struct message *message);
-/* A QoS 2 Packet Identifier that a publisher has not released. */
+                                       bool received, uint64_t position, size_t message_bytes);
+/* A QoS 2 Packet Identifier that the session's client has not released. */
 enum sluice_error broker_restore_packet_id(struct broker *broker, uint64_t queue, uint16_t packet_id);
 
 #endif

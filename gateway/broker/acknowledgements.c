@@ -1,0 +1,139 @@
+#include "broker/acknowledgements.h"
+
+#include "base/memory.h"
+#include "broker/parts.h"
+
+enum { SMALLEST_CAPACITY = 64 };
+
+static struct deferred *at(const struct deferred_ring *ring, size_t place)
+{
+    return &ring->ring[(ring->start + place) & (ring->capacity - 1)];
+}
+
+static void grow(struct deferred_ring *ring)
+{
+    struct deferred_ring grown = {.capacity = ring->capacity ? ring->capacity * 2 : SMALLEST_CAPACITY,
+                                  .count = ring->count};
+    grown.ring = memory_new_array(grown.capacity, sizeof *grown.ring);
+    for (size_t i = 0; i < ring->count; i++)
+        grown.ring[i] = *at(ring, i);
+    memory_free(ring->ring);
+    *ring = grown;
+}
+
+static void push(struct deferred_ring *ring, const struct deferred *deferred)
+{
+    if (ring->count == ring->capacity)
+        grow(ring);
+    *at(ring, ring->count++) = *deferred;
+    deferred->channel->deferred_count++;
+}
+
+static struct deferred pop(struct deferred_ring *ring)
+{
+    struct deferred deferred = *at(ring, 0);
+    ring->start = (ring->start + 1) & (ring->capacity - 1);
+    ring->count--;
+    deferred.channel->deferred_count--;
+    return deferred;
+}
+
+static void send(struct channel *channel, enum mqtt_type type, uint16_t packet_id, enum mqtt_reason reason)
+{
+    struct mqtt_packet packet = {
+        .type = type, .version = channel->version, .packet_id = packet_id, .reason = reason};
+    channel_send(channel, &packet);
+}
+
+/*
+ * Why nothing that was acknowledged is lost, and no QoS 2 message is taken twice:
+ *
+ * PUBACK and PUBREC tell a publisher that the message is the Server's now. They
+ * wait for the seq of the one journal record that holds the message, the sessions
+ * and functions it is for, and, from a durable session at QoS 2, its Packet
+ * Identifier. A crash before that record is on disk leaves nothing of the message
+ * and no acknowledgement, so the publisher sends it again; a crash after it finds
+ * all of it. What was delivered meanwhile from memory may be delivered again,
+ * which QoS 1 allows; QoS 2 to a durable subscriber is not sent before that seq.
+ *
+ * PUBCOMP tells a publisher that the Packet Identifier is free for a new message.
+ * It waits for the record that frees it; were it lost, a restart would take that
+ * new message for a repetition of the old one.
+ *
+ * PUBREL tells a subscriber that it may forget the Packet Identifier. It waits
+ * for the record that PUBREC came; were that lost, a restart would send PUBLISH
+ * again to a subscriber that no longer knows it for a repetition.
+ */
+void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_id, enum mqtt_reason reason,
+                 uint64_t seq)
+{
+    struct broker *broker = channel->broker;
+    if (channel->waiting_count == 0 && seq <= broker->durable_seq) {
+        send(channel, type, packet_id, reason);
+        return;
+    }
+    if (seq > channel->deferred_seq)
+        channel->deferred_seq = seq;
+    push(&broker->journal_ring, &(struct deferred){.number = channel->deferred_seq,
+                                                   .channel = channel,
+                                                   .packet_id = packet_id,
+                                                   .type = (uint8_t)type,
+                                                   .reason = (uint8_t)reason});
+    channel->waiting_count++;
+    channel->receiving_count += type == MQTT_PUBACK;
+    broker->counters.unacknowledged++;
+}
+
+void acknowledgements_release(struct broker *broker, uint64_t seq)
+{
+    struct deferred_ring *ring = &broker->journal_ring;
+    while (ring->count > 0 && at(ring, 0)->number <= seq) {
+        struct deferred deferred = pop(ring);
+        struct channel *channel = deferred.channel;
+        channel->waiting_count--;
+        channel->receiving_count -= deferred.type == MQTT_PUBACK;
+        broker->counters.unacknowledged--;
+        send(channel, deferred.type, deferred.packet_id, deferred.reason);
+        channel_release(channel);
+    }
+}
+
+void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span packet, uint64_t ticket)
+{
+    struct broker *broker = channel->broker;
+    if (ticket <= broker->durable_ticket) {
+        channel_send_bytes(channel, packet);
+        if (type == MQTT_CONNACK)
+            channel_ready(channel);
+        return;
+    }
+    struct deferred deferred = {
+        .number = ticket, .channel = channel, .type = (uint8_t)type, .packet_bytes = (uint32_t)packet.len};
+    deferred.packet = memory_new(packet.len);
+    memcpy(deferred.packet, packet.data, packet.len);
+    push(&broker->state_ring, &deferred);
+}
+
+void acknowledgements_release_state(struct broker *broker, uint64_t ticket)
+{
+    struct deferred_ring *ring = &broker->state_ring;
+    while (ring->count > 0 && at(ring, 0)->number <= ticket) {
+        struct deferred deferred = pop(ring);
+        channel_send_bytes(deferred.channel, span_of(deferred.packet, deferred.packet_bytes));
+        memory_free(deferred.packet);
+        if (deferred.type == MQTT_CONNACK)
+            channel_ready(deferred.channel);
+        channel_release(deferred.channel);
+    }
+}
+
+void deferred_ring_fini(struct deferred_ring *ring)
+{
+    while (ring->count > 0) {
+        struct deferred deferred = pop(ring);
+        memory_free(deferred.packet);
+        channel_release(deferred.channel);
+    }
+    memory_free(ring->ring);
+    *ring = (struct deferred_ring){0};
+}

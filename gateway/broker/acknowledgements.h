@@ -1,0 +1,38 @@
+/*
+ * Packets that wait until something is on disk: PUBACK, PUBREC, PUBCOMP and
+ * PUBREL for the journal; CONNACK, SUBACK and UNSUBACK for the state. Each ring is
+ * first in, first out, and so keeps the order of acknowledgements of a connection
+ * [MQTT-4.6.0-2]: while one of a connection waits, later ones wait behind it,
+ * though they need no disk.
+ */
+#ifndef SLUICE_BROKER_ACKNOWLEDGEMENTS_H
+#define SLUICE_BROKER_ACKNOWLEDGEMENTS_H
+
+#include "broker/channel.h"
+
+struct deferred {
+    uint64_t number; /* a seq of the journal, or a ticket of the state */
+    struct channel *channel;
+    uint8_t *packet; /* encoded already (the state's ring), or NULL */
+    uint32_t packet_bytes;
+    uint16_t packet_id;
+    uint8_t type;   /* enum mqtt_type */
+    uint8_t reason; /* enum mqtt_reason */
+};
+
+struct deferred_ring {
+    struct deferred *ring;
+    size_t start, count, capacity; /* capacity is a power of two, or 0 */
+};
+
+/* Sends the acknowledgement as soon as `seq` is durable and those before it have left. */
+void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_id, enum mqtt_reason reason,
+                 uint64_t seq);
+/* Sends an encoded packet as soon as `ticket` is durable. A CONNACK makes the channel ready. */
+void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span packet, uint64_t ticket);
+void acknowledgements_release(struct broker *broker, uint64_t seq);
+void acknowledgements_release_state(struct broker *broker, uint64_t ticket);
+/* Drops what still waits; its channels are gone. */
+void deferred_ring_fini(struct deferred_ring *ring);
+
+#endif

@@ -1,0 +1,170 @@
+#include "broker/broker.h"
+
+#include "base/memory.h"
+#include "broker/parts.h"
+#include "broker/retained.h"
+#include "broker/will.h"
+#include "wire/topic.h"
+
+#include <assert.h>
+
+struct broker_config broker_config_default(void)
+{
+    return (struct broker_config){
+        .packet_bytes = 256 * 1024,
+        .connect_bytes = 16 * 1024,
+        .client_id_bytes = 256,
+        .topic_levels = 16,
+        .connect_timeout_ms = 10 * 1000,
+        .keep_alive_max_s = 3600,
+        .session_expiry_max_s = 7 * 24 * 3600,
+        .receive_maximum = 1024,
+        .inflight_maximum = 1024,
+        .topic_alias_maximum = 16,
+        .sessions_count = 100 * 1000,
+        .subscriptions_count = 1000,
+        .queue_count = 100 * 1000,
+        .queue_bytes = 64 * 1024 * 1024,
+        .queue_memory_bytes = 64 * 1024,
+        .retained_count = 100 * 1000,
+        .retained_bytes = 64 * 1024 * 1024,
+        .output_bytes = 512 * 1024,
+        .unacknowledged_count = 256 * 1024,
+    };
+}
+
+const char *broker_drop_text(enum broker_drop reason)
+{
+    static const char *const texts[BROKER_DROP_COUNT] = {
+        [BROKER_DROP_TOO_SLOW] = "too_slow",       [BROKER_DROP_QUEUE_FULL] = "queue_full",
+        [BROKER_DROP_EXPIRED] = "expired",         [BROKER_DROP_PACKET_TOO_BIG] = "packet_too_big",
+        [BROKER_DROP_NOT_ALLOWED] = "not_allowed", [BROKER_DROP_SESSION_ENDED] = "session_ended",
+        [BROKER_DROP_UNREADABLE] = "unreadable",   [BROKER_DROP_NOT_STORED] = "not_stored",
+        [BROKER_DROP_REFUSED] = "refused",         [BROKER_DROP_RETAINED_FULL] = "retained_full",
+    };
+    return texts[reason];
+}
+
+struct broker *broker_new(const struct broker_config *config, const struct broker_hooks *hooks)
+{
+    assert(config->topic_levels <= TOPIC_LEVELS_MAX);
+    struct broker *broker = memory_new(sizeof *broker);
+    broker->config = *config;
+    broker->hooks = *hooks;
+    broker->key = hash_key_of(config->hash_key);
+    topic_tree_init(&broker->subscriptions, broker->key);
+    topic_tree_init(&broker->retained, broker->key);
+    return broker;
+}
+
+void broker_free(struct broker *broker)
+{
+    assert(broker->counters.channels == 0);
+    session_table_fini(broker);
+    retained_fini(broker);
+    topic_tree_fini(&broker->subscriptions);
+    topic_tree_fini(&broker->retained);
+    deferred_ring_fini(&broker->journal_ring);
+    deferred_ring_fini(&broker->state_ring);
+    publish_scratch_fini(&broker->scratch);
+    buffer_fini(&broker->properties);
+    buffer_fini(&broker->encoding);
+    timers_fini(&broker->timers);
+    access_free(broker->access);
+    memory_free(broker);
+}
+
+const struct broker_counters *broker_counters(const struct broker *broker)
+{
+    return &broker->counters;
+}
+
+/* ---- Rules ---- */
+
+static void check_access(void *ctx, struct session *session)
+{
+    struct broker *broker = ctx;
+    grants_free(session->grants);
+    session->grants = grants_new(broker->access, session->owner, session_client_id(session));
+    struct subscription *next;
+    for (struct subscription *subscription = session->subscriptions; subscription; subscription = next) {
+        next = subscription->next;
+        struct span whole = subscription_filter(subscription), share, filter = whole;
+        topic_filter_share(whole, &share, &filter);
+        if (grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
+            continue;
+        if (session->queue != 0)
+            broker->hooks.subscription_removed(broker->hooks.ctx, session_client_id(session), whole);
+        session_unsubscribe(session, subscription);
+    }
+}
+
+void broker_set_access(struct broker *broker, struct access *access)
+{
+    access_free(broker->access);
+    broker->access = access;
+    session_each(broker, check_access, broker);
+    retained_check_access(broker);
+}
+
+/* ---- The disk ---- */
+
+void broker_durable(struct broker *broker, uint64_t seq, uint64_t now_ms)
+{
+    (void)now_ms;
+    if (seq <= broker->durable_seq)
+        return;
+    broker->durable_seq = seq;
+    bool was_full = broker->counters.unacknowledged >= broker->config.unacknowledged_count;
+    acknowledgements_release(broker, seq);
+    delivery_durable(broker);
+    if (was_full)
+        broker_resume(broker);
+}
+
+void broker_state_durable(struct broker *broker, uint64_t ticket, uint64_t now_ms)
+{
+    (void)now_ms;
+    if (ticket <= broker->durable_ticket)
+        return;
+    broker->durable_ticket = ticket;
+    acknowledgements_release_state(broker, ticket);
+}
+
+/* ---- Time ---- */
+
+void broker_tick(struct broker *broker, uint64_t now_ms)
+{
+    timers_run(&broker->timers, now_ms);
+}
+
+uint64_t broker_next_deadline(const struct broker *broker)
+{
+    return timers_next(&broker->timers);
+}
+
+/* ---- The gateway's own ---- */
+
+enum sluice_error broker_publish(struct broker *broker, const struct message *view, uint64_t now_ms)
+{
+    (void)now_ms;
+    if (!topic_name_valid(view->topic) || topic_level_count(view->topic) > broker->config.topic_levels)
+        return SLUICE_INVALID;
+    uint64_t seq;
+    struct publish_origin origin = {.session = NULL};
+    return publish_messages(broker, view, 1, &origin, &seq);
+}
+
+static void say_goodbye(void *ctx, struct session *session)
+{
+    (void)ctx;
+    if (session->channel)
+        channel_disconnect(session->channel, MQTT_SERVER_SHUTTING_DOWN);
+}
+
+void broker_stop(struct broker *broker, uint64_t now_ms)
+{
+    (void)now_ms;
+    broker->stopping = true;
+    session_each(broker, say_goodbye, NULL);
+}

@@ -1,0 +1,280 @@
+#include "broker/channel.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "broker/parts.h"
+
+#include <assert.h>
+
+/* ---- Output ---- */
+
+bool channel_is_slow(const struct channel *channel)
+{
+    return buffer_len(channel->io.out) > channel->broker->config.output_bytes;
+}
+
+void channel_send_bytes(struct channel *channel, struct span bytes)
+{
+    if (channel->state == CHANNEL_CLOSING)
+        return;
+    buffer_append(channel->io.out, bytes);
+    channel->io.flush_soon(channel->io.ctx);
+}
+
+bool channel_send(struct channel *channel, const struct mqtt_packet *packet)
+{
+    if (channel->state == CHANNEL_CLOSING)
+        return true;
+    size_t size = mqtt_encoded_size(packet);
+    if (size == 0 || size > channel->maximum_packet_bytes)
+        return false;
+    struct writer out = writer_of(buffer_reserve(channel->io.out, size), size);
+    mqtt_encode(&out, packet);
+    assert(!out.failed);
+    buffer_grown(channel->io.out, writer_len(&out));
+    channel->io.flush_soon(channel->io.ctx);
+    return true;
+}
+
+/* ---- The end of a connection ---- */
+
+void channel_abort(struct channel *channel)
+{
+    if (channel->state == CHANNEL_CLOSING)
+        return;
+    channel->state = CHANNEL_CLOSING;
+    timers_stop(&channel->broker->timers, &channel->timer);
+    channel->io.close(channel->io.ctx);
+}
+
+void channel_disconnect(struct channel *channel, enum mqtt_reason reason)
+{
+    if (channel->state == CHANNEL_READY && channel->version == MQTT_5) {
+        struct mqtt_packet packet = {.type = MQTT_DISCONNECT, .version = MQTT_5, .reason = reason};
+        channel_send(channel, &packet);
+    }
+    channel_abort(channel);
+}
+
+void channel_fail(struct channel *channel, enum mqtt_reason reason)
+{
+    channel->broker->counters.protocol_errors++;
+    log_debug("closing the connection of %.*s: %s",
+              channel->session ? (int)channel->session->client_id_len : 0,
+              channel->session ? (const char *)channel->session->client_id : "", mqtt_reason_text(reason));
+    channel_disconnect(channel, reason);
+}
+
+void channel_release(struct channel *channel)
+{
+    if (!channel->gone || channel->deferred_count > 0)
+        return;
+    identity_release(channel->identity);
+    memory_free(channel);
+}
+
+/* ---- Pauses ---- */
+
+void channel_pause(struct channel *channel, enum channel_pause why)
+{
+    if (channel->paused == 0 && channel->state != CHANNEL_CLOSING)
+        channel->io.pause(channel->io.ctx, true);
+    channel->paused |= (uint8_t)why;
+}
+
+void channel_continue(struct channel *channel, enum channel_pause why)
+{
+    bool was_paused = channel->paused != 0;
+    channel->paused &= (uint8_t)~why;
+    if (was_paused && channel->paused == 0 && channel->state != CHANNEL_CLOSING)
+        channel->io.pause(channel->io.ctx, false);
+}
+
+void channel_hold(struct channel *channel)
+{
+    struct broker *broker = channel->broker;
+    if (channel->paused & PAUSE_HELD)
+        return;
+    channel_pause(channel, PAUSE_HELD);
+    channel->previous_held = NULL;
+    channel->next_held = broker->held;
+    if (broker->held)
+        broker->held->previous_held = channel;
+    broker->held = channel;
+}
+
+static void stop_holding(struct channel *channel)
+{
+    if (!(channel->paused & PAUSE_HELD))
+        return;
+    if (channel->previous_held)
+        channel->previous_held->next_held = channel->next_held;
+    else
+        channel->broker->held = channel->next_held;
+    if (channel->next_held)
+        channel->next_held->previous_held = channel->previous_held;
+    channel_continue(channel, PAUSE_HELD);
+}
+
+void broker_resume(struct broker *broker)
+{
+    while (broker->held)
+        stop_holding(broker->held);
+}
+
+/* ---- Timers ---- */
+
+/* One timer a connection, moved only when it fires: a packet costs no more than noting the time. Time
+ * during which the Server itself does not read is not held against the client. */
+static void on_timer(void *owner, uint64_t now_ms)
+{
+    struct channel *channel = owner;
+    if (channel->state == CHANNEL_NEW) {
+        channel_abort(channel);
+        return;
+    }
+    uint64_t allowed_ms = channel->keep_alive_s * UINT64_C(1500);
+    if (channel->paused)
+        channel->last_packet_ms = now_ms;
+    if (now_ms - channel->last_packet_ms >= allowed_ms)
+        channel_disconnect(channel, MQTT_KEEP_ALIVE_TIMEOUT); /* [MQTT-3.1.2-22] */
+    else
+        timers_set(&channel->broker->timers, &channel->timer, channel->last_packet_ms + allowed_ms);
+}
+
+/* ---- Opening, reading, closing ---- */
+
+struct channel *channel_open(struct broker *broker, const struct channel_io *io,
+                             const struct identity *identity, uint64_t now_ms)
+{
+    struct channel *channel = memory_new(sizeof *channel);
+    channel->broker = broker;
+    channel->io = *io;
+    channel->identity = identity_keep(identity);
+    channel->version = MQTT_3_1_1;
+    channel->maximum_packet_bytes = UINT32_MAX;
+    channel->last_packet_ms = now_ms;
+    channel->timer.on_expired = on_timer;
+    channel->timer.owner = channel;
+    timers_set(&broker->timers, &channel->timer, now_ms + broker->config.connect_timeout_ms);
+    broker->counters.channels++;
+    return channel;
+}
+
+void channel_ready(struct channel *channel)
+{
+    if (channel->state != CHANNEL_CONNECTING)
+        return;
+    channel->state = CHANNEL_READY;
+    channel_continue(channel, PAUSE_CONNACK);
+    if (channel->session)
+        delivery_pump(channel->session);
+}
+
+static enum sluice_error on_pingreq(struct channel *channel, const struct mqtt_packet *packet,
+                                    uint64_t now_ms)
+{
+    (void)now_ms;
+    struct mqtt_packet answer = {.type = MQTT_PINGRESP, .version = packet->version};
+    channel_send(channel, &answer);
+    return SLUICE_OK;
+}
+
+/* Enhanced authentication is never agreed on at CONNECT, so an AUTH is out of place. */
+static enum sluice_error on_auth(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms)
+{
+    (void)packet, (void)now_ms;
+    channel_fail(channel, MQTT_PROTOCOL_ERROR);
+    return SLUICE_OK;
+}
+
+typedef enum sluice_error packet_handler(struct channel *channel, const struct mqtt_packet *packet,
+                                         uint64_t now_ms);
+
+/* What only a Server sends is refused by the decoder. */
+static packet_handler *const handlers[] = {
+    [MQTT_CONNECT] = connect_on_connect,
+    [MQTT_PUBLISH] = receive_on_publish,
+    [MQTT_PUBACK] = delivery_on_puback,
+    [MQTT_PUBREC] = delivery_on_pubrec,
+    [MQTT_PUBREL] = receive_on_pubrel,
+    [MQTT_PUBCOMP] = delivery_on_pubcomp,
+    [MQTT_SUBSCRIBE] = subscribe_on_subscribe,
+    [MQTT_UNSUBSCRIBE] = subscribe_on_unsubscribe,
+    [MQTT_PINGREQ] = on_pingreq,
+    [MQTT_DISCONNECT] = connect_on_disconnect,
+    [MQTT_AUTH] = on_auth,
+};
+
+/* False: the packet was held back. */
+static bool take_packet(struct channel *channel, struct span bytes, uint64_t now_ms)
+{
+    struct mqtt_packet packet;
+    enum mqtt_reason reason;
+    if (mqtt_decode(bytes, MQTT_SERVER, channel->version, &packet, &reason) != SLUICE_OK) {
+        if (channel->state == CHANNEL_NEW)
+            connect_on_undecodable(channel, bytes, reason);
+        else
+            channel_fail(channel, reason);
+        return true;
+    }
+    channel->last_packet_ms = now_ms;
+    return handlers[packet.type](channel, &packet, now_ms) != SLUICE_AGAIN;
+}
+
+/* The first packet must be CONNECT [MQTT-3.1.0-1]: its first byte already tells what is none. */
+static bool may_begin_connect(struct span input)
+{
+    return input.data[0] == MQTT_CONNECT << 4;
+}
+
+size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms)
+{
+    const struct broker_config *config = &channel->broker->config;
+    size_t used = 0;
+    while (channel->state != CHANNEL_CLOSING && channel->paused == 0 && used < input.len) {
+        struct span packet, rest = span_skip(input, used);
+        bool is_new = channel->state == CHANNEL_NEW;
+        if (is_new && !may_begin_connect(rest)) {
+            channel_fail(channel, MQTT_PROTOCOL_ERROR);
+            break;
+        }
+        enum sluice_error error =
+            mqtt_frame(rest, is_new ? config->connect_bytes : config->packet_bytes, &packet);
+        if (error == SLUICE_AGAIN)
+            break;
+        if (error != SLUICE_OK)
+            channel_fail(channel, error == SLUICE_TOO_LARGE ? MQTT_PACKET_TOO_LARGE : MQTT_MALFORMED_PACKET);
+        else if (take_packet(channel, packet, now_ms))
+            used += packet.len;
+        if (channel_is_slow(channel))
+            channel_pause(channel, PAUSE_OUTPUT);
+    }
+    return channel->state == CHANNEL_CLOSING ? input.len : used;
+}
+
+void channel_drained(struct channel *channel, uint64_t now_ms)
+{
+    (void)now_ms;
+    if (channel_is_slow(channel))
+        return;
+    channel_continue(channel, PAUSE_OUTPUT);
+    if (channel->state == CHANNEL_READY && channel->session)
+        delivery_pump(channel->session);
+}
+
+void channel_closed(struct channel *channel, uint64_t now_ms)
+{
+    struct broker *broker = channel->broker;
+    struct session *session = channel->session;
+    channel->state = CHANNEL_CLOSING;
+    channel->session = NULL;
+    channel->gone = true;
+    timers_stop(&broker->timers, &channel->timer);
+    stop_holding(channel);
+    receive_forget_aliases(channel);
+    broker->counters.channels--;
+    if (session)
+        session_detach(session, now_ms);
+    channel_release(channel);
+}

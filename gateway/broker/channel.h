@@ -1,0 +1,95 @@
+/*
+ * A connection as the broker sees it: the packets of one client, in and out. It
+ * is new until a CONNECT was accepted and its CONNACK has left, then ready, and
+ * closing from the moment that its end was asked for; it is freed once the
+ * transport is gone and no deferred acknowledgement names it any more.
+ */
+#ifndef SLUICE_BROKER_CHANNEL_H
+#define SLUICE_BROKER_CHANNEL_H
+
+#include "broker/session.h"
+
+enum channel_state {
+    CHANNEL_NEW,        /* no CONNECT yet */
+    CHANNEL_CONNECTING, /* the CONNACK waits for the session to be on disk */
+    CHANNEL_READY,
+    CHANNEL_CLOSING, /* nothing more is read or written */
+};
+
+/* Why reading is paused; several may hold at once. */
+enum channel_pause {
+    PAUSE_HELD = 1,    /* a PUBLISH waits for room: broker_resume */
+    PAUSE_OUTPUT = 2,  /* the client does not read its answers: channel_drained */
+    PAUSE_CONNACK = 4, /* nothing may be answered before the CONNACK */
+};
+
+struct channel {
+    struct broker *broker;
+    struct channel_io io;
+    const struct identity *identity;
+    struct session *session; /* NULL: before CONNECT, after takeover */
+    struct timer timer;      /* connect timeout, then Keep Alive */
+    uint64_t last_packet_ms;
+    struct topic_alias *topic_aliases; /* see receive.c; NULL: none */
+    struct channel *next_held, *previous_held;
+    uint64_t deferred_seq;         /* of its newest acknowledgement that waits for the journal */
+    uint32_t deferred_count;       /* acknowledgements of it that wait, in both rings */
+    uint32_t waiting_count;        /* of those, in the journal's ring */
+    uint32_t receiving_count;      /* QoS 1 PUBLISHes of it that are not acknowledged */
+    uint32_t maximum_packet_bytes; /* the client's */
+    uint16_t receive_maximum;      /* the client's, or ours if that is lower */
+    uint16_t keep_alive_s;
+    uint8_t state;   /* enum channel_state */
+    uint8_t version; /* enum mqtt_version */
+    uint8_t paused;  /* enum channel_pause */
+    bool gone;       /* channel_closed was called */
+};
+
+/* Encodes a packet into the connection's output. False: over the client's Maximum Packet Size. */
+bool channel_send(struct channel *channel, const struct mqtt_packet *packet);
+/* Appends bytes that are encoded already. */
+void channel_send_bytes(struct channel *channel, struct span bytes);
+/* Ends the connection; a v5 client that is connected is told why. */
+void channel_disconnect(struct channel *channel, enum mqtt_reason reason);
+/* The same, counted as the peer's fault. */
+void channel_fail(struct channel *channel, enum mqtt_reason reason);
+/* Ends the connection without a word. */
+void channel_abort(struct channel *channel);
+/* The CONNACK is out. */
+void channel_ready(struct channel *channel);
+void channel_pause(struct channel *channel, enum channel_pause why);
+void channel_continue(struct channel *channel, enum channel_pause why);
+/* Holds the connection back until broker_resume. */
+void channel_hold(struct channel *channel);
+/* Frees it if nothing names it any more. */
+void channel_release(struct channel *channel);
+/* Whether so much is unsent that it takes nothing more for now. */
+bool channel_is_slow(const struct channel *channel);
+
+/* The packet handlers. SLUICE_AGAIN: the packet is held back and will be given again. */
+enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms);
+enum sluice_error receive_on_publish(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms);
+enum sluice_error receive_on_pubrel(struct channel *channel, const struct mqtt_packet *packet,
+                                    uint64_t now_ms);
+enum sluice_error delivery_on_puback(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms);
+enum sluice_error delivery_on_pubrec(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms);
+enum sluice_error delivery_on_pubcomp(struct channel *channel, const struct mqtt_packet *packet,
+                                      uint64_t now_ms);
+enum sluice_error subscribe_on_subscribe(struct channel *channel, const struct mqtt_packet *packet,
+                                         uint64_t now_ms);
+enum sluice_error subscribe_on_unsubscribe(struct channel *channel, const struct mqtt_packet *packet,
+                                           uint64_t now_ms);
+enum sluice_error connect_on_disconnect(struct channel *channel, const struct mqtt_packet *packet,
+                                        uint64_t now_ms);
+
+/* A first packet that is no valid CONNECT: answered where its protocol version can be told. */
+void connect_on_undecodable(struct channel *channel, struct span packet, enum mqtt_reason reason);
+
+/* Frees the Topic Aliases of a connection (receive.c). */
+void receive_forget_aliases(struct channel *channel);
+
+#endif

@@ -1,0 +1,262 @@
+/* CONNECT and DISCONNECT: who is it, which session is it, and on what terms. */
+#include "broker/parts.h"
+#include "broker/will.h"
+
+#include <stdio.h>
+
+enum { CONNACK_PROPERTIES_BYTES = 128, ASSIGNED_ID_BYTES = 32 };
+
+static void refuse(struct channel *channel, enum mqtt_version version, enum mqtt_reason reason)
+{
+    struct mqtt_packet packet = {.type = MQTT_CONNACK, .version = version, .reason = reason};
+    if (version == MQTT_3_1_1)
+        packet.reason = (enum mqtt_reason)mqtt_v3_return_code(reason);
+    channel->broker->counters.connects_refused++;
+    channel_send(channel, &packet);
+    channel_abort(channel);
+}
+
+void connect_on_undecodable(struct channel *channel, struct span packet, enum mqtt_reason reason)
+{
+    struct reader reader = reader_of(packet);
+    read_u8(&reader);
+    read_varint(&reader);
+    bool is_mqtt = span_equal(read_u16_bytes(&reader), SPAN_LITERAL("MQTT"));
+    uint8_t level = read_u8(&reader);
+    channel->broker->counters.protocol_errors++;
+    if (is_mqtt && !reader.failed && level >= MQTT_5)
+        refuse(channel, MQTT_5, reason);
+    else if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION)
+        refuse(channel, MQTT_3_1_1, reason); /* [MQTT-3.1.2-2] of 3.1.1 */
+    else
+        channel_abort(channel);
+}
+
+/* What a CONNECT comes to. */
+struct terms {
+    struct span client_id;
+    char assigned[ASSIGNED_ID_BYTES]; /* client_id's bytes where the Server chose it */
+    bool is_assigned;
+    uint32_t asked_expiry_s, expiry_s;
+    uint16_t keep_alive_s;
+};
+
+static bool has_control_character(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < 0x20 || text.data[i] == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static void assign_client_id(struct broker *broker, struct terms *terms)
+{
+    uint8_t bytes[8];
+    broker->hooks.random(broker->hooks.ctx, bytes, sizeof bytes);
+    uint64_t number;
+    memcpy(&number, bytes, sizeof number);
+    snprintf(terms->assigned, sizeof terms->assigned, "auto-%016llx", (unsigned long long)number);
+    terms->client_id = span_from_string(terms->assigned);
+    terms->is_assigned = true;
+}
+
+static enum mqtt_reason agree_client_id(struct broker *broker, const struct mqtt_packet *packet,
+                                        struct terms *terms)
+{
+    const struct mqtt_connect *connect = &packet->connect;
+    terms->client_id = connect->client_id;
+    if (connect->client_id.len > broker->config.client_id_bytes || has_control_character(connect->client_id))
+        return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+    if (connect->client_id.len > 0)
+        return MQTT_SUCCESS;
+    if (packet->version == MQTT_3_1_1 && !connect->clean_start)
+        return MQTT_CLIENT_IDENTIFIER_NOT_VALID; /* [MQTT-3.1.3-8] of 3.1.1 */
+    assign_client_id(broker, terms);
+    return MQTT_SUCCESS;
+}
+
+static void agree_times(const struct broker_config *config, const struct mqtt_packet *packet,
+                        struct terms *terms)
+{
+    bool is_v5 = packet->version == MQTT_5;
+    uint32_t v3_expiry_s = packet->connect.clean_start ? 0 : config->session_expiry_max_s;
+    terms->asked_expiry_s =
+        is_v5 ? mqtt_property_number(packet->properties, MQTT_SESSION_EXPIRY_INTERVAL, 0) : v3_expiry_s;
+    terms->expiry_s = terms->asked_expiry_s < config->session_expiry_max_s ? terms->asked_expiry_s
+                                                                           : config->session_expiry_max_s;
+    uint16_t asked = packet->connect.keep_alive_s;
+    bool replaced = is_v5 && config->keep_alive_max_s > 0 && (asked == 0 || asked > config->keep_alive_max_s);
+    terms->keep_alive_s = replaced ? config->keep_alive_max_s : asked;
+}
+
+static enum mqtt_reason agree(struct channel *channel, const struct mqtt_packet *packet, struct terms *terms)
+{
+    struct broker *broker = channel->broker;
+    struct span method;
+    if (broker->stopping)
+        return MQTT_SERVER_BUSY;
+    if (mqtt_property_bytes(packet->properties, MQTT_AUTHENTICATION_METHOD, &method))
+        return MQTT_BAD_AUTHENTICATION_METHOD;
+    enum mqtt_reason reason = agree_client_id(broker, packet, terms);
+    if (reason != MQTT_SUCCESS)
+        return reason;
+    agree_times(&broker->config, packet, terms);
+    struct session *session = session_find(broker, terms->client_id);
+    if (session && !identity_same(session->owner, channel->identity))
+        return MQTT_NOT_AUTHORIZED;
+    if (!session && broker->sessions.count >= broker->config.sessions_count)
+        return MQTT_QUOTA_EXCEEDED;
+    if (!packet->connect.has_will)
+        return MQTT_SUCCESS;
+    struct grants *grants = grants_new(broker->access, channel->identity, terms->client_id);
+    reason = will_check(broker, &packet->connect.will, grants);
+    grants_free(grants);
+    return reason;
+}
+
+/* The earlier connection of the same client ends [MQTT-3.1.4-3]; what its session is then, it is by the usual
+ * way. */
+static void take_over(struct session *session, uint64_t now_ms)
+{
+    struct channel *old = session->channel;
+    old->session = NULL;
+    session->broker->counters.takeovers++;
+    channel_disconnect(old, MQTT_SESSION_TAKEN_OVER);
+    session_detach(session, now_ms);
+}
+
+static struct session *begin_session(struct channel *channel, const struct terms *terms, bool clean,
+                                     bool *ret_present, uint64_t now_ms)
+{
+    struct broker *broker = channel->broker;
+    struct session *session = session_find(broker, terms->client_id);
+    if (session && session->channel) {
+        /* A will that a delay holds back is not sent when the session goes on [MQTT-3.1.3-9]; it fires here
+         * if there is no delay, and with the session's end below if that is what Clean Start asks for. */
+        take_over(session, now_ms);
+        session = session_find(broker, terms->client_id);
+    }
+    if (session && clean) {
+        session_end(session, now_ms);
+        session = NULL;
+    }
+    *ret_present = session != NULL;
+    if (!session) {
+        uint64_t queue =
+            terms->expiry_s > 0 ? broker->hooks.queue_open(broker->hooks.ctx, terms->client_id) : 0;
+        session = session_new(broker, terms->client_id, channel->identity, terms->expiry_s, queue, 0);
+    }
+    timers_stop(&broker->timers, &session->expiry);
+    will_discard(session);
+    identity_release(session->owner); /* the same owner, perhaps with a renewed certificate */
+    session->owner = identity_keep(channel->identity);
+    session->expiry_s = terms->expiry_s;
+    session->channel = channel;
+    channel->session = session;
+    return session;
+}
+
+static void number_unless(struct writer *block, enum mqtt_property id, uint32_t value, uint32_t expected)
+{
+    if (value != expected)
+        mqtt_write_number_property(block, id, value);
+}
+
+/* What the Server's terms differ in from what the client asked for or takes for granted. */
+static void write_terms(struct writer *block, const struct channel *channel, const struct terms *terms,
+                        const struct mqtt_packet *connect)
+{
+    const struct broker_config *config = &channel->broker->config;
+    number_unless(block, MQTT_SESSION_EXPIRY_INTERVAL, terms->expiry_s, terms->asked_expiry_s);
+    number_unless(block, MQTT_RECEIVE_MAXIMUM, config->receive_maximum, UINT16_MAX);
+    mqtt_write_number_property(block, MQTT_MAXIMUM_PACKET_SIZE, config->packet_bytes);
+    number_unless(block, MQTT_TOPIC_ALIAS_MAXIMUM, config->topic_alias_maximum, 0);
+    number_unless(block, MQTT_SERVER_KEEP_ALIVE, terms->keep_alive_s, connect->connect.keep_alive_s);
+    if (terms->is_assigned)
+        mqtt_write_bytes_property(block, MQTT_ASSIGNED_CLIENT_IDENTIFIER, terms->client_id);
+}
+
+static void accept(struct channel *channel, const struct terms *terms, const struct mqtt_packet *connect,
+                   bool session_present, uint64_t ticket)
+{
+    uint8_t block_bytes[CONNACK_PROPERTIES_BYTES], bytes[CONNACK_PROPERTIES_BYTES + 16];
+    struct writer block = writer_of(block_bytes, sizeof block_bytes), out = writer_of(bytes, sizeof bytes);
+    struct mqtt_packet packet = {
+        .type = MQTT_CONNACK, .version = connect->version, .connack.session_present = session_present};
+    if (connect->version == MQTT_5) {
+        write_terms(&block, channel, terms, connect);
+        packet.properties.bytes = writer_span(&block);
+    }
+    mqtt_encode(&out, &packet);
+    if (ticket > channel->broker->durable_ticket)
+        channel_pause(channel, PAUSE_CONNACK);
+    acknowledge_state(channel, MQTT_CONNACK, writer_span(&out), ticket);
+}
+
+static void apply_limits(struct channel *channel, const struct mqtt_packet *packet, const struct terms *terms,
+                         uint64_t now_ms)
+{
+    const struct broker_config *config = &channel->broker->config;
+    uint32_t receive = mqtt_property_number(packet->properties, MQTT_RECEIVE_MAXIMUM, UINT16_MAX);
+    channel->receive_maximum =
+        receive < config->inflight_maximum ? (uint16_t)receive : config->inflight_maximum;
+    channel->maximum_packet_bytes =
+        mqtt_property_number(packet->properties, MQTT_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+    channel->keep_alive_s = terms->keep_alive_s;
+    uint64_t allowed_ms = channel->keep_alive_s * UINT64_C(1500);
+    timers_set(&channel->broker->timers, &channel->timer, allowed_ms ? now_ms + allowed_ms : TIMERS_NEVER);
+}
+
+enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms)
+{
+    if (channel->state != CHANNEL_NEW) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR); /* [MQTT-3.1.0-2] */
+        return SLUICE_OK;
+    }
+    struct terms terms = {.client_id = SPAN_EMPTY};
+    enum mqtt_reason reason = agree(channel, packet, &terms);
+    if (reason != MQTT_SUCCESS) {
+        refuse(channel, packet->version, reason);
+        return SLUICE_OK;
+    }
+    bool present;
+    struct session *session = begin_session(channel, &terms, packet->connect.clean_start, &present, now_ms);
+    channel->version = (uint8_t)packet->version;
+    channel->state = CHANNEL_CONNECTING;
+    channel->broker->counters.connects++;
+    apply_limits(channel, packet, &terms, now_ms);
+    if (packet->connect.has_will)
+        will_set(session, &packet->connect.will);
+    uint64_t ticket = session_save(session, 0);
+    accept(channel, &terms, packet, present, present ? 0 : ticket);
+    return SLUICE_OK;
+}
+
+/* The Session Expiry Interval may be changed here, but a session that was to end cannot be made to stay. */
+static bool change_expiry(struct session *session, const struct mqtt_packet *packet)
+{
+    uint32_t asked =
+        mqtt_property_number(packet->properties, MQTT_SESSION_EXPIRY_INTERVAL, session->expiry_s);
+    if (session->expiry_s == 0 && asked > 0)
+        return false;
+    uint32_t maximum = session->broker->config.session_expiry_max_s;
+    session->expiry_s = asked < maximum ? asked : maximum;
+    return true;
+}
+
+enum sluice_error connect_on_disconnect(struct channel *channel, const struct mqtt_packet *packet,
+                                        uint64_t now_ms)
+{
+    (void)now_ms;
+    struct session *session = channel->session;
+    if (!change_expiry(session, packet)) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR);
+        return SLUICE_OK;
+    }
+    if (packet->version == MQTT_3_1_1 || packet->reason == MQTT_SUCCESS)
+        will_discard(session);
+    channel_abort(channel);
+    return SLUICE_OK;
+}

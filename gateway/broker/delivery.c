@@ -1,0 +1,401 @@
+#include "broker/delivery.h"
+
+#include "base/memory.h"
+#include "broker/parts.h"
+#include "wire/topic.h"
+
+#include <assert.h>
+
+static bool is_ready(const struct session *session)
+{
+    return session->channel && session->channel->state == CHANNEL_READY;
+}
+
+static uint32_t *keep_identifiers(const uint32_t *identifiers)
+{
+    if (!identifiers)
+        return NULL;
+    size_t count = 1;
+    while (identifiers[count - 1])
+        count++;
+    uint32_t *copy = memory_new_array(count, sizeof *copy);
+    memcpy(copy, identifiers, count * sizeof *copy);
+    return copy;
+}
+
+/* ---- Encoding ---- */
+
+static bool has_expired(const struct message *message, uint64_t wall_ms)
+{
+    return message->expires_ms != 0 && message->expires_ms <= wall_ms;
+}
+
+/* The properties of a PUBLISH: what the message brought, its Message Expiry Interval less the time that it
+ * waited [MQTT-3.3.2-6], and the Subscription Identifiers of whom it is for. */
+static struct span properties_for(struct broker *broker, const struct message *message,
+                                  const uint32_t *identifiers, uint64_t wall_ms)
+{
+    if (message->expires_ms == 0 && !identifiers)
+        return message->properties;
+    size_t count = 0;
+    while (identifiers && identifiers[count])
+        count++;
+    size_t capacity = message->properties.len + 5 + 5 * count;
+    buffer_consume(&broker->encoding, buffer_len(&broker->encoding));
+    struct writer block = writer_of(buffer_reserve(&broker->encoding, capacity), capacity);
+    if (message->expires_ms != 0) {
+        uint64_t left_s = has_expired(message, wall_ms) ? 0 : (message->expires_ms - wall_ms + 999) / 1000;
+        mqtt_write_number_property(&block, MQTT_MESSAGE_EXPIRY_INTERVAL, (uint32_t)left_s);
+    }
+    for (size_t i = 0; i < count; i++)
+        mqtt_write_number_property(&block, MQTT_SUBSCRIPTION_IDENTIFIER, identifiers[i]);
+    write_bytes(&block, message->properties);
+    return writer_span(&block);
+}
+
+struct publish_options {
+    const uint32_t *identifiers;
+    uint64_t wall_ms;
+    uint16_t packet_id;
+    uint8_t qos;
+    bool retain, dup;
+};
+
+/* False: dropped, and counted. */
+static bool send_publish(struct channel *channel, const struct message *message,
+                         const struct publish_options *options)
+{
+    struct broker *broker = channel->broker;
+    struct mqtt_packet packet = {.type = MQTT_PUBLISH,
+                                 .version = channel->version,
+                                 .packet_id = options->packet_id,
+                                 .publish = {.topic = message->topic,
+                                             .payload = message->payload,
+                                             .qos = options->qos,
+                                             .dup = options->dup,
+                                             .retain = options->retain}};
+    if (channel->version == MQTT_5)
+        packet.properties.bytes = properties_for(broker, message, options->identifiers, options->wall_ms);
+    if (!channel_send(channel, &packet)) {
+        broker_dropped(broker, BROKER_DROP_PACKET_TOO_BIG);
+        return false;
+    }
+    broker->counters.publishes_sent[options->qos]++;
+    return true;
+}
+
+/* ---- QoS 0 ---- */
+
+static void send_at_most_once(const struct delivery *delivery, const struct message *message,
+                              struct delivery_encoded *encoded)
+{
+    struct session *session = delivery->session;
+    struct channel *channel = session->channel;
+    struct broker *broker = session->broker;
+    if (!is_ready(session))
+        return; /* QoS 0 is for those who are there */
+    if (channel_is_slow(channel)) {
+        broker_dropped(broker, BROKER_DROP_TOO_SLOW);
+        return;
+    }
+    struct buffer *out = channel->io.out;
+    bool same = encoded->bytes.len > 0 && !delivery->identifiers && encoded->in != out &&
+                encoded->version == channel->version && encoded->retain == delivery->retain &&
+                encoded->bytes.len <= channel->maximum_packet_bytes;
+    if (same) {
+        channel_send_bytes(channel, encoded->bytes);
+        broker->counters.publishes_sent[0]++;
+        return;
+    }
+    size_t before = buffer_len(out);
+    struct publish_options options = {.identifiers = delivery->identifiers, .retain = delivery->retain};
+    if (message->expires_ms != 0)
+        options.wall_ms = broker_wall_ms(broker);
+    if (send_publish(channel, message, &options) && !delivery->identifiers)
+        *encoded = (struct delivery_encoded){span_skip(buffer_span(out), before), out, channel->version,
+                                             delivery->retain};
+}
+
+/* ---- QoS 1 and 2 ---- */
+
+bool delivery_has_room(const struct session *session, size_t message_bytes)
+{
+    const struct broker_config *config = &session->broker->config;
+    const struct outgoing *outgoing = &session->outgoing;
+    return outgoing_count(outgoing) + session->reserved_count < config->queue_count &&
+           outgoing->bytes + session->reserved_bytes + message_bytes <= config->queue_bytes;
+}
+
+static void finish(struct session *session, uint64_t ordinal)
+{
+    struct broker *broker = session->broker;
+    uint64_t before = outgoing_count(&session->outgoing);
+    outgoing_finish(&session->outgoing, ordinal);
+    broker->counters.queued -= before - outgoing_count(&session->outgoing);
+    if (session->queue != 0)
+        broker->hooks.acknowledged(broker->hooks.ctx, session->queue, ordinal);
+}
+
+static struct outgoing_entry *append(struct session *session, const struct outgoing_entry *entry)
+{
+    session->broker->counters.queued++;
+    return outgoing_append(&session->outgoing, entry);
+}
+
+/* Whether the client takes another QoS 1 or 2 PUBLISH now. */
+static bool may_send(const struct session *session)
+{
+    return is_ready(session) && session->outgoing.inflight_count < session->channel->receive_maximum &&
+           !channel_is_slow(session->channel);
+}
+
+static void mark_sent(struct session *session, struct outgoing_entry *entry)
+{
+    struct outgoing *outgoing = &session->outgoing;
+    outgoing->cursor++;
+    outgoing->inflight_count++;
+    if (entry->state == OUTGOING_QUEUED)
+        entry->state = OUTGOING_SENT;
+}
+
+/* A session that is not durable has nobody to send it to again, so what can be sent at once is not kept:
+ * the entry only stands for its Packet Identifier. */
+static void send_unkept(const struct delivery *delivery, const struct message *message)
+{
+    struct session *session = delivery->session;
+    struct publish_options options = {.identifiers = delivery->identifiers,
+                                      .packet_id = outgoing_packet_id(session->outgoing.next),
+                                      .qos = delivery->qos,
+                                      .retain = delivery->retain};
+    if (message->expires_ms != 0)
+        options.wall_ms = broker_wall_ms(session->broker);
+    if (send_publish(session->channel, message, &options))
+        mark_sent(session, append(session, &(struct outgoing_entry){.qos = delivery->qos}));
+}
+
+static void enqueue(const struct delivery *delivery, struct broker_stored *stored)
+{
+    struct session *session = delivery->session;
+    size_t bytes = message_bytes(stored->message);
+    if (session->queue == 0 && !delivery_has_room(session, bytes)) {
+        broker_dropped(session->broker, BROKER_DROP_QUEUE_FULL);
+        return;
+    }
+    append(session, &(struct outgoing_entry){.message = message_ref(broker_stored_keep(stored)),
+                                             .identifiers = keep_identifiers(delivery->identifiers),
+                                             .position = stored->ret_position,
+                                             .seq = delivery->seq,
+                                             .bytes = (uint32_t)bytes,
+                                             .qos = delivery->qos,
+                                             .retain = delivery->retain});
+    delivery_pump(session);
+}
+
+void delivery_deliver(const struct delivery *delivery, struct broker_stored *stored,
+                      struct delivery_encoded *encoded)
+{
+    struct session *session = delivery->session;
+    const struct outgoing *outgoing = &session->outgoing;
+    if (delivery->qos == 0)
+        send_at_most_once(delivery, stored->message, encoded);
+    else if (session->queue == 0 && outgoing->cursor == outgoing->next && may_send(session) &&
+             outgoing_count(outgoing) < session->broker->config.queue_count &&
+             outgoing_count(outgoing) < PACKET_ID_COUNT)
+        send_unkept(delivery, stored->message);
+    else
+        enqueue(delivery, stored);
+}
+
+/* The journal keeps who a message is for, not by which subscription: its identifiers are found again. */
+static uint32_t *identifiers_of(const struct session *session, struct span topic)
+{
+    uint32_t *identifiers = NULL;
+    size_t count = 0;
+    for (const struct subscription *at = session->subscriptions; at; at = at->next) {
+        struct span share, filter = subscription_filter(at);
+        topic_filter_share(filter, &share, &filter);
+        if (at->identifier == 0 || !topic_matches(filter, topic))
+            continue;
+        identifiers = memory_resize(identifiers, (count + 2) * sizeof *identifiers);
+        identifiers[count++] = at->identifier;
+        identifiers[count] = 0;
+    }
+    return identifiers;
+}
+
+/* Reads the entry's message back if it is not in memory. False: it cannot be read. */
+static bool load(struct session *session, struct outgoing_entry *entry)
+{
+    struct broker *broker = session->broker;
+    if (entry->message)
+        return true;
+    if (broker->hooks.load(broker->hooks.ctx, entry->position, &entry->message) != SLUICE_OK) {
+        broker_dropped(broker, BROKER_DROP_UNREADABLE);
+        return false;
+    }
+    session->outgoing.memory_bytes += entry->bytes;
+    if (entry->restored && !entry->identifiers)
+        entry->identifiers = identifiers_of(session, entry->message->topic);
+    return true;
+}
+
+/* Whether the message may still go out, right before it does. A right that is gone ends it at any time; an
+ * expiry only what was not begun [MQTT-4.3.3-7]. */
+static bool still_wanted(struct session *session, const struct outgoing_entry *entry, uint64_t wall_ms)
+{
+    if (!grants_topic(session->grants, ACCESS_SUBSCRIBE, entry->message->topic)) {
+        broker_dropped(session->broker, BROKER_DROP_NOT_ALLOWED);
+        return false;
+    }
+    bool begun = entry->state == OUTGOING_SENT || (entry->restored && entry->qos == 2);
+    if (!begun && has_expired(entry->message, wall_ms)) {
+        broker_dropped(session->broker, BROKER_DROP_EXPIRED);
+        return false;
+    }
+    return true;
+}
+
+/* Sends the PUBLISH of the entry at the cursor, or drops it. */
+static void send_entry(struct session *session, struct outgoing_entry *entry, uint64_t wall_ms)
+{
+    struct outgoing *outgoing = &session->outgoing;
+    uint64_t ordinal = outgoing->cursor;
+    struct publish_options options = {.identifiers = entry->identifiers,
+                                      .wall_ms = wall_ms,
+                                      .packet_id = outgoing_packet_id(ordinal),
+                                      .qos = entry->qos,
+                                      .retain = entry->retain,
+                                      .dup = entry->state == OUTGOING_SENT || entry->restored};
+    if (!load(session, entry) || !still_wanted(session, entry, wall_ms) ||
+        !send_publish(session->channel, entry->message, &options)) {
+        finish(session, ordinal);
+        return;
+    }
+    session->broker->counters.publishes_repeated += options.dup;
+    mark_sent(session, entry);
+    outgoing_forget_message(outgoing, entry);
+}
+
+void delivery_pump(struct session *session)
+{
+    struct broker *broker = session->broker;
+    struct outgoing *outgoing = &session->outgoing;
+    uint64_t wall_ms = 0;
+    struct outgoing_entry *entry;
+    while (is_ready(session) && (entry = outgoing_sendable(outgoing)) != NULL) {
+        if (entry->state == OUTGOING_DONE) {
+            outgoing->cursor++;
+        } else if (entry->state == OUTGOING_RECEIVED) {
+            acknowledge(session->channel, MQTT_PUBREL, outgoing_packet_id(outgoing->cursor), MQTT_SUCCESS,
+                        entry->seq);
+            mark_sent(session, entry);
+        } else if (entry->seq > broker->durable_seq || !may_send(session)) {
+            break;
+        } else {
+            wall_ms = wall_ms ? wall_ms : broker_wall_ms(broker);
+            send_entry(session, entry, wall_ms);
+        }
+    }
+    if (outgoing->next > outgoing->oldest &&
+        outgoing_at(outgoing, outgoing->next - 1)->seq > broker->durable_seq)
+        session_wait(session);
+}
+
+/* Over its memory bound a durable session keeps what is newest only in the journal, from where it is read
+ * again when its turn comes. What is not durable yet cannot be read there. */
+static void spill(struct session *session)
+{
+    struct broker *broker = session->broker;
+    struct outgoing *outgoing = &session->outgoing;
+    for (uint64_t ordinal = outgoing->next;
+         ordinal > outgoing->oldest && outgoing->memory_bytes > broker->config.queue_memory_bytes;
+         ordinal--) {
+        struct outgoing_entry *entry = outgoing_at(outgoing, ordinal - 1);
+        if (entry->seq <= broker->durable_seq)
+            outgoing_forget_message(outgoing, entry);
+    }
+}
+
+void delivery_durable(struct broker *broker)
+{
+    struct session *next, *session = broker->waiting;
+    broker->waiting = NULL;
+    for (; session; session = next) {
+        next = session->next_waiting;
+        session->waiting = false;
+        delivery_pump(session);
+        spill(session);
+        const struct outgoing *outgoing = &session->outgoing;
+        if (outgoing_count(outgoing) > 0 &&
+            outgoing_at(outgoing, outgoing->next - 1)->seq > broker->durable_seq)
+            session_wait(session);
+    }
+}
+
+/* ---- The subscriber's acknowledgements ---- */
+
+enum sluice_error delivery_on_puback(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms)
+{
+    (void)now_ms;
+    struct session *session = channel->session;
+    uint64_t ordinal;
+    struct outgoing_entry *entry = outgoing_find(&session->outgoing, packet->packet_id, &ordinal);
+    if (!entry)
+        return SLUICE_OK; /* PUBACK has no answer in which to say that it was unexpected */
+    if (entry->qos != 1) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR);
+        return SLUICE_OK;
+    }
+    finish(session, ordinal);
+    delivery_pump(session);
+    return SLUICE_OK;
+}
+
+enum sluice_error delivery_on_pubrec(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms)
+{
+    (void)now_ms;
+    struct broker *broker = channel->broker;
+    struct session *session = channel->session;
+    uint64_t ordinal;
+    struct outgoing_entry *entry = outgoing_find(&session->outgoing, packet->packet_id, &ordinal);
+    if (!entry) {
+        if (packet->reason < MQTT_UNSPECIFIED_ERROR)
+            acknowledge(channel, MQTT_PUBREL, packet->packet_id, MQTT_PACKET_IDENTIFIER_NOT_FOUND, 0);
+        return SLUICE_OK;
+    }
+    if (entry->qos != 2) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR);
+        return SLUICE_OK;
+    }
+    if (packet->reason >= MQTT_UNSPECIFIED_ERROR) { /* refused: that ends it */
+        finish(session, ordinal);
+        delivery_pump(session);
+        return SLUICE_OK;
+    }
+    if (entry->state != OUTGOING_RECEIVED) {
+        entry->state = OUTGOING_RECEIVED;
+        entry->seq = session->queue ? broker->hooks.received(broker->hooks.ctx, session->queue, ordinal) : 0;
+    }
+    acknowledge(channel, MQTT_PUBREL, packet->packet_id, MQTT_SUCCESS, entry->seq);
+    return SLUICE_OK;
+}
+
+enum sluice_error delivery_on_pubcomp(struct channel *channel, const struct mqtt_packet *packet,
+                                      uint64_t now_ms)
+{
+    (void)now_ms;
+    struct session *session = channel->session;
+    uint64_t ordinal;
+    struct outgoing_entry *entry = outgoing_find(&session->outgoing, packet->packet_id, &ordinal);
+    if (!entry || entry->qos != 2)
+        return SLUICE_OK; /* PUBCOMP has no answer either */
+    if (entry->state != OUTGOING_RECEIVED) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR);
+        return SLUICE_OK;
+    }
+    finish(session, ordinal);
+    delivery_pump(session);
+    return SLUICE_OK;
+}

@@ -1,0 +1,39 @@
+/*
+ * Messages on their way to subscribers: what may be sent now is encoded into the
+ * connection's output, the rest waits in the session's queue. QoS 0 is sent or
+ * dropped; QoS 1 and 2 are sent while the connection keeps up, the client's
+ * Receive Maximum allows it, and (durable sessions) they are on disk.
+ */
+#ifndef SLUICE_BROKER_DELIVERY_H
+#define SLUICE_BROKER_DELIVERY_H
+
+#include "broker/channel.h"
+
+/* One message for one session. */
+struct delivery {
+    struct session *session;
+    const uint32_t *identifiers; /* Subscription Identifiers, ended by 0; NULL: none */
+    uint64_t seq;
+    uint8_t qos;
+    bool retain;
+};
+
+/* Bytes of the last encoded QoS 0 PUBLISH, for the next subscriber who wants the same ones: a view into the
+ * output of the first. It is good for one message, while that output is not written to. */
+struct delivery_encoded {
+    struct span bytes;
+    const struct buffer *in;
+    uint8_t version; /* enum mqtt_version */
+    bool retain;
+};
+
+/* Whether the session's queue takes this message besides what a PUBLISH has reserved in it so far. */
+bool delivery_has_room(const struct session *session, size_t message_bytes);
+void delivery_deliver(const struct delivery *delivery, struct broker_stored *stored,
+                      struct delivery_encoded *encoded);
+/* Sends what may be sent of the session's queue. */
+void delivery_pump(struct session *session);
+/* What was queued up to the durable seq may leave. */
+void delivery_durable(struct broker *broker);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * The way of a PUBLISH: transform, match, store, deliver. Everything that it is
+ * for is collected first; only when the world has stored it is anything
+ * delivered, so that a refusal leaves no trace. Scratch memory is kept from one
+ * PUBLISH to the next.
+ */
+#ifndef SLUICE_BROKER_PUBLISH_H
+#define SLUICE_BROKER_PUBLISH_H
+
+#include "broker/delivery.h"
+
+struct publish_delivery;
+
+struct publish_scratch {
+    struct subscription_matches matches;
+    struct publish_delivery *deliveries;
+    struct broker_target *targets;
+    struct broker_stored *stored;
+    uint32_t *identifiers;
+    size_t delivery_count, delivery_capacity;
+    size_t target_count, target_capacity;
+    size_t stored_capacity;
+    size_t identifier_count, identifier_capacity;
+    uint64_t stamp; /* counts matched messages */
+};
+
+void publish_scratch_fini(struct publish_scratch *scratch);
+
+/* Who publishes; NULL session: the gateway itself. */
+struct publish_origin {
+    struct session *session;
+    const struct identity *identity;
+    uint16_t packet_id;
+    uint8_t qos;
+};
+
+/* Stores and delivers `count` messages as one. As broker_hooks.store; nothing was done unless SLUICE_OK. */
+enum sluice_error publish_messages(struct broker *broker, const struct message *messages, size_t count,
+                                   const struct publish_origin *origin, uint64_t *ret_seq);
+/* The properties that are forwarded: without Topic Alias, Message Expiry Interval, Will Delay Interval and
+ * Subscription Identifiers. A view, into `properties` or into the broker's scratch until the next call. */
+struct span publish_forwarded_properties(struct broker *broker, struct mqtt_properties properties);
+/* When a message with these properties expires, on the wall clock; 0: never. */
+uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms);
+/* Whether a client may name this topic at all: its levels are within the bound, and it does not begin with
+ * `$`. */
+bool publish_topic_acceptable(const struct broker *broker, struct span topic);
+
+#endif

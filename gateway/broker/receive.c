@@ -1,0 +1,226 @@
+/* A client's PUBLISH and PUBREL: what is checked before a message is taken, and how it is answered. */
+#include "base/memory.h"
+#include "broker/parts.h"
+#include "wire/topic.h"
+
+/* ---- What a message keeps of its packet ---- */
+
+static bool is_forwarded(enum mqtt_property id)
+{
+    return id != MQTT_TOPIC_ALIAS && id != MQTT_MESSAGE_EXPIRY_INTERVAL && id != MQTT_WILL_DELAY_INTERVAL &&
+           id != MQTT_SUBSCRIPTION_IDENTIFIER;
+}
+
+struct span publish_forwarded_properties(struct broker *broker, struct mqtt_properties properties)
+{
+    if (properties.bytes.len == 0)
+        return SPAN_EMPTY;
+    buffer_consume(&broker->properties, buffer_len(&broker->properties));
+    struct reader at = reader_of(properties.bytes);
+    struct mqtt_property_value value;
+    const uint8_t *start = at.at;
+    while (mqtt_property_next(&at, &value)) {
+        if (is_forwarded(value.id))
+            buffer_append(&broker->properties, span_of(start, (size_t)(at.at - start)));
+        start = at.at;
+    }
+    return buffer_span(&broker->properties);
+}
+
+uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
+{
+    if (properties.bytes.len == 0)
+        return 0;
+    uint32_t seconds = mqtt_property_number(properties, MQTT_MESSAGE_EXPIRY_INTERVAL, UINT32_MAX);
+    return seconds == UINT32_MAX ? 0 : wall_ms + seconds * UINT64_C(1000);
+}
+
+bool publish_topic_acceptable(const struct broker *broker, struct span topic)
+{
+    return topic.data[0] != '$' && topic_level_count(topic) <= broker->config.topic_levels;
+}
+
+/* ---- Topic Aliases ---- */
+
+struct topic_alias {
+    uint16_t len; /* 0: not set */
+    uint8_t *topic;
+};
+
+void receive_forget_aliases(struct channel *channel)
+{
+    if (!channel->topic_aliases)
+        return;
+    for (uint16_t i = 0; i < channel->broker->config.topic_alias_maximum; i++)
+        memory_free(channel->topic_aliases[i].topic);
+    memory_free(channel->topic_aliases);
+    channel->topic_aliases = NULL;
+}
+
+/* Sets the alias if the packet names a topic, else gives the topic that the alias stands for. */
+static enum mqtt_reason resolve_alias(struct channel *channel, const struct mqtt_packet *packet,
+                                      struct span *topic)
+{
+    uint32_t number =
+        packet->properties.bytes.len ? mqtt_property_number(packet->properties, MQTT_TOPIC_ALIAS, 0) : 0;
+    uint16_t maximum = channel->broker->config.topic_alias_maximum;
+    if (number == 0)
+        return topic->len > 0 ? MQTT_SUCCESS : MQTT_PROTOCOL_ERROR;
+    if (number > maximum)
+        return MQTT_TOPIC_ALIAS_INVALID; /* [MQTT-3.3.2-9] */
+    if (!channel->topic_aliases)
+        channel->topic_aliases = memory_new_array(maximum, sizeof *channel->topic_aliases);
+    struct topic_alias *alias = &channel->topic_aliases[number - 1];
+    if (topic->len == 0) {
+        *topic = span_of(alias->topic, alias->len);
+        return alias->len > 0 ? MQTT_SUCCESS : MQTT_PROTOCOL_ERROR;
+    }
+    alias->topic = memory_resize(alias->topic, topic->len);
+    memcpy(alias->topic, topic->data, topic->len);
+    alias->len = (uint16_t)topic->len;
+    return MQTT_SUCCESS;
+}
+
+/* ---- PUBLISH ---- */
+
+static enum mqtt_type answer_to(uint8_t qos)
+{
+    return qos == 1 ? MQTT_PUBACK : MQTT_PUBREC;
+}
+
+/* Refuses one PUBLISH, not the connection, where the protocol can say so; 3.1.1 at QoS 1 and 2 can only
+ * acknowledge or close [MQTT-3.3.5-2 of 3.1.1], and what is acknowledged must not be lost. */
+static void refuse(struct channel *channel, const struct mqtt_packet *packet, enum mqtt_reason reason)
+{
+    struct broker *broker = channel->broker;
+    broker_dropped(broker, reason == MQTT_NOT_AUTHORIZED ? BROKER_DROP_NOT_ALLOWED : BROKER_DROP_REFUSED);
+    if (packet->publish.qos == 0)
+        return;
+    if (packet->version == MQTT_5)
+        acknowledge(channel, answer_to(packet->publish.qos), packet->packet_id, reason, 0);
+    else
+        channel_abort(channel);
+}
+
+/* Whether one more QoS 1 or 2 PUBLISH keeps to our Receive Maximum. */
+static bool within_receive_maximum(const struct channel *channel)
+{
+    if (channel->version != MQTT_5)
+        return true;
+    uint32_t held = channel->receiving_count + channel->session->incoming.count;
+    return held < channel->broker->config.receive_maximum;
+}
+
+static enum mqtt_reason check(const struct channel *channel, struct span topic)
+{
+    if (!publish_topic_acceptable(channel->broker, topic))
+        return MQTT_TOPIC_NAME_INVALID;
+    return grants_topic(channel->session->grants, ACCESS_PUBLISH, topic) ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
+}
+
+static enum mqtt_reason transform(struct broker *broker, const struct message *view,
+                                  const struct message **ret_messages, size_t *ret_count)
+{
+    if (broker->hooks.transform)
+        return broker->hooks.transform(broker->hooks.ctx, view, ret_messages, ret_count);
+    *ret_messages = view;
+    *ret_count = 1;
+    return MQTT_SUCCESS;
+}
+
+/* The message was checked. SLUICE_AGAIN: it has to wait for room, or for the disk to work again. */
+static enum sluice_error take(struct channel *channel, const struct mqtt_packet *packet, struct span topic)
+{
+    struct broker *broker = channel->broker;
+    const struct mqtt_publish *publish = &packet->publish;
+    uint64_t wall_ms = broker_wall_ms(broker);
+    struct message view = {.qos = publish->qos,
+                           .retain = publish->retain,
+                           .received_ms = wall_ms,
+                           .expires_ms = publish_expires_ms(packet->properties, wall_ms),
+                           .topic = topic,
+                           .payload = publish->payload,
+                           .properties = publish_forwarded_properties(broker, packet->properties),
+                           .client_id = session_client_id(channel->session),
+                           .principal = span_from_string(channel->identity->fingerprint)};
+    const struct message *messages;
+    size_t count;
+    enum mqtt_reason reason = transform(broker, &view, &messages, &count);
+    if (reason != MQTT_SUCCESS) {
+        refuse(channel, packet, reason);
+        return SLUICE_OK;
+    }
+    uint64_t seq = 0;
+    struct publish_origin origin = {channel->session, channel->identity, packet->packet_id, publish->qos};
+    enum sluice_error error = publish_messages(broker, messages, count, &origin, &seq);
+    if (error == SLUICE_FULL || (error != SLUICE_OK && publish->qos > 0 && packet->version == MQTT_3_1_1)) {
+        channel_hold(channel);
+        return SLUICE_AGAIN;
+    }
+    if (error != SLUICE_OK) {
+        broker_dropped(broker, BROKER_DROP_NOT_STORED);
+        if (publish->qos > 0)
+            acknowledge(channel, answer_to(publish->qos), packet->packet_id, MQTT_QUOTA_EXCEEDED, 0);
+        return SLUICE_OK;
+    }
+    broker->counters.publishes_received[publish->qos]++;
+    if (publish->qos == 2)
+        incoming_add(&channel->session->incoming, packet->packet_id, seq);
+    if (publish->qos > 0)
+        acknowledge(channel, answer_to(publish->qos), packet->packet_id, MQTT_SUCCESS, seq);
+    return SLUICE_OK;
+}
+
+enum sluice_error receive_on_publish(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms)
+{
+    (void)now_ms;
+    struct broker *broker = channel->broker;
+    const struct mqtt_publish *publish = &packet->publish;
+    struct span topic = publish->topic;
+    enum mqtt_reason reason =
+        packet->version == MQTT_5 ? resolve_alias(channel, packet, &topic) : MQTT_SUCCESS;
+    if (reason != MQTT_SUCCESS) {
+        channel_fail(channel, reason);
+        return SLUICE_OK;
+    }
+    if (publish->qos == 2) {
+        const struct incoming_id *held = incoming_find(&channel->session->incoming, packet->packet_id);
+        if (held) { /* a repetition: answered, not taken again [MQTT-4.3.3-10] */
+            broker->counters.duplicates_received++;
+            acknowledge(channel, MQTT_PUBREC, packet->packet_id, MQTT_SUCCESS, held->seq);
+            return SLUICE_OK;
+        }
+    }
+    if (publish->qos > 0 && !within_receive_maximum(channel)) {
+        channel_fail(channel, MQTT_RECEIVE_MAXIMUM_EXCEEDED);
+        return SLUICE_OK;
+    }
+    reason = check(channel, topic);
+    if (reason != MQTT_SUCCESS) {
+        refuse(channel, packet, reason);
+        return SLUICE_OK;
+    }
+    if (publish->qos > 0 && broker->counters.unacknowledged >= broker->config.unacknowledged_count) {
+        channel_hold(channel);
+        return SLUICE_AGAIN;
+    }
+    return take(channel, packet, topic);
+}
+
+enum sluice_error receive_on_pubrel(struct channel *channel, const struct mqtt_packet *packet,
+                                    uint64_t now_ms)
+{
+    (void)now_ms;
+    struct broker *broker = channel->broker;
+    struct session *session = channel->session;
+    enum mqtt_reason reason = MQTT_PACKET_IDENTIFIER_NOT_FOUND;
+    uint64_t seq = 0;
+    if (incoming_remove(&session->incoming, packet->packet_id)) {
+        reason = MQTT_SUCCESS;
+        if (session->queue != 0)
+            seq = broker->hooks.packet_id_free(broker->hooks.ctx, session->queue, packet->packet_id);
+    }
+    acknowledge(channel, MQTT_PUBCOMP, packet->packet_id, reason, seq);
+    return SLUICE_OK;
+}

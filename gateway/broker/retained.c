@@ -1,0 +1,128 @@
+#include "broker/retained.h"
+
+#include "base/memory.h"
+#include "broker/parts.h"
+
+static void forget(struct broker *broker, struct topic_node *node)
+{
+    struct retained *retained = node->value;
+    broker->counters.retained--;
+    broker->counters.retained_bytes -= message_bytes(retained->message);
+    message_unref(retained->message);
+    memory_free(retained);
+    node->value = NULL;
+    topic_tree_release(&broker->retained, node);
+}
+
+static bool has_room(const struct broker *broker, const struct retained *replaced, size_t bytes)
+{
+    uint64_t count = broker->counters.retained - (replaced ? 1 : 0);
+    uint64_t held = broker->counters.retained_bytes - (replaced ? message_bytes(replaced->message) : 0);
+    return count < broker->config.retained_count && held + bytes <= broker->config.retained_bytes;
+}
+
+/* Takes a reference of `message`. */
+static void keep(struct broker *broker, struct message *message, enum identity_kind kind, struct span name)
+{
+    struct topic_node *node = topic_tree_make(&broker->retained, message->topic);
+    if (node->value) {
+        struct retained *old = node->value;
+        broker->counters.retained--;
+        broker->counters.retained_bytes -= message_bytes(old->message);
+        message_unref(old->message);
+        memory_free(old);
+    }
+    struct retained *retained = memory_new(sizeof *retained + name.len);
+    retained->node = node;
+    retained->message = message_ref(message);
+    retained->publisher_kind = kind;
+    retained->publisher_name_len = name.len;
+    if (name.len > 0)
+        memcpy(retained->publisher_name, name.data, name.len);
+    node->value = retained;
+    broker->counters.retained++;
+    broker->counters.retained_bytes += message_bytes(message);
+}
+
+void retained_publish(struct broker *broker, struct broker_stored *stored, const struct identity *publisher)
+{
+    const struct message *view = stored->message;
+    struct topic_node *node = topic_tree_find(&broker->retained, view->topic);
+    struct retained *old = node ? node->value : NULL;
+    if (view->payload.len == 0) {
+        if (!old)
+            return;
+        broker->hooks.retained_removed(broker->hooks.ctx, view->topic);
+        forget(broker, node);
+        return;
+    }
+    if (!has_room(broker, old, message_bytes(view))) {
+        broker_dropped(broker, BROKER_DROP_RETAINED_FULL);
+        return;
+    }
+    struct broker_retained saved = {view, publisher ? publisher->kind : IDENTITY_INTERNAL,
+                                    span_from_string(publisher ? publisher->name : NULL)};
+    broker->hooks.retained_saved(broker->hooks.ctx, &saved);
+    keep(broker, broker_stored_keep(stored), saved.publisher_kind, saved.publisher_name);
+}
+
+enum sluice_error retained_restore(struct broker *broker, const struct broker_retained *from)
+{
+    if (!has_room(broker, NULL, message_bytes(from->message)))
+        return SLUICE_FULL;
+    struct message *message = message_new(from->message);
+    keep(broker, message, from->publisher_kind, from->publisher_name);
+    message_unref(message);
+    return SLUICE_OK;
+}
+
+static bool publisher_allowed(const struct broker *broker, const struct retained *retained)
+{
+    struct identity publisher = {.kind = retained->publisher_kind};
+    if (retained->publisher_name_len >= sizeof publisher.name)
+        return false;
+    memcpy(publisher.name, retained->publisher_name, retained->publisher_name_len);
+    struct grants *grants = grants_new(broker->access, &publisher, retained->message->client_id);
+    bool allowed = grants_topic(grants, ACCESS_PUBLISH, retained->message->topic);
+    grants_free(grants);
+    return allowed;
+}
+
+struct withdrawn {
+    const struct broker *broker;
+    struct topic_node **nodes;
+    size_t count;
+};
+
+static void collect_withdrawn(void *ctx, void *value)
+{
+    struct withdrawn *withdrawn = ctx;
+    struct retained *retained = value;
+    if (!publisher_allowed(withdrawn->broker, retained))
+        withdrawn->nodes[withdrawn->count++] = retained->node;
+}
+
+/* Every topic: `#` leaves out those that begin with `$`, which only the gateway itself publishes. */
+void retained_check_access(struct broker *broker)
+{
+    struct withdrawn withdrawn = {.broker = broker};
+    withdrawn.nodes = memory_new_array(broker->counters.retained, sizeof(struct topic_node *));
+    topic_tree_match_names(&broker->retained, SPAN_LITERAL("#"), collect_withdrawn, &withdrawn);
+    for (size_t i = 0; i < withdrawn.count; i++) {
+        struct retained *retained = withdrawn.nodes[i]->value;
+        broker->hooks.retained_removed(broker->hooks.ctx, retained->message->topic);
+        broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);
+        forget(broker, withdrawn.nodes[i]);
+    }
+    memory_free(withdrawn.nodes);
+}
+
+void retained_fini(struct broker *broker)
+{
+    while (broker->retained.root->first_child) {
+        struct topic_node *node = broker->retained.root->first_child;
+        while (!node->value)
+            node = node->first_child;
+        forget(broker, node);
+    }
+}

@@ -1,0 +1,271 @@
+#include "broker/session.h"
+
+#include "base/memory.h"
+#include "broker/parts.h"
+#include "broker/will.h"
+
+#include <assert.h>
+
+enum { SMALLEST_BUCKET_COUNT = 64 };
+
+static const struct identity anonymous = {.kind = IDENTITY_ANONYMOUS};
+
+const struct identity *identity_keep(const struct identity *identity)
+{
+    if (identity->kind == IDENTITY_ANONYMOUS)
+        return &anonymous;
+    struct identity *copy = memory_new(sizeof *copy);
+    *copy = *identity;
+    return copy;
+}
+
+void identity_release(const struct identity *identity)
+{
+    if (identity != &anonymous)
+        memory_free((void *)(uintptr_t)identity);
+}
+
+/* ---- The table ---- */
+
+static void table_grow(struct session_table *table)
+{
+    size_t count = table->bucket_count ? table->bucket_count * 2 : SMALLEST_BUCKET_COUNT;
+    struct session **buckets = memory_new_array(count, sizeof(struct session *));
+    for (size_t i = 0; i < table->bucket_count; i++) {
+        struct session *next;
+        for (struct session *session = table->buckets[i]; session; session = next) {
+            next = session->next_in_bucket;
+            session->next_in_bucket = buckets[session->hash & (count - 1)];
+            buckets[session->hash & (count - 1)] = session;
+        }
+    }
+    memory_free(table->buckets);
+    table->buckets = buckets;
+    table->bucket_count = count;
+}
+
+static void table_add(struct session_table *table, struct session *session)
+{
+    if (table->count == table->bucket_count)
+        table_grow(table);
+    struct session **bucket = &table->buckets[session->hash & (table->bucket_count - 1)];
+    session->next_in_bucket = *bucket;
+    *bucket = session;
+    table->count++;
+}
+
+static void table_remove(struct session_table *table, struct session *session)
+{
+    struct session **link = &table->buckets[session->hash & (table->bucket_count - 1)];
+    while (*link != session)
+        link = &(*link)->next_in_bucket;
+    *link = session->next_in_bucket;
+    table->count--;
+}
+
+struct session *session_find(struct broker *broker, struct span client_id)
+{
+    struct session_table *table = &broker->sessions;
+    if (table->count == 0)
+        return NULL;
+    uint64_t hash = hash_bytes(broker->key, client_id);
+    struct session *session = table->buckets[hash & (table->bucket_count - 1)];
+    while (session && !(session->hash == hash && span_equal(session_client_id(session), client_id)))
+        session = session->next_in_bucket;
+    return session;
+}
+
+void session_each(struct broker *broker, void (*visit)(void *ctx, struct session *session), void *ctx)
+{
+    for (size_t i = 0; i < broker->sessions.bucket_count; i++) {
+        struct session *next;
+        for (struct session *session = broker->sessions.buckets[i]; session; session = next) {
+            next = session->next_in_bucket;
+            visit(ctx, session);
+        }
+    }
+}
+
+/* ---- One session ---- */
+
+static void on_expired(void *owner, uint64_t now_ms)
+{
+    session_end(owner, now_ms);
+}
+
+struct session *session_new(struct broker *broker, struct span client_id, const struct identity *owner,
+                            uint32_t expiry_s, uint64_t queue, uint64_t next_ordinal)
+{
+    struct session *session = memory_new(sizeof *session + client_id.len);
+    memcpy(session->client_id, client_id.data, client_id.len);
+    session->client_id_len = (uint16_t)client_id.len;
+    session->hash = hash_bytes(broker->key, client_id);
+    session->broker = broker;
+    session->owner = identity_keep(owner);
+    session->grants = grants_new(broker->access, owner, client_id);
+    session->expiry_s = expiry_s;
+    session->queue = queue;
+    session->expiry.on_expired = on_expired;
+    session->expiry.owner = session;
+    outgoing_init(&session->outgoing, next_ordinal);
+    table_add(&broker->sessions, session);
+    broker->counters.sessions++;
+    return session;
+}
+
+uint64_t session_save(struct session *session, uint64_t disconnected_ms)
+{
+    if (session->queue == 0)
+        return 0;
+    struct broker_session saved = {session_client_id(session), session->owner, session->expiry_s,
+                                   disconnected_ms};
+    return session->broker->hooks.session_saved(session->broker->hooks.ctx, &saved);
+}
+
+void session_detach(struct session *session, uint64_t now_ms)
+{
+    struct broker *broker = session->broker;
+    session->channel = NULL;
+    outgoing_rewind(&session->outgoing);
+    if (session->expiry_s == 0) {
+        session_end(session, now_ms);
+        return;
+    }
+    will_connection_lost(session, now_ms);
+    if (session->expiry_s != SESSION_NEVER_EXPIRES)
+        timers_set(&broker->timers, &session->expiry, now_ms + session->expiry_s * UINT64_C(1000));
+    session_save(session, broker_wall_ms(broker));
+}
+
+static void forget(struct session *session)
+{
+    struct broker *broker = session->broker;
+    while (session->subscriptions) {
+        struct subscription *subscription = session->subscriptions;
+        session->subscriptions = subscription->next;
+        subscriptions_remove(&broker->subscriptions, subscription);
+        memory_free(subscription);
+        broker->counters.subscriptions--;
+    }
+    session_stop_waiting(session);
+    will_discard(session);
+    timers_stop(&broker->timers, &session->expiry);
+    table_remove(&broker->sessions, session);
+    broker->counters.sessions--;
+    broker->counters.queued -= outgoing_count(&session->outgoing);
+    outgoing_fini(&session->outgoing);
+    incoming_fini(&session->incoming);
+    grants_free(session->grants);
+    identity_release(session->owner);
+    memory_free(session);
+}
+
+static uint64_t unfinished_count(const struct session *session)
+{
+    uint64_t count = 0;
+    for (uint64_t ordinal = session->outgoing.oldest; ordinal < session->outgoing.next; ordinal++) {
+        if (outgoing_at(&session->outgoing, ordinal)->state != OUTGOING_DONE)
+            count++;
+    }
+    return count;
+}
+
+void session_end(struct session *session, uint64_t now_ms)
+{
+    struct broker *broker = session->broker;
+    will_session_ends(session, now_ms);
+    broker->counters.dropped[BROKER_DROP_SESSION_ENDED] += unfinished_count(session);
+    if (session->queue != 0) {
+        broker->hooks.queue_drop(broker->hooks.ctx, session->queue);
+        broker->hooks.session_removed(broker->hooks.ctx, session_client_id(session));
+    }
+    forget(session);
+}
+
+static void forget_one(void *ctx, struct session *session)
+{
+    (void)ctx;
+    assert(!session->channel);
+    forget(session);
+}
+
+void session_table_fini(struct broker *broker)
+{
+    session_each(broker, forget_one, NULL);
+    memory_free(broker->sessions.buckets);
+    broker->sessions = (struct session_table){0};
+}
+
+/* ---- Those that wait for the disk ---- */
+
+void session_wait(struct session *session)
+{
+    struct broker *broker = session->broker;
+    if (session->waiting)
+        return;
+    session->waiting = true;
+    session->previous_waiting = NULL;
+    session->next_waiting = broker->waiting;
+    if (broker->waiting)
+        broker->waiting->previous_waiting = session;
+    broker->waiting = session;
+}
+
+void session_stop_waiting(struct session *session)
+{
+    if (!session->waiting)
+        return;
+    session->waiting = false;
+    if (session->previous_waiting)
+        session->previous_waiting->next_waiting = session->next_waiting;
+    else
+        session->broker->waiting = session->next_waiting;
+    if (session->next_waiting)
+        session->next_waiting->previous_waiting = session->previous_waiting;
+}
+
+/* ---- Its subscriptions ---- */
+
+struct subscription *session_subscription(struct session *session, struct span filter)
+{
+    struct subscription *subscription = session->subscriptions;
+    while (subscription && !span_equal(subscription_filter(subscription), filter))
+        subscription = subscription->next;
+    return subscription;
+}
+
+struct subscription *session_subscribe(struct session *session, const struct broker_subscription *wanted,
+                                       struct span share, struct span filter)
+{
+    struct broker *broker = session->broker;
+    struct subscription *subscription = session_subscription(session, wanted->filter);
+    if (!subscription) {
+        subscription = memory_new(sizeof *subscription + wanted->filter.len);
+        memcpy(subscription->filter, wanted->filter.data, wanted->filter.len);
+        subscription->filter_len = (uint16_t)wanted->filter.len;
+        subscription->session = session;
+        subscription->next = session->subscriptions;
+        session->subscriptions = subscription;
+        session->subscription_count++;
+        subscriptions_add(&broker->subscriptions, subscription, share, filter);
+        broker->counters.subscriptions++;
+    }
+    subscription->identifier = wanted->identifier;
+    subscription->qos = wanted->qos;
+    subscription->no_local = wanted->no_local;
+    subscription->retain_as_published = wanted->retain_as_published;
+    subscription->retain_handling = wanted->retain_handling;
+    return subscription;
+}
+
+void session_unsubscribe(struct session *session, struct subscription *subscription)
+{
+    struct subscription **link = &session->subscriptions;
+    while (*link != subscription)
+        link = &(*link)->next;
+    *link = subscription->next;
+    session->subscription_count--;
+    session->broker->counters.subscriptions--;
+    subscriptions_remove(&session->broker->subscriptions, subscription);
+    memory_free(subscription);
+}

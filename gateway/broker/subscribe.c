@@ -1,0 +1,169 @@
+/* SUBSCRIBE and UNSUBSCRIBE, and the retained messages that a new subscription gets. */
+#include "base/memory.h"
+#include "broker/parts.h"
+#include "broker/retained.h"
+#include "wire/topic.h"
+
+/* ---- Retained messages ---- */
+
+struct replay {
+    struct session *session;
+    const struct subscription *subscription;
+    uint64_t wall_ms;
+};
+
+/* A durable session's retained messages above QoS 0 go through the journal like any other. False: dropped. */
+static bool store_replay(struct session *session, struct broker_stored *stored, uint8_t qos,
+                         uint64_t *ret_seq)
+{
+    struct broker *broker = session->broker;
+    if (!delivery_has_room(session, message_bytes(stored->message))) {
+        broker_dropped(broker, BROKER_DROP_QUEUE_FULL);
+        return false;
+    }
+    struct broker_target target = {session->queue, session->outgoing.next, qos, true};
+    stored->targets = &target;
+    stored->target_count = 1;
+    struct broker_publish publish = {.messages = stored, .message_count = 1, .replay = true};
+    enum sluice_error error = broker->hooks.store(broker->hooks.ctx, &publish, ret_seq);
+    stored->targets = NULL;
+    stored->target_count = 0;
+    if (error != SLUICE_OK)
+        broker_dropped(broker, BROKER_DROP_NOT_STORED);
+    return error == SLUICE_OK;
+}
+
+static void on_retained(void *ctx, void *value)
+{
+    const struct replay *replay = ctx;
+    const struct retained *retained = value;
+    struct session *session = replay->session;
+    const struct message *message = retained->message;
+    if (message->expires_ms != 0 && message->expires_ms <= replay->wall_ms)
+        return;
+    uint8_t qos = message->qos < replay->subscription->qos ? message->qos : replay->subscription->qos;
+    uint32_t identifiers[2] = {replay->subscription->identifier, 0};
+    struct delivery delivery = {
+        .session = session, .identifiers = identifiers[0] ? identifiers : NULL, .qos = qos, .retain = true};
+    struct broker_stored stored = {.message = message, .kept = retained->message};
+    struct delivery_encoded encoded = {.bytes = SPAN_EMPTY};
+    if (qos > 0 && session->queue != 0 && !store_replay(session, &stored, qos, &delivery.seq))
+        return;
+    delivery_deliver(&delivery, &stored, &encoded);
+}
+
+static void send_retained(struct session *session, const struct subscription *subscription,
+                          struct span filter)
+{
+    struct replay replay = {session, subscription, broker_wall_ms(session->broker)};
+    topic_tree_match_names(&session->broker->retained, filter, on_retained, &replay);
+}
+
+/* ---- SUBSCRIBE ---- */
+
+/* A Shared Subscription as its two parts; any other as an empty share and itself. False: malformed. */
+static bool take_apart(struct span whole, struct span *ret_share, struct span *ret_filter)
+{
+    *ret_share = SPAN_EMPTY;
+    *ret_filter = whole;
+    return !topic_filter_share(whole, ret_share, ret_filter) || ret_share->len > 0;
+}
+
+static enum mqtt_reason check(const struct session *session, const struct mqtt_filter *wanted,
+                              struct span share, struct span filter)
+{
+    const struct broker_config *config = &session->broker->config;
+    if (topic_level_count(filter) > config->topic_levels || share.len > config->client_id_bytes)
+        return MQTT_TOPIC_FILTER_INVALID;
+    if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
+        return MQTT_NOT_AUTHORIZED;
+    if (session->subscription_count >= config->subscriptions_count)
+        return MQTT_QUOTA_EXCEEDED;
+    return (enum mqtt_reason)wanted->qos; /* granted as asked for */
+}
+
+static enum mqtt_reason subscribe(struct channel *channel, const struct mqtt_filter *wanted,
+                                  uint32_t identifier, uint64_t *ticket)
+{
+    struct broker *broker = channel->broker;
+    struct session *session = channel->session;
+    struct span share, filter;
+    if (!take_apart(wanted->filter, &share, &filter))
+        return MQTT_TOPIC_FILTER_INVALID;
+    enum mqtt_reason reason = check(session, wanted, share, filter);
+    bool is_new = session_subscription(session, wanted->filter) == NULL;
+    if (reason == MQTT_QUOTA_EXCEEDED && !is_new)
+        reason = (enum mqtt_reason)wanted->qos;
+    if (reason >= MQTT_UNSPECIFIED_ERROR)
+        return reason;
+    struct broker_subscription kept = {
+        session_client_id(session),  wanted->filter,          wanted->qos, wanted->no_local,
+        wanted->retain_as_published, wanted->retain_handling, identifier};
+    struct subscription *subscription = session_subscribe(session, &kept, share, filter);
+    if (session->queue != 0)
+        *ticket = broker->hooks.subscription_saved(broker->hooks.ctx, &kept);
+    bool wants_retained = wanted->retain_handling == 0 || (wanted->retain_handling == 1 && is_new);
+    if (share.len == 0 && wants_retained)
+        send_retained(session, subscription, filter);
+    return reason;
+}
+
+static void answer(struct channel *channel, const struct mqtt_packet *packet, enum mqtt_type type,
+                   struct span reasons, uint64_t ticket)
+{
+    struct mqtt_packet answer_packet = {
+        .type = type, .version = packet->version, .packet_id = packet->packet_id, .reasons = reasons};
+    size_t size = mqtt_encoded_size(&answer_packet);
+    uint8_t *bytes = memory_new(size);
+    struct writer out = writer_of(bytes, size);
+    mqtt_encode(&out, &answer_packet);
+    acknowledge_state(channel, type, writer_span(&out), ticket);
+    memory_free(bytes);
+}
+
+enum sluice_error subscribe_on_subscribe(struct channel *channel, const struct mqtt_packet *packet,
+                                         uint64_t now_ms)
+{
+    (void)now_ms;
+    uint32_t identifier = mqtt_property_number(packet->properties, MQTT_SUBSCRIPTION_IDENTIFIER, 0);
+    struct buffer reasons = {0};
+    struct reader at = reader_of(packet->filters.list);
+    struct mqtt_filter wanted;
+    uint64_t ticket = 0;
+    while (mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted)) {
+        enum mqtt_reason reason = subscribe(channel, &wanted, identifier, &ticket);
+        if (reason >= MQTT_UNSPECIFIED_ERROR && packet->version == MQTT_3_1_1)
+            reason = MQTT_UNSPECIFIED_ERROR; /* the one failure that 3.1.1 has */
+        uint8_t byte = (uint8_t)reason;
+        buffer_append(&reasons, span_of(&byte, 1));
+    }
+    answer(channel, packet, MQTT_SUBACK, buffer_span(&reasons), ticket);
+    buffer_fini(&reasons);
+    return SLUICE_OK;
+}
+
+enum sluice_error subscribe_on_unsubscribe(struct channel *channel, const struct mqtt_packet *packet,
+                                           uint64_t now_ms)
+{
+    (void)now_ms;
+    struct broker *broker = channel->broker;
+    struct session *session = channel->session;
+    struct buffer reasons = {0};
+    struct reader at = reader_of(packet->filters.list);
+    struct mqtt_filter unwanted;
+    uint64_t ticket = 0;
+    while (mqtt_filter_next(&at, MQTT_UNSUBSCRIBE, &unwanted)) {
+        struct subscription *subscription = session_subscription(session, unwanted.filter);
+        uint8_t reason = subscription ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
+        if (subscription)
+            session_unsubscribe(session, subscription);
+        if (subscription && session->queue != 0)
+            ticket = broker->hooks.subscription_removed(broker->hooks.ctx, session_client_id(session),
+                                                        unwanted.filter);
+        buffer_append(&reasons, span_of(&reason, 1));
+    }
+    answer(channel, packet, MQTT_UNSUBACK, packet->version == MQTT_5 ? buffer_span(&reasons) : SPAN_EMPTY,
+           ticket);
+    buffer_fini(&reasons);
+    return SLUICE_OK;
+}

@@ -1,0 +1,271 @@
+#include "broker/topic_tree.h"
+
+#include "base/memory.h"
+#include "wire/topic.h"
+
+#include <assert.h>
+
+enum { SMALLEST_BUCKET_COUNT = 64 };
+
+void topic_tree_init(struct topic_tree *tree, struct hash_key key)
+{
+    *tree = (struct topic_tree){.key = key, .bucket_count = SMALLEST_BUCKET_COUNT};
+    tree->root = memory_new(sizeof *tree->root);
+    tree->buckets = memory_new_array(tree->bucket_count, sizeof *tree->buckets);
+}
+
+void topic_tree_fini(struct topic_tree *tree)
+{
+    assert(tree->node_count == 0 && !tree->root->value);
+    memory_free(tree->root);
+    memory_free(tree->buckets);
+    *tree = (struct topic_tree){0};
+}
+
+/* The level's own hash is made once for a topic; which parent it hangs from is mixed in cheaply. */
+static inline uint64_t child_hash(const struct topic_node *parent, uint64_t level_hash)
+{
+    uint64_t hash = (parent->hash ^ level_hash) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+static struct topic_node *find_child(const struct topic_tree *tree, const struct topic_node *parent,
+                                     struct span level, uint64_t level_hash)
+{
+    uint64_t hash = child_hash(parent, level_hash);
+    struct topic_node *node = tree->buckets[hash & (tree->bucket_count - 1)];
+    for (; node; node = node->next_in_bucket) {
+        if (node->hash == hash && node->parent == parent &&
+            span_equal(span_of(node->level, node->level_len), level))
+            return node;
+    }
+    return NULL;
+}
+
+static void grow(struct topic_tree *tree)
+{
+    size_t count = tree->bucket_count * 2;
+    struct topic_node **buckets = memory_new_array(count, sizeof *buckets);
+    for (size_t i = 0; i < tree->bucket_count; i++) {
+        struct topic_node *next;
+        for (struct topic_node *node = tree->buckets[i]; node; node = next) {
+            next = node->next_in_bucket;
+            node->next_in_bucket = buckets[node->hash & (count - 1)];
+            buckets[node->hash & (count - 1)] = node;
+        }
+    }
+    memory_free(tree->buckets);
+    tree->buckets = buckets;
+    tree->bucket_count = count;
+}
+
+static bool is_level(struct span level, char wildcard)
+{
+    return level.len == 1 && level.data[0] == (uint8_t)wildcard;
+}
+
+static struct topic_node *add_child(struct topic_tree *tree, struct topic_node *parent, struct span level,
+                                    uint64_t level_hash)
+{
+    if (tree->node_count == tree->bucket_count)
+        grow(tree);
+    struct topic_node *node = memory_new(sizeof *node + level.len);
+    node->parent = parent;
+    node->level_len = level.len;
+    if (level.len > 0)
+        memcpy(node->level, level.data, level.len);
+    node->hash = child_hash(parent, level_hash);
+    struct topic_node **bucket = &tree->buckets[node->hash & (tree->bucket_count - 1)];
+    node->next_in_bucket = *bucket;
+    *bucket = node;
+    node->next_sibling = parent->first_child;
+    if (parent->first_child)
+        parent->first_child->previous_sibling = node;
+    parent->first_child = node;
+    if (is_level(level, '+'))
+        parent->single_level = node;
+    else if (is_level(level, '#'))
+        parent->multi_level = node;
+    tree->node_count++;
+    return node;
+}
+
+struct topic_node *topic_tree_make(struct topic_tree *tree, struct span topic)
+{
+    struct topic_node *node = tree->root;
+    struct span rest = topic, level;
+    bool done = false;
+    while (topic_next_level(&rest, &done, &level)) {
+        uint64_t hash = hash_bytes(tree->key, level);
+        struct topic_node *child = find_child(tree, node, level, hash);
+        node = child ? child : add_child(tree, node, level, hash);
+    }
+    return node;
+}
+
+struct topic_node *topic_tree_find(const struct topic_tree *tree, struct span topic)
+{
+    struct topic_node *node = tree->root;
+    struct span rest = topic, level;
+    bool done = false;
+    while (node && topic_next_level(&rest, &done, &level))
+        node = find_child(tree, node, level, hash_bytes(tree->key, level));
+    return node;
+}
+
+static void remove_node(struct topic_tree *tree, struct topic_node *node)
+{
+    struct topic_node **link = &tree->buckets[node->hash & (tree->bucket_count - 1)];
+    while (*link != node)
+        link = &(*link)->next_in_bucket;
+    *link = node->next_in_bucket;
+    struct topic_node *parent = node->parent;
+    if (node->previous_sibling)
+        node->previous_sibling->next_sibling = node->next_sibling;
+    else
+        parent->first_child = node->next_sibling;
+    if (node->next_sibling)
+        node->next_sibling->previous_sibling = node->previous_sibling;
+    if (parent->single_level == node)
+        parent->single_level = NULL;
+    if (parent->multi_level == node)
+        parent->multi_level = NULL;
+    tree->node_count--;
+    memory_free(node);
+}
+
+void topic_tree_release(struct topic_tree *tree, struct topic_node *node)
+{
+    while (node != tree->root && !node->value && !node->first_child) {
+        struct topic_node *parent = node->parent;
+        remove_node(tree, node);
+        node = parent;
+    }
+}
+
+struct levels {
+    struct span level[TOPIC_LEVELS_MAX];
+    size_t count;
+};
+
+static void split(struct span topic, struct levels *ret_levels)
+{
+    struct span rest = topic;
+    bool done = false;
+    ret_levels->count = 0;
+    while (ret_levels->count < TOPIC_LEVELS_MAX &&
+           topic_next_level(&rest, &done, &ret_levels->level[ret_levels->count]))
+        ret_levels->count++;
+}
+
+static bool is_reserved(struct span level)
+{
+    return level.len > 0 && level.data[0] == '$';
+}
+
+static void emit(const struct topic_node *node, void (*on_match)(void *ctx, void *value), void *ctx)
+{
+    if (node && node->value)
+        on_match(ctx, node->value);
+}
+
+void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
+                              void (*on_match)(void *ctx, void *value), void *ctx)
+{
+    struct levels levels;
+    split(name, &levels);
+    uint64_t hashes[TOPIC_LEVELS_MAX];
+    for (size_t i = 0; i < levels.count; i++)
+        hashes[i] = hash_bytes(tree->key, levels.level[i]);
+    struct branch {
+        struct topic_node *node;
+        size_t depth;
+    } open[2 * TOPIC_LEVELS_MAX] = {{tree->root, 0}};
+    size_t open_count = 1;
+    while (open_count > 0) {
+        struct branch at = open[--open_count];
+        /* A wildcard at the front does not match names that begin with $ [MQTT-4.7.2-1]. */
+        bool wildcards = at.depth > 0 || !is_reserved(levels.level[0]);
+        if (wildcards)
+            emit(at.node->multi_level, on_match, ctx);
+        if (at.depth == levels.count) {
+            emit(at.node, on_match, ctx);
+            continue;
+        }
+        if (wildcards && at.node->single_level)
+            open[open_count++] = (struct branch){at.node->single_level, at.depth + 1};
+        struct topic_node *child = find_child(tree, at.node, levels.level[at.depth], hashes[at.depth]);
+        if (child)
+            open[open_count++] = (struct branch){child, at.depth + 1};
+    }
+}
+
+/* The next node of the subtree below `top` after `node`, parents before children; NULL at its end. */
+static struct topic_node *next_below(const struct topic_node *top, struct topic_node *node)
+{
+    if (node->first_child)
+        return node->first_child;
+    while (node != top && !node->next_sibling)
+        node = node->parent;
+    return node == top ? NULL : node->next_sibling;
+}
+
+static void emit_subtree(const struct topic_tree *tree, struct topic_node *top,
+                         void (*on_match)(void *ctx, void *value), void *ctx)
+{
+    if (top != tree->root) {
+        for (struct topic_node *node = top; node; node = next_below(top, node))
+            emit(node, on_match, ctx);
+        return;
+    }
+    for (struct topic_node *first = top->first_child; first; first = first->next_sibling) {
+        if (!is_reserved(span_of(first->level, first->level_len)))
+            emit_subtree(tree, first, on_match, ctx);
+    }
+}
+
+/* `node` or the first of its later siblings that a `+` at this place matches, or NULL. */
+static struct topic_node *any_sibling(const struct topic_tree *tree, struct topic_node *node)
+{
+    while (node && node->parent == tree->root && is_reserved(span_of(node->level, node->level_len)))
+        node = node->next_sibling;
+    return node;
+}
+
+void topic_tree_match_names(const struct topic_tree *tree, struct span filter,
+                            void (*on_match)(void *ctx, void *value), void *ctx)
+{
+    struct levels levels;
+    split(filter, &levels);
+    struct topic_node *node = tree->root;
+    size_t depth = 0;
+    for (;;) {
+        struct topic_node *child = NULL;
+        if (depth == levels.count)
+            emit(node, on_match, ctx);
+        else if (is_level(levels.level[depth], '#'))
+            emit_subtree(tree, node, on_match, ctx);
+        else if (is_level(levels.level[depth], '+'))
+            child = any_sibling(tree, node->first_child);
+        else
+            child = find_child(tree, node, levels.level[depth], hash_bytes(tree->key, levels.level[depth]));
+        if (child) {
+            node = child;
+            depth++;
+            continue;
+        }
+        /* Back up to the nearest `+` that has another level to offer. */
+        struct topic_node *next = NULL;
+        while (depth > 0 && !next) {
+            if (is_level(levels.level[depth - 1], '+'))
+                next = any_sibling(tree, node->next_sibling);
+            if (!next) {
+                node = node->parent;
+                depth--;
+            }
+        }
+        if (!next)
+            return;
+        node = next;
+    }
+}

@@ -1,0 +1,58 @@
+/*
+ * A tree of topics, one node a level: the subscriptions are one (of Topic
+ * Filters), the retained messages another (of Topic Names). A node exists while
+ * it has a value or something below it. Children are found in one hash table for
+ * the whole tree, so a level with 100,000 children costs what one with 2 costs.
+ *
+ * Nothing recurses: walks follow parent and sibling links, and a match keeps at
+ * most two open branches a level. Topics have at most TOPIC_LEVELS_MAX levels,
+ * which the caller checks. Owned by one thread; out of memory ends the process.
+ */
+#ifndef SLUICE_BROKER_TOPIC_TREE_H
+#define SLUICE_BROKER_TOPIC_TREE_H
+
+#include "broker/hash.h"
+
+enum { TOPIC_LEVELS_MAX = 32 };
+
+struct topic_node {
+    void *value; /* the owner's; NULL: none */
+    struct topic_node *parent;
+    struct topic_node *single_level; /* the child `+`, where the tree is one of filters */
+    struct topic_node *multi_level;  /* the child `#`, likewise */
+    struct topic_node *first_child;
+    struct topic_node *next_sibling, *previous_sibling;
+    struct topic_node *next_in_bucket;
+    uint64_t hash;
+    size_t level_len;
+    uint8_t level[];
+};
+
+struct topic_tree {
+    struct hash_key key;
+    struct topic_node *root;
+    struct topic_node **buckets;
+    size_t bucket_count; /* a power of two */
+    size_t node_count;
+};
+
+void topic_tree_init(struct topic_tree *tree, struct hash_key key);
+/* The owner has taken all values out. */
+void topic_tree_fini(struct topic_tree *tree);
+
+/* The node of this topic, made where it is missing: give it a value, or call topic_tree_release. */
+struct topic_node *topic_tree_make(struct topic_tree *tree, struct span topic);
+/* The node of exactly this topic, or NULL. */
+struct topic_node *topic_tree_find(const struct topic_tree *tree, struct span topic);
+/* Takes the node, and those above it, out of the tree as far as they have neither value nor children. */
+void topic_tree_release(struct topic_tree *tree, struct topic_node *node);
+
+/* In a tree of filters: calls on_match for the value of each filter that matches this Topic Name. */
+void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
+                              void (*on_match)(void *ctx, void *value), void *ctx);
+/* In a tree of names: calls on_match for the value of each name that this filter matches. on_match must
+ * not change the tree. */
+void topic_tree_match_names(const struct topic_tree *tree, struct span filter,
+                            void (*on_match)(void *ctx, void *value), void *ctx);
+
+#endif
