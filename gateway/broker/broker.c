@@ -109,9 +109,8 @@ void broker_set_access(struct broker *broker, struct access *access)
 
 /* ---- The disk ---- */
 
-void broker_durable(struct broker *broker, uint64_t seq, uint64_t now_ms)
+void broker_durable(struct broker *broker, uint64_t seq)
 {
-    (void)now_ms;
     if (seq <= broker->durable_seq)
         return;
     broker->durable_seq = seq;
@@ -122,9 +121,8 @@ void broker_durable(struct broker *broker, uint64_t seq, uint64_t now_ms)
         broker_resume(broker);
 }
 
-void broker_state_durable(struct broker *broker, uint64_t ticket, uint64_t now_ms)
+void broker_state_durable(struct broker *broker, uint64_t ticket)
 {
-    (void)now_ms;
     if (ticket <= broker->durable_ticket)
         return;
     broker->durable_ticket = ticket;
@@ -145,9 +143,8 @@ uint64_t broker_next_deadline(const struct broker *broker)
 
 /* ---- The gateway's own ---- */
 
-enum sluice_error broker_publish(struct broker *broker, const struct message *view, uint64_t now_ms)
+enum sluice_error broker_publish(struct broker *broker, const struct message *view)
 {
-    (void)now_ms;
     if (!topic_name_valid(view->topic) || topic_level_count(view->topic) > broker->config.topic_levels)
         return SLUICE_INVALID;
     uint64_t seq;
@@ -162,9 +159,8 @@ static void say_goodbye(void *ctx, struct session *session)
         channel_disconnect(session->channel, MQTT_SERVER_SHUTTING_DOWN);
 }
 
-void broker_stop(struct broker *broker, uint64_t now_ms)
+void broker_stop(struct broker *broker)
 {
-    (void)now_ms;
     broker->stopping = true;
     session_each(broker, say_goodbye, NULL);
 }

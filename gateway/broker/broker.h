@@ -211,15 +211,15 @@ struct channel *channel_open(struct broker *broker, const struct channel_io *io,
 size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms);
 /* The connection sent everything that was in `out`: a slow one may go on. Call it only when `out` had
  * been left with unsent bytes; it is harmless otherwise. */
-void channel_drained(struct channel *channel, uint64_t now_ms);
+void channel_drained(struct channel *channel);
 /* The connection is gone: exactly once, also after io.close. `channel` and `out` are not used again. */
 void channel_closed(struct channel *channel, uint64_t now_ms);
 
 /* ---- The world's answers ---- */
 
 /* Everything that store, received and packet_id_free numbered up to `seq` is on disk. */
-void broker_durable(struct broker *broker, uint64_t seq, uint64_t now_ms);
-void broker_state_durable(struct broker *broker, uint64_t ticket, uint64_t now_ms);
+void broker_durable(struct broker *broker, uint64_t seq);
+void broker_state_durable(struct broker *broker, uint64_t ticket);
 /* There is room again, or the disk works again: connections that were held back may go on. */
 void broker_resume(struct broker *broker);
 
@@ -228,10 +228,10 @@ uint64_t broker_next_deadline(const struct broker *broker); /* UINT64_MAX: none 
 
 /* Publishes for the gateway itself: function results, alerts. SLUICE_FULL, SLUICE_IO: as store said,
  * nothing was done. SLUICE_INVALID: the Topic Name is none. */
-enum sluice_error broker_publish(struct broker *broker, const struct message *view, uint64_t now_ms);
+enum sluice_error broker_publish(struct broker *broker, const struct message *view);
 
 /* Refuses new connections' CONNECT with 0x89 and says goodbye (0x8B) to those there are. */
-void broker_stop(struct broker *broker, uint64_t now_ms);
+void broker_stop(struct broker *broker);
 
 /* ---- Restoring at start, before any channel, in this order ---- */
 

@@ -253,9 +253,8 @@ size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms
     return channel->state == CHANNEL_CLOSING ? input.len : used;
 }
 
-void channel_drained(struct channel *channel, uint64_t now_ms)
+void channel_drained(struct channel *channel)
 {
-    (void)now_ms;
     if (channel_is_slow(channel))
         return;
     channel_continue(channel, PAUSE_OUTPUT);

@@ -138,7 +138,7 @@ static struct session *begin_session(struct channel *channel, const struct terms
         session = session_find(broker, terms->client_id);
     }
     if (session && clean) {
-        session_end(session, now_ms);
+        session_end(session);
         session = NULL;
     }
     *ret_present = session != NULL;

@@ -90,7 +90,8 @@ void session_each(struct broker *broker, void (*visit)(void *ctx, struct session
 
 static void on_expired(void *owner, uint64_t now_ms)
 {
-    session_end(owner, now_ms);
+    (void)now_ms;
+    session_end(owner);
 }
 
 struct session *session_new(struct broker *broker, struct span client_id, const struct identity *owner,
@@ -128,7 +129,7 @@ void session_detach(struct session *session, uint64_t now_ms)
     session->channel = NULL;
     outgoing_rewind(&session->outgoing);
     if (session->expiry_s == 0) {
-        session_end(session, now_ms);
+        session_end(session);
         return;
     }
     will_connection_lost(session, now_ms);
@@ -170,10 +171,10 @@ static uint64_t unfinished_count(const struct session *session)
     return count;
 }
 
-void session_end(struct session *session, uint64_t now_ms)
+void session_end(struct session *session)
 {
     struct broker *broker = session->broker;
-    will_session_ends(session, now_ms);
+    will_session_ends(session);
     broker->counters.dropped[BROKER_DROP_SESSION_ENDED] += unfinished_count(session);
     if (session->queue != 0) {
         broker->hooks.queue_drop(broker->hooks.ctx, session->queue);

@@ -95,9 +95,8 @@ void will_connection_lost(struct session *session, uint64_t now_ms)
                    now_ms + session->will->delay_s * UINT64_C(1000));
 }
 
-void will_session_ends(struct session *session, uint64_t now_ms)
+void will_session_ends(struct session *session)
 {
-    (void)now_ms;
     if (!session->will)
         return;
     if (fire(session->will) != SLUICE_OK)

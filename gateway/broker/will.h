@@ -18,6 +18,6 @@ void will_discard(struct session *session);
 /* The connection was lost, and the session lives on. */
 void will_connection_lost(struct session *session, uint64_t now_ms);
 /* The session ends: it fires now. */
-void will_session_ends(struct session *session, uint64_t now_ms);
+void will_session_ends(struct session *session);
 
 #endif
