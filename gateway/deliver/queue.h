@@ -50,6 +50,7 @@ enum queue_dead_reason {
     QUEUE_DEAD_ATTEMPTS = 1, /* max_attempts failed */
     QUEUE_DEAD_AGE,          /* older than max_age_ms */
     QUEUE_DEAD_UNREADABLE,   /* the message could not be loaded: there is none in struct queue_dead */
+    QUEUE_DEAD_REJECTED,     /* queue_reject */
 };
 
 struct queue_dead {
@@ -93,6 +94,7 @@ enum queue_outcome {
     QUEUE_NOT_ATTEMPTED = 0, /* throttled, not reachable, or the worker never took it */
     QUEUE_SUCCEEDED,
     QUEUE_FAILED,
+    QUEUE_REJECTED, /* set by queue_reject alone */
 };
 
 struct queue_item {
@@ -122,6 +124,12 @@ struct queue_error {
     struct span type;
     struct span message;
 };
+
+/* Gives one item of a lease up for good, without an attempt, because it can never succeed (its payload is not
+ * what the rule needs): it becomes a dead letter at once, its outcome is QUEUE_REJECTED, and queue_done
+ * leaves it alone. The item's message stays until queue_done. */
+void queue_reject(struct queue *queue, struct queue_batch *batch, size_t index, uint64_t now_ms,
+                  const struct queue_error *error);
 
 /* Ends a lease as items[].outcome says. `error` may be NULL if all succeeded. */
 void queue_done(struct queue *queue, struct queue_batch *batch, uint64_t now_ms,
