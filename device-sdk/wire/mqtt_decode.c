@@ -105,6 +105,7 @@ static void read_connect_flags(struct decoding *d, struct mqtt_connect *connect)
 static void decode_connect(struct decoding *d)
 {
     struct mqtt_connect *connect = &d->packet->connect;
+    *connect = (struct mqtt_connect){0};
     struct span name = read_u16_bytes(&d->in);
     uint8_t level = read_u8(&d->in);
     if (!span_equal(name, SPAN_LITERAL("MQTT")) || (level != MQTT_3_1_1 && level != MQTT_5))
@@ -299,11 +300,18 @@ static const struct packet_row {
 enum sluice_error mqtt_decode(struct span packet, enum mqtt_role role, enum mqtt_version version,
                               struct mqtt_packet *ret_packet, enum mqtt_reason *ret_reason)
 {
-    struct mqtt_packet decoded = {.version = version};
+    /* The part of each type is left to its decoder: clearing it for CONNECT here is half of a PUBLISH's time.
+     */
+    struct mqtt_packet decoded;
     struct decoding d = {reader_of(packet), &decoded, role, MQTT_MALFORMED_PACKET, 0};
     uint8_t first = read_u8(&d.in);
-    decoded.type = (enum mqtt_type)(first >> 4);
     d.flags = first & 0x0f;
+    decoded.type = (enum mqtt_type)(first >> 4);
+    decoded.version = version;
+    decoded.packet_id = 0;
+    decoded.reason = MQTT_SUCCESS;
+    decoded.reasons = SPAN_EMPTY;
+    decoded.properties.bytes = SPAN_EMPTY;
     const struct packet_row *row = &rows[decoded.type];
 
     if (read_varint(&d.in) != reader_left(&d.in))

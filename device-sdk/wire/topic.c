@@ -135,17 +135,19 @@ bool topic_matches(struct span filter, struct span name)
 {
     if (hidden_from_wildcard(filter, name))
         return false;
-    struct span filter_level, name_level;
-    bool filter_done = false, name_done = false;
-    while (topic_next_level(&filter, &filter_done, &filter_level)) {
-        if (level_is(filter_level, '#'))
-            return true; /* whether levels are left or not: `a/#` matches `a` too */
-        if (!topic_next_level(&name, &name_done, &name_level))
-            return false;
-        if (!level_is(filter_level, '+') && !span_equal(filter_level, name_level))
+    size_t n = 0;
+    for (size_t f = 0; f < filter.len; f++) {
+        if (filter.data[f] == '#')
+            return true;
+        if (filter.data[f] == '+')
+            while (n < name.len && name.data[n] != '/')
+                n++;
+        else if (n == name.len)
+            return span_equal(span_skip(filter, f), SPAN_LITERAL("/#")); /* `a/#` matches `a` too */
+        else if (filter.data[f] != name.data[n++])
             return false;
     }
-    return name_done;
+    return n == name.len;
 }
 
 bool topic_filter_covers(struct span outer, struct span inner)
