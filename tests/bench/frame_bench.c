@@ -1,0 +1,228 @@
+/*
+ * What the telemetry frame makes of a series: bytes, bits a value, the entropy to
+ * compare it with, and the time that it takes.
+ *
+ *   frame_bench                  a synthetic series: 360 samples of 4 channels, each 10 s
+ *   frame_bench FILE.csv...      recorded ones; first line: time,NAME:UNIT:DECIMALS,...
+ *
+ * The floor is the sum over the columns, times included, of the order-0 entropy of
+ * the differences from one value to the next (for times, of the differences of
+ * these), as if a decoder knew their distribution beforehand.
+ */
+#include "wire/frame.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { SAMPLES_MAX = 4096, COLUMNS_MAX = 16, LINE_BYTES_MAX = 4096, ROUNDS = 200 };
+
+struct series {
+    char names[LINE_BYTES_MAX];
+    struct frame_channel channels[COLUMNS_MAX];
+    size_t channel_count;
+    int64_t times_ms[SAMPLES_MAX];
+    struct frame_value values[SAMPLES_MAX][COLUMNS_MAX];
+    size_t sample_count;
+};
+
+static uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* About normal, with a standard deviation of 1: the sum of 12 uniform numbers. */
+static double random_normal(uint64_t *state)
+{
+    double sum = -6;
+    for (int i = 0; i < 12; i++)
+        sum += (double)(random_next(state) >> 11) / 9007199254740992.0;
+    return sum;
+}
+
+/* Random walks as a room's sensors show them, over a slow wave. */
+static void make_synthetic(struct series *series)
+{
+    static const struct {
+        struct frame_channel channel;
+        double start, step, wave, noise;
+    } models[] = {
+        {{SPAN_LITERAL("temperature"), SPAN_LITERAL("Cel"), FRAME_DECIMAL, 2}, 21.5, 0.02, 0.8, 0.01},
+        {{SPAN_LITERAL("humidity"), SPAN_LITERAL("%RH"), FRAME_DECIMAL, 1}, 45, 0.1, 2, 0.05},
+        {{SPAN_LITERAL("pressure"), SPAN_LITERAL("hPa"), FRAME_DECIMAL, 2}, 1013.25, 0.02, 0.3, 0.02},
+        {{SPAN_LITERAL("battery"), SPAN_LITERAL("V"), FRAME_DECIMAL, 3}, 3.912, 0.0002, -0.01, 0.0008},
+    };
+    uint64_t random = 88172645463325252;
+    series->channel_count = 4;
+    series->sample_count = 360;
+    for (size_t column = 0; column < 4; column++) {
+        series->channels[column] = models[column].channel;
+        double walk = models[column].start;
+        for (size_t i = 0; i < 360; i++) {
+            walk += models[column].step * random_normal(&random);
+            double value = walk + models[column].wave * sin((double)i / 57.3) +
+                           models[column].noise * random_normal(&random);
+            series->times_ms[i] = 1700000000000 + 10000 * (int64_t)i;
+            series->values[i][column] = frame_value_of(value, &series->channels[column]);
+        }
+    }
+}
+
+static void read_header(struct series *series)
+{
+    char *rest = series->names;
+    strsep(&rest, ",");
+    for (char *field;
+         (field = strsep(&rest, ",\n")) != NULL && *field && series->channel_count < COLUMNS_MAX;) {
+        struct frame_channel *channel = &series->channels[series->channel_count++];
+        channel->name = span_from_string(strsep(&field, ":"));
+        channel->unit = span_from_string(strsep(&field, ":"));
+        channel->decimals = field ? (uint8_t)atoi(field) : 0;
+    }
+}
+
+static bool read_csv(const char *path, struct series *series)
+{
+    FILE *file = fopen(path, "r");
+    if (!file || !fgets(series->names, sizeof series->names, file)) {
+        perror(path);
+        return false;
+    }
+    read_header(series);
+    char line[LINE_BYTES_MAX];
+    while (series->sample_count < SAMPLES_MAX && fgets(line, sizeof line, file)) {
+        char *rest = line;
+        size_t i = series->sample_count++;
+        series->times_ms[i] = atoll(strsep(&rest, ","));
+        for (size_t column = 0; column < series->channel_count; column++) {
+            char *field = strsep(&rest, ",\n");
+            double value = field && *field ? atof(field) : NAN;
+            series->values[i][column] = frame_value_of(value, &series->channels[column]);
+        }
+    }
+    fclose(file);
+    return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* Bits that an ideal code with a known distribution needs for these numbers. */
+static double entropy_bits(int64_t numbers[], size_t count)
+{
+    double bits = 0;
+    qsort(numbers, count, sizeof *numbers, compare);
+    for (size_t i = 0, run; i < count; i += run) {
+        for (run = 1; i + run < count && numbers[i + run] == numbers[i]; run++)
+            ;
+        bits += (double)run * log2((double)count / (double)run);
+    }
+    return bits;
+}
+
+static double floor_bytes(const struct series *series)
+{
+    static int64_t steps[SAMPLES_MAX];
+    size_t count = 0;
+    for (size_t i = 2; i < series->sample_count; i++)
+        steps[count++] = series->times_ms[i] - 2 * series->times_ms[i - 1] + series->times_ms[i - 2];
+    double bits = entropy_bits(steps, count);
+    for (size_t column = 0; column < series->channel_count; column++) {
+        count = 0;
+        for (size_t i = 1; i < series->sample_count; i++)
+            steps[count++] = series->values[i][column].number - series->values[i - 1][column].number;
+        bits += entropy_bits(steps, count);
+    }
+    return bits / 8;
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static struct span encode(const struct series *series, void *memory, size_t capacity_bytes)
+{
+    static struct frame_column columns[COLUMNS_MAX];
+    struct frame_encoder encoder;
+    if (frame_encode_start(&encoder, series->channels, columns, series->channel_count, true, memory,
+                           capacity_bytes))
+        return SPAN_EMPTY;
+    for (size_t i = 0; i < series->sample_count; i++)
+        if (frame_encode_sample(&encoder, series->times_ms[i], series->values[i]))
+            return SPAN_EMPTY;
+    return frame_encode_finish(&encoder);
+}
+
+/* Bytes of JSON, the samples as one array. */
+static size_t decode_to_json(struct span frame, char *memory, size_t capacity_bytes)
+{
+    static struct frame_decoder decoder;
+    const struct frame_limits limits = {COLUMNS_MAX, SAMPLES_MAX};
+    struct frame_value values[COLUMNS_MAX];
+    int64_t time_ms;
+    struct writer json = writer_of(memory, capacity_bytes);
+    if (frame_decode_open(&decoder, frame, &limits, 0))
+        return 0;
+    while (frame_next_sample(&decoder, &time_ms, values)) {
+        frame_write_json(&json, &decoder, time_ms, values);
+        write_u8(&json, ',');
+    }
+    return writer_span(&json).len;
+}
+
+static int report(const char *name, const struct series *series)
+{
+    static uint8_t memory[1 << 16];
+    static char json[1 << 22];
+    struct span frame = encode(series, memory, sizeof memory);
+    if (!frame.len || !decode_to_json(frame, json, sizeof json)) {
+        fprintf(stderr, "%s: does not fit one frame\n", name);
+        return 1;
+    }
+    static struct frame_decoder decoder;
+    frame_decode_open(&decoder, frame, &(struct frame_limits){COLUMNS_MAX, SAMPLES_MAX}, 0);
+    size_t header_bytes = (size_t)(decoder.body.data - frame.data);
+    double values = (double)(series->sample_count * series->channel_count), floor = floor_bytes(series);
+    double body = (double)(frame.len - header_bytes);
+    printf("%s: %zu samples x %zu channels\n", name, series->sample_count, series->channel_count);
+    printf("  frame    %6zu B, %zu B of it header; %.2f B a sample, %.2f bits a value\n", frame.len,
+           header_bytes, (double)frame.len / (double)series->sample_count, 8 * (double)frame.len / values);
+    printf("  floor    %6.0f B; the frame is %+.1f %% of it, without its header %+.1f %%\n", floor,
+           100 * ((double)frame.len / floor - 1), 100 * (body / floor - 1));
+    printf("  as JSON  %6zu B\n", decode_to_json(frame, json, sizeof json));
+    uint64_t start_ns = now_ns();
+    for (int i = 0; i < ROUNDS; i++)
+        encode(series, memory, sizeof memory);
+    uint64_t encoded_ns = now_ns();
+    for (int i = 0; i < ROUNDS; i++)
+        decode_to_json(frame, json, sizeof json);
+    printf("  encode   %6.0f ns a value; check, decode and write as JSON %.0f ns a value\n",
+           (double)(encoded_ns - start_ns) / ROUNDS / values,
+           (double)(now_ns() - encoded_ns) / ROUNDS / values);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct series series;
+    if (argc < 2) {
+        make_synthetic(&series);
+        return report("synthetic", &series);
+    }
+    int failed = 0;
+    for (int i = 1; i < argc; i++) {
+        series = (struct series){0};
+        failed |= !read_csv(argv[i], &series) || report(argv[i], &series);
+    }
+    return failed;
+}
