@@ -4,10 +4,11 @@
  *     SELECT * | item, ...  FROM 'Topic Filter'  [WHERE condition]
  *     item: * | path | expression AS name
  *
- * Expressions have paths (a.b.c; a name with other characters in double quotes),
- * literals ('text', 12, 1.5, true, false, null), = <> < <= > >=, AND OR NOT,
- * + - * / %, parentheses, CASE value WHEN value THEN result ... ELSE result END,
- * and the functions of function.c's table. A rule is parsed once, at load.
+ * Expressions have paths (a.b.c), literals ('text' or "text", 12, 1.5, true,
+ * false, null), = <> < <= > >=, AND OR NOT, + - * / %, parentheses, CASE value
+ * WHEN value THEN result ... ELSE result END, and the functions of function.c's
+ * table; get(*, 'a-b') reaches a member whose name is no plain word. A rule is
+ * parsed once, at load.
  *
  * Semantics are AWS's: WHERE does not see aliases; Undefined propagates and is
  * left out of the output; = on different types is false and <> is true; numeric
