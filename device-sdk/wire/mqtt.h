@@ -11,6 +11,8 @@
  * property may stand in which packet and how often, value ranges, Topic Name and
  * Topic Filter syntax. Direction is a table: a Server refuses what only Clients
  * receive, and the other way round. What needs session state is the caller's.
+ * Time is linear in the packet's size, which is the only limit: bound it in
+ * mqtt_frame. Encoding trusts its caller: it checks sizes, not topics and flags.
  */
 #ifndef SLUICE_WIRE_MQTT_H
 #define SLUICE_WIRE_MQTT_H
@@ -159,7 +161,7 @@ struct mqtt_property_value {
 /* Walks the block in order: start with reader_of(properties.bytes); false at its end. */
 bool mqtt_property_next(struct reader *at, struct mqtt_property_value *ret_value);
 
-/* Appends one property to a block under construction in `block`. */
+/* Appends one property to a block under construction; a number outside its range fails the writer. */
 void mqtt_write_number_property(struct writer *block, enum mqtt_property id, uint32_t value);
 void mqtt_write_bytes_property(struct writer *block, enum mqtt_property id, struct span value);
 void mqtt_write_user_property(struct writer *block, struct span name, struct span value);
@@ -249,7 +251,8 @@ bool mqtt_filter_next(struct reader *at, enum mqtt_type type, struct mqtt_filter
 /* Appends one to a list under construction, for mqtt_encode. */
 void mqtt_write_filter(struct writer *list, enum mqtt_type type, const struct mqtt_filter *filter);
 
-/* Bytes that mqtt_encode will write, or 0 if the packet cannot be encoded (a part is over its size). */
+/* Bytes that mqtt_encode will write, or 0 if the packet cannot be encoded: a part is over its size, or it is
+ * an AUTH of 3.1.1. What 3.1.1 has no place for (properties, most Reason Codes) is left out. */
 size_t mqtt_encoded_size(const struct mqtt_packet *packet);
 
 /* Encodes `packet` whole; a writer too small fails and the packet must not be sent. */

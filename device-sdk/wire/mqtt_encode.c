@@ -110,8 +110,6 @@ static bool has_reason(const struct mqtt_packet *packet)
 
 static bool has_properties(const struct mqtt_packet *packet)
 {
-    if (packet->type == MQTT_AUTH)
-        return has_reason(packet); /* its property length may not be left out alone (section 3.15.2.2.1) */
     return packet->version == MQTT_5 && packet->properties.bytes.len > 0;
 }
 
