@@ -1,0 +1,119 @@
+#include "invoke/records.h"
+
+#include "base/json_write.h"
+
+#include <cjson/cJSON.h>
+
+struct records_writer records_begin(struct buffer *out, const struct records_source *source)
+{
+    json_write_raw(out, "{\"Records\":[");
+    return (struct records_writer){out, source, 0};
+}
+
+void records_end(struct records_writer *writer)
+{
+    json_write_raw(writer->out, "]}");
+}
+
+/* SQS gives its numbers as text. */
+static void write_quoted_u64(struct buffer *out, uint64_t value)
+{
+    json_write_raw(out, "\"");
+    json_write_u64(out, value);
+    json_write_raw(out, "\"");
+}
+
+static void write_attributes(struct buffer *out, const struct record *record)
+{
+    json_write_raw(out, ",\"attributes\":{\"ApproximateReceiveCount\":");
+    write_quoted_u64(out, record->receive_count);
+    json_write_raw(out, ",\"SentTimestamp\":");
+    write_quoted_u64(out, record->sent_ms);
+    json_write_raw(out, ",\"SenderId\":");
+    json_write_string(out, record->sender_id);
+    json_write_raw(out, ",\"ApproximateFirstReceiveTimestamp\":");
+    write_quoted_u64(out, record->first_receive_ms);
+    json_write_raw(out, "},\"messageAttributes\":{");
+    for (size_t i = 0; i < record->attribute_count; i++) {
+        if (i > 0)
+            json_write_raw(out, ",");
+        json_write_string(out, record->attributes[i].name);
+        json_write_raw(out, ":{\"stringValue\":");
+        json_write_string(out, record->attributes[i].value);
+        json_write_raw(out, ",\"stringListValues\":[],\"binaryListValues\":[],\"dataType\":\"String\"}");
+    }
+    json_write_raw(out, "}");
+}
+
+void records_add(struct records_writer *writer, const struct record *record)
+{
+    struct buffer *out = writer->out;
+    char md5[RECORDS_MD5_HEX_BYTES];
+    writer->source->md5(record->body, md5);
+    if (writer->count++ > 0)
+        json_write_raw(out, ",");
+    json_write_raw(out, "{\"messageId\":");
+    json_write_string(out, record->message_id);
+    json_write_raw(out, ",\"receiptHandle\":");
+    json_write_string(out, record->message_id);
+    json_write_raw(out, ",\"body\":");
+    json_write_string(out, record->body);
+    write_attributes(out, record);
+    json_write_raw(out, ",\"md5OfBody\":");
+    json_write_string(out, span_from_string(md5));
+    json_write_raw(out, ",\"eventSource\":");
+    json_write_string(out, writer->source->event_source);
+    json_write_raw(out, ",\"eventSourceARN\":");
+    json_write_string(out, writer->source->arn);
+    json_write_raw(out, ",\"awsRegion\":");
+    json_write_string(out, writer->source->region);
+    json_write_raw(out, "}");
+}
+
+/* --- The answer --- */
+
+static void fill(bool *failed, size_t count, bool value)
+{
+    for (size_t i = 0; i < count; i++)
+        failed[i] = value;
+}
+
+static bool mark(const char *identifier, const struct span *message_ids, size_t count, bool *failed)
+{
+    struct span wanted = span_from_string(identifier);
+    for (size_t i = 0; wanted.len > 0 && i < count; i++) {
+        if (span_equal(message_ids[i], wanted)) {
+            failed[i] = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False if the answer cannot be trusted. */
+static bool mark_listed(const cJSON *answer, const struct span *message_ids, size_t count, bool *failed)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(answer, "batchItemFailures"), *item;
+    if (cJSON_IsNull(answer) || (cJSON_IsObject(answer) && (!list || cJSON_IsNull(list))))
+        return true;
+    if (!cJSON_IsArray(list))
+        return false;
+    cJSON_ArrayForEach(item, list)
+    {
+        const cJSON *identifier = cJSON_GetObjectItemCaseSensitive(item, "itemIdentifier");
+        if (!mark(cJSON_GetStringValue(identifier), message_ids, count, failed))
+            return false;
+    }
+    return true;
+}
+
+void records_failed(struct span answer, const struct span *message_ids, size_t count, bool *ret_failed)
+{
+    fill(ret_failed, count, false);
+    if (answer.len == 0)
+        return;
+    cJSON *document = cJSON_ParseWithLength((const char *)answer.data, answer.len);
+    if (!mark_listed(document, message_ids, count, ret_failed))
+        fill(ret_failed, count, true);
+    cJSON_Delete(document);
+}

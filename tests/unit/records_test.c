@@ -1,0 +1,133 @@
+/* Records events, the answers to batches, and the JSON text that they are written with. */
+#include "base/json_write.h"
+#include "invoke/records.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static const struct {
+    const char *name;
+    struct span text;
+    const char *json;
+} strings[] = {
+    {"plain", SPAN_LITERAL("farm/a"), "\"farm/a\""},
+    {"empty", SPAN_LITERAL(""), "\"\""},
+    {"quote and backslash", SPAN_LITERAL("a\"b\\"), "\"a\\\"b\\\\\""},
+    {"control characters", SPAN_LITERAL("\b\f\n\r\t\x01\x1f\x7f"), "\"\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\""},
+    {"NUL", SPAN_LITERAL("a\0b"), "\"a\\u0000b\""},
+    {"UTF-8 of every length", SPAN_LITERAL("\xC2\xB0\xE2\x82\xAC\xF0\x9F\x98\x80"),
+     "\"\xC2\xB0\xE2\x82\xAC\xF0\x9F\x98\x80\""},
+    {"a stray continuation", SPAN_LITERAL("a\x80z"), "\"a\xEF\xBF\xBDz\""},
+    {"a cut character", SPAN_LITERAL("\xE2\x82"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\""},
+    {"an overlong slash", SPAN_LITERAL("\xC0\xAF"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\""},
+    {"a surrogate", SPAN_LITERAL("\xED\xA0\x80"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""},
+};
+
+static void json_strings_are_always_valid(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        struct buffer out = {0};
+        print_message("  %s\n", strings[i].name);
+        json_write_string(&out, strings[i].text);
+        assert_true(span_equal(buffer_span(&out), span_from_string(strings[i].json)));
+        buffer_fini(&out);
+    }
+}
+
+static void md5_of_length(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
+{
+    snprintf(ret_hex, RECORDS_MD5_HEX_BYTES, "%032zu", bytes.len);
+}
+
+static void a_batch_has_the_shape_of_sqs(void **state)
+{
+    (void)state;
+    static const struct records_source source = {SPAN_LITERAL("aws:sqs"), SPAN_LITERAL("arn:x"),
+                                                 SPAN_LITERAL("eu-west-1"), md5_of_length};
+    static const struct record_attribute attributes[] = {{SPAN_LITERAL("topic"), SPAN_LITERAL("farm/a")},
+                                                         {SPAN_LITERAL("client"), SPAN_LITERAL("c")}};
+    struct buffer out = {0};
+    struct records_writer writer = records_begin(&out, &source);
+    records_add(&writer, &(struct record){.message_id = SPAN_LITERAL("m-1"),
+                                          .body = SPAN_LITERAL("{\"t\":1}"),
+                                          .sender_id = SPAN_LITERAL("c"),
+                                          .receive_count = 1,
+                                          .sent_ms = 1700000000000,
+                                          .first_receive_ms = 1700000000001,
+                                          .attributes = attributes,
+                                          .attribute_count = 2});
+    records_add(&writer, &(struct record){.message_id = SPAN_LITERAL("m-2")});
+    records_end(&writer);
+    static const char expected[] =
+        "{\"Records\":[{\"messageId\":\"m-1\",\"receiptHandle\":\"m-1\",\"body\":\"{\\\"t\\\":1}\","
+        "\"attributes\":{\"ApproximateReceiveCount\":\"1\",\"SentTimestamp\":\"1700000000000\","
+        "\"SenderId\":\"c\",\"ApproximateFirstReceiveTimestamp\":\"1700000000001\"},\"messageAttributes\":{"
+        "\"topic\":{\"stringValue\":\"farm/a\",\"stringListValues\":[],\"binaryListValues\":[],"
+        "\"dataType\":\"String\"},\"client\":{\"stringValue\":\"c\",\"stringListValues\":[],"
+        "\"binaryListValues\":[],\"dataType\":\"String\"}},\"md5OfBody\":"
+        "\"00000000000000000000000000000007\","
+        "\"eventSource\":\"aws:sqs\",\"eventSourceARN\":\"arn:x\",\"awsRegion\":\"eu-west-1\"},"
+        "{\"messageId\":\"m-2\",\"receiptHandle\":\"m-2\",\"body\":\"\",\"attributes\":{"
+        "\"ApproximateReceiveCount\":\"0\",\"SentTimestamp\":\"0\",\"SenderId\":\"\","
+        "\"ApproximateFirstReceiveTimestamp\":\"0\"},\"messageAttributes\":{},"
+        "\"md5OfBody\":\"00000000000000000000000000000000\",\"eventSource\":\"aws:sqs\","
+        "\"eventSourceARN\":\"arn:x\",\"awsRegion\":\"eu-west-1\"}]}";
+    buffer_append(&out, span_of("", 1));
+    assert_string_equal((const char *)out.data, expected);
+    buffer_fini(&out);
+}
+
+static const struct {
+    const char *answer;
+    const char *failed; /* one character a record */
+} answers[] = {
+    {"", "..."},
+    {"null", "..."},
+    {"{}", "..."},
+    {"{\"alerts\":[1]}", "..."},
+    {"{\"batchItemFailures\":null}", "..."},
+    {"{\"batchItemFailures\":[]}", "..."},
+    {"{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"}]}", ".x."},
+    {"{\"batchItemFailures\":[{\"itemIdentifier\":\"c\"},{\"itemIdentifier\":\"a\"}]}", "x.x"},
+    {"{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"b\"}]}", ".x."},
+    {"{\"batchItemFailures\":[{\"itemIdentifier\":\"b\"},{\"itemIdentifier\":\"z\"}]}", "xxx"},
+    {"{\"batchItemFailures\":[{\"itemIdentifier\":\"\"}]}", "xxx"},
+    {"{\"batchItemFailures\":[{\"itemIdentifier\":null}]}", "xxx"},
+    {"{\"batchItemFailures\":[{\"itemidentifier\":\"b\"}]}", "xxx"},
+    {"{\"batchItemFailures\":[\"b\"]}", "xxx"},
+    {"{\"batchItemFailures\":{}}", "xxx"},
+    {"{\"batchItemFailures\":\"b\"}", "xxx"},
+    {"not JSON", "xxx"},
+    {"\"done\"", "xxx"},
+    {"[]", "xxx"},
+};
+
+static void answers_to_a_batch_follow_lambdas_rules(void **state)
+{
+    (void)state;
+    static const struct span ids[] = {SPAN_LITERAL("a"), SPAN_LITERAL("b"), SPAN_LITERAL("c")};
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        bool failed[3] = {true, false, true};
+        char seen[4] = "";
+        records_failed(span_from_string(answers[i].answer), ids, 3, failed);
+        for (size_t record = 0; record < 3; record++)
+            seen[record] = failed[record] ? 'x' : '.';
+        print_message("  %s\n", answers[i].answer);
+        assert_string_equal(seen, answers[i].failed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_strings_are_always_valid),
+        cmocka_unit_test(a_batch_has_the_shape_of_sqs),
+        cmocka_unit_test(answers_to_a_batch_follow_lambdas_rules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
