@@ -126,18 +126,21 @@ static void decode_connect(struct decoding *d)
         connect->password = read_u16_bytes(&d->in);
 }
 
+static enum mqtt_reason read_v3_return_code(struct decoding *d)
+{
+    uint8_t code = read_u8(&d->in);
+    if (code > MQTT_V3_NOT_AUTHORIZED)
+        refuse(d, MQTT_PROTOCOL_ERROR);
+    return (enum mqtt_reason)code;
+}
+
 static void decode_connack(struct decoding *d)
 {
     uint8_t flags = read_u8(&d->in);
     if (flags > 1)
         refuse(d, MQTT_MALFORMED_PACKET); /* [MQTT-3.2.2-1] */
     d->packet->connack.session_present = flags & 1;
-    if (d->packet->version == MQTT_5)
-        d->packet->reason = read_reason(d);
-    else
-        d->packet->reason = (enum mqtt_reason)read_u8(&d->in);
-    if (d->packet->version != MQTT_5 && d->packet->reason > (unsigned)MQTT_V3_NOT_AUTHORIZED)
-        refuse(d, MQTT_PROTOCOL_ERROR);
+    d->packet->reason = d->packet->version == MQTT_5 ? read_reason(d) : read_v3_return_code(d);
     if (flags && d->packet->reason != MQTT_SUCCESS)
         refuse(d, MQTT_PROTOCOL_ERROR); /* [MQTT-3.2.2-6]; 3.1.1: [MQTT-3.2.2-4] */
     d->packet->properties = read_properties(d, MQTT_CONNACK);

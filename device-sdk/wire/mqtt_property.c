@@ -27,10 +27,10 @@ enum property_kind {
 static const struct property_row {
     enum property_kind kind;
     uint32_t minimum, maximum;
-    unsigned carriers;
-    unsigned repeats;        /* the carriers in which it may stand more than once */
-    unsigned only_to_server; /* of the carriers, those in which a Server never sends it, ... */
-    unsigned only_to_client; /* ... and a Client never does */
+    uint16_t carriers;
+    uint16_t repeats;        /* the carriers in which it may stand more than once */
+    uint16_t only_to_server; /* of the carriers, those in which a Server never sends it, ... */
+    uint16_t only_to_client; /* ... and a Client never does */
 } rows[] = {
     [MQTT_PAYLOAD_FORMAT_INDICATOR] = {BYTE, 0, 1, IN_MESSAGE, 0, 0, 0},
     [MQTT_MESSAGE_EXPIRY_INTERVAL] = {FOUR_BYTES, 0, UINT32_MAX, IN_MESSAGE, 0, 0, 0},
@@ -59,7 +59,7 @@ static const struct property_row {
     [MQTT_TOPIC_ALIAS] = {TWO_BYTES, 1, UINT16_MAX, IN(MQTT_PUBLISH), 0, 0, 0}, /* [MQTT-3.3.2-8] */
     [MQTT_MAXIMUM_QOS] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
     [MQTT_RETAIN_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_USER_PROPERTY] = {STRING_PAIR, 0, 0, ~0u, ~0u, 0, 0},
+    [MQTT_USER_PROPERTY] = {STRING_PAIR, 0, 0, UINT16_MAX, UINT16_MAX, 0, 0},
     [MQTT_MAXIMUM_PACKET_SIZE] = {FOUR_BYTES, 1, UINT32_MAX, IN_SETUP, 0, 0, 0},
     [MQTT_WILDCARD_SUBSCRIPTION_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
     [MQTT_SUBSCRIPTION_IDENTIFIER_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
