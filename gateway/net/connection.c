@@ -1,0 +1,238 @@
+#include "base/memory.h"
+#include "net/net_internal.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- The life of a connection ---- */
+
+static void on_deadline(void *owner, uint64_t now_ms)
+{
+    struct net_connection *connection = owner;
+    (void)now_ms;
+    if (connection->handshake && !connection->ending)
+        connection->listener->counters.handshakes_failed++;
+    /* Half-closed it has sent everything: that the peer does not close its half is no failure. */
+    connection_end(connection, connection->lingering ? SLUICE_OK : SLUICE_TIMEOUT);
+}
+
+void connection_start(struct net_listener *listener, int fd, uint64_t address_key,
+                      const struct net_peer *peer)
+{
+    struct net_connection *connection = memory_new(sizeof *connection);
+    if (uv_poll_init(listener->net->loop, &connection->poll, fd)) {
+        close(fd);
+        memory_free(connection);
+        return;
+    }
+    connection->poll.data = connection;
+    connection->listener = listener;
+    connection->fd = fd;
+    connection->address_key = address_key;
+    connection->deadline = (struct timer){.on_expired = on_deadline, .owner = connection};
+    connection->next = listener->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    listener->connections = connection;
+    listener->refs++;
+    listener->counters.connections++;
+    addresses_add(&listener->addresses, address_key);
+    if (listener->config.tls)
+        handshake_start(connection, peer);
+    else
+        connection_open(connection, peer);
+}
+
+void connection_open(struct net_connection *connection, const struct net_peer *peer)
+{
+    const struct net_callbacks *callbacks = &connection->listener->callbacks;
+    connection->user = callbacks->on_open(callbacks->ctx, connection, peer);
+    connection->open = connection->user != NULL;
+    if (!connection->open)
+        connection_end(connection, SLUICE_DENIED);
+    connection_touch(connection);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct net_connection *connection = handle->data;
+    listener_unref(connection->listener);
+    memory_free(connection);
+}
+
+static void unlink_from_listener(struct net_connection *connection)
+{
+    struct net_listener *listener = connection->listener;
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        listener->connections = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    listener->counters.connections--;
+    addresses_remove(&listener->addresses, connection->address_key);
+}
+
+/* Everything that a connection has is given back here, and only here. */
+static void take_down(struct net_connection *connection)
+{
+    connection->gone = true;
+    if (connection->open)
+        connection->listener->callbacks.on_closed(connection->user, connection->why);
+    timers_stop(&connection->listener->net->timers, &connection->deadline);
+    unlink_from_listener(connection);
+    handshake_free(connection);
+    tls_stream_free(connection->stream);
+    buffer_fini(&connection->input);
+    buffer_fini(&connection->output);
+    uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+    close(connection->fd);
+}
+
+void connection_end(struct net_connection *connection, enum sluice_error why)
+{
+    if (connection->ending)
+        return;
+    connection->ending = true;
+    connection->why = why;
+    connection_touch(connection);
+}
+
+void connection_touch(struct net_connection *connection)
+{
+    struct net *net = connection->listener->net;
+    if (connection->dirty || connection->gone)
+        return;
+    connection->dirty = true;
+    connection->next_dirty = NULL;
+    *net->dirty_end = connection;
+    net->dirty_end = &connection->next_dirty;
+}
+
+/* ---- Polling ---- */
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct net_connection *connection = poll->data;
+    if (status < 0) { /* reset by the peer: libuv has stopped polling; what had arrived is still read */
+        connection->events = 0;
+        connection->unwritable = true;
+        events = UV_READABLE | UV_WRITABLE;
+    }
+    if (connection->handshake) {
+        handshake_ready(connection);
+        return;
+    }
+    if (events & UV_WRITABLE) {
+        connection->owes_drained |= connection->stuck;
+        connection->stuck = false;
+    }
+    if ((events & UV_READABLE) && !connection->paused && !connection->ending)
+        transfer_read(connection);
+    connection_touch(connection);
+}
+
+void connection_poll(struct net_connection *connection, int events)
+{
+    if (events == connection->events)
+        return;
+    connection->events = events;
+    if (events)
+        uv_poll_start(&connection->poll, events, on_ready);
+    else
+        uv_poll_stop(&connection->poll);
+}
+
+/* ---- The end of a turn ---- */
+
+/* Everything is sent. Closing at once would make the system answer what is unread with a reset, and a
+ * reset can overtake the last bytes: so the peer is told first, and its end is waited for. */
+static void half_close(struct net_connection *connection)
+{
+    connection->lingering = true;
+    connection->paused = false;
+    if (shutdown(connection->fd, SHUT_WR))
+        connection_end(connection, SLUICE_OK);
+}
+
+static void send_output(struct net_connection *connection)
+{
+    if (connection->stuck)
+        return;
+    connection->stuck = !transfer_flush(connection) && !connection->unwritable;
+    if (connection->unwritable) {
+        buffer_fini(&connection->output);
+        if (connection->closing)
+            connection_end(connection, SLUICE_CLOSED);
+        return;
+    }
+    if (connection->stuck)
+        return;
+    if (connection->owes_drained) {
+        connection->owes_drained = false;
+        if (connection->listener->callbacks.on_drained && !connection->closing)
+            connection->listener->callbacks.on_drained(connection->user);
+    }
+    if (connection->closing && !connection->lingering && !connection->ending &&
+        buffer_len(&connection->output) == 0)
+        half_close(connection);
+}
+
+void connection_settle(struct net_connection *connection)
+{
+    if (connection->gone || (connection->handshake && !connection->ending))
+        return;
+    if (!connection->ending && connection->present && !connection->paused) {
+        connection->present = false;
+        transfer_present(connection);
+    }
+    if (!connection->ending)
+        send_output(connection);
+    if (!connection->ending) {
+        bool reads = !connection->paused && (!connection->closing || connection->lingering);
+        connection_poll(connection, (reads ? UV_READABLE : 0) | (connection->stuck ? UV_WRITABLE : 0));
+    } else if (!connection->handshake || !connection->handshake->busy) {
+        take_down(connection);
+    }
+}
+
+/* ---- For the user ---- */
+
+struct buffer *net_output(struct net_connection *connection)
+{
+    return &connection->output;
+}
+
+void net_flush_soon(struct net_connection *connection)
+{
+    connection_touch(connection);
+}
+
+void net_pause(struct net_connection *connection, bool paused)
+{
+    if (connection->closing || connection->paused == paused)
+        return;
+    connection->paused = paused;
+    connection->present |= !paused && buffer_len(&connection->input) > 0;
+    connection_touch(connection);
+}
+
+void net_close(struct net_connection *connection)
+{
+    if (connection->closing || connection->ending)
+        return;
+    if (!connection->open && connection->handshake) { /* there is nobody yet to send anything to */
+        connection_end(connection, SLUICE_DENIED);
+        return;
+    }
+    struct net_listener *listener = connection->listener;
+    connection->closing = true;
+    timers_set(&listener->net->timers, &connection->deadline,
+               net_now_ms(listener->net) + listener->config.close_timeout_ms);
+    connection_touch(connection);
+}
+
+void net_abort(struct net_connection *connection)
+{
+    connection_end(connection, SLUICE_DENIED);
+}

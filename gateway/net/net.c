@@ -1,0 +1,95 @@
+#include "base/memory.h"
+#include "net/net_internal.h"
+
+#include <assert.h>
+
+uint64_t net_now_ms(const struct net *net)
+{
+    return uv_now(net->loop);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct net *net = handle->data;
+    if (--net->handles_count > 0)
+        return;
+    timers_fini(&net->timers);
+    memory_free(net->read_buffer);
+    memory_free(net->cipher_buffer);
+    memory_free(net);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct net *net = timer->data;
+    net->armed_ms = TIMERS_NEVER;
+    timers_run(&net->timers, net_now_ms(net));
+}
+
+static void arm_timer(struct net *net)
+{
+    uint64_t next_ms = timers_next(&net->timers);
+    if (next_ms == net->armed_ms)
+        return;
+    net->armed_ms = next_ms;
+    uint64_t now_ms = net_now_ms(net);
+    if (next_ms == TIMERS_NEVER)
+        uv_timer_stop(&net->timer);
+    else
+        uv_timer_start(&net->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+static struct net_connection *take_dirty(struct net *net)
+{
+    struct net_connection *connection = net->dirty;
+    if (connection) {
+        net->dirty = connection->next_dirty;
+        if (!net->dirty)
+            net->dirty_end = &net->dirty;
+        connection->dirty = false;
+    }
+    return connection;
+}
+
+/* libuv calls this before it waits for events: what the turn produced for a connection, timers' part
+ * included, leaves in one stroke, and what settling one produces for others leaves with it. */
+static void on_turn_end(uv_prepare_t *prepare)
+{
+    struct net *net = prepare->data;
+    for (struct net_connection *connection; (connection = take_dirty(net)) != NULL;)
+        connection_settle(connection);
+    arm_timer(net);
+    if (net->stopping && !net->listeners) {
+        uv_close((uv_handle_t *)&net->turn_end, on_handle_closed);
+        uv_close((uv_handle_t *)&net->timer, on_handle_closed);
+    }
+}
+
+struct net *net_new(uv_loop_t *loop)
+{
+    struct net *net = memory_new(sizeof *net);
+    net->loop = loop;
+    net->dirty_end = &net->dirty;
+    net->queue_end = &net->queue;
+    net->armed_ms = TIMERS_NEVER;
+    net->read_buffer = memory_new(HEADROOM_BYTES + READ_BYTES + TLS_RECORD_BYTES);
+    uv_prepare_init(loop, &net->turn_end);
+    uv_timer_init(loop, &net->timer);
+    net->handles_count = 2;
+    net->turn_end.data = net;
+    net->timer.data = net;
+    uv_prepare_start(&net->turn_end, on_turn_end);
+    /* Neither keeps the loop running: the sockets do. */
+    uv_unref((uv_handle_t *)&net->turn_end);
+    uv_unref((uv_handle_t *)&net->timer);
+    return net;
+}
+
+void net_stop(struct net *net)
+{
+    assert(!net->stopping);
+    net->stopping = true;
+    for (struct net_listener *listener = net->listeners; listener; listener = listener->next)
+        listener_stop(listener, SLUICE_DENIED);
+    uv_ref((uv_handle_t *)&net->turn_end); /* there must be one more turn, even if nothing else has one */
+}
