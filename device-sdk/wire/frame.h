@@ -109,9 +109,10 @@ struct frame_encoder {
 
 /*
  * Begins a frame in `memory`. `channels` and `columns`, channel_count of each, and
- * the memory must stay until the frame is finished; `columns` need no initial
- * value. Without a clock (`has_clock` false) times may have any origin: the
- * gateway takes the last sample's time as the moment when the frame arrived.
+ * the memory must stay until the frame is finished, and the encoder must not move;
+ * `columns` need no initial value. Without a clock (`has_clock` false) times may
+ * have any origin: the gateway takes the last sample's time as the moment when the
+ * frame arrived.
  *
  * SLUICE_INVALID: the channels cannot be carried. SLUICE_TOO_LARGE: the memory
  * cannot hold the channels and one sample of any values.
@@ -131,11 +132,13 @@ size_t frame_encoded_size(const struct frame_encoder *encoder);
 /* The whole frame, in the memory that was given; empty if there is no sample in it. The encoder is done. */
 struct span frame_encode_finish(struct frame_encoder *encoder);
 
-/* Whether a payload says of itself that it is a frame. No JSON text, UTF-8 string, CBOR or MessagePack item
- * begins so. */
+/* No JSON text, UTF-8 string, CBOR or MessagePack item begins so. */
+#define FRAME_MAGIC SPAN_LITERAL("\xC1\x1F")
+
+/* Whether a payload says of itself that it is a frame. */
 static inline bool frame_is(struct span payload)
 {
-    return payload.len >= 2 && payload.data[0] == 0xC1 && payload.data[1] == 0x1F;
+    return span_starts_with(payload, FRAME_MAGIC);
 }
 
 struct frame_limits {

@@ -17,9 +17,6 @@ enum {
     FRAME_PAST_END_COUNT = 3,
 };
 
-/* Not valid UTF-8, and nothing that CBOR or MessagePack can begin with. */
-#define FRAME_MAGIC SPAN_LITERAL("\xC1\x1F")
-
 void frame_coder_init_encoder(struct frame_coder *coder, struct writer *out);
 void frame_coder_init_decoder(struct frame_coder *coder, struct span body);
 

@@ -14,9 +14,8 @@ static struct span read_text(struct reader *reader)
 static enum sluice_error read_header(struct reader *reader, const struct frame_limits *limits,
                                      struct frame_decoder *decoder)
 {
-    struct span magic = read_bytes(reader, 2);
     uint8_t version = read_u8(reader);
-    if (!frame_is(magic) || version >> 4 != FRAME_VERSION || (version & 0xF & ~FRAME_FLAG_HAS_CLOCK))
+    if (version >> 4 != FRAME_VERSION || (version & 0xF & ~FRAME_FLAG_HAS_CLOCK))
         return SLUICE_INVALID;
     decoder->has_clock = version & FRAME_FLAG_HAS_CLOCK;
     decoder->channel_count = read_u8(reader);
@@ -78,9 +77,8 @@ static enum sluice_error check_body(struct frame_decoder *decoder, int64_t *ret_
 enum sluice_error frame_decode_open(struct frame_decoder *decoder, struct span frame,
                                     const struct frame_limits *limits, uint64_t received_ms)
 {
-    if (!frame_is(frame) || frame.len <= FRAME_TRAILER_BYTES)
+    if (!frame_is(frame) || frame.len <= FRAME_MAGIC.len + FRAME_TRAILER_BYTES)
         return SLUICE_INVALID;
-    struct reader reader = reader_of(span_of(frame.data, frame.len - FRAME_TRAILER_BYTES));
     struct reader trailer = reader_of(span_skip(frame, frame.len - FRAME_TRAILER_BYTES));
     decoder->sample_count = read_u16(&trailer);
     if (decoder->sample_count == 0 ||
@@ -88,6 +86,8 @@ enum sluice_error frame_decode_open(struct frame_decoder *decoder, struct span f
         return SLUICE_INVALID;
     if (decoder->sample_count > limits->max_samples)
         return SLUICE_TOO_LARGE;
+    struct span inside = span_skip(frame, FRAME_MAGIC.len);
+    struct reader reader = reader_of(span_of(inside.data, inside.len - FRAME_TRAILER_BYTES));
     enum sluice_error error = read_header(&reader, limits, decoder);
     if (error)
         return error;

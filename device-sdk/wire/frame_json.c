@@ -170,8 +170,8 @@ size_t frame_senml_bytes_max(const struct frame_decoder *decoder, struct span ba
     size_t sample_bytes = 0;
     for (size_t i = 0; i < decoder->channel_count; i++) {
         const struct frame_channel *channel = &decoder->channels[i];
-        sample_bytes += sizeof ",{\"n\":\"\",\"u\":\"\",\"vb\":,\"t\":}" + 2 * NUMBER_BYTES_MAX +
-                        (channel->name.len + channel->unit.len) * ESCAPED_BYTES_MAX;
+        sample_bytes += sizeof ",{\"n\":\"\",\"u\":\"\",\"vb\":,\"t\":}" + NUMBER_BYTES_MAX +
+                        NUMBER_BYTES_MAX + (channel->name.len + channel->unit.len) * ESCAPED_BYTES_MAX;
     }
     return sizeof "[\"bn\":\"\",\"bt\":,]" + base_name.len * ESCAPED_BYTES_MAX + NUMBER_BYTES_MAX +
            sample_bytes * decoder->sample_count;
