@@ -70,42 +70,48 @@ static bool take_apart(struct span whole, struct span *ret_share, struct span *r
 }
 
 static enum mqtt_reason check(const struct session *session, const struct mqtt_filter *wanted,
-                              struct span share, struct span filter)
+                              struct span share, struct span filter, bool is_new)
 {
     const struct broker_config *config = &session->broker->config;
     if (topic_level_count(filter) > config->topic_levels || share.len > config->client_id_bytes)
         return MQTT_TOPIC_FILTER_INVALID;
     if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
         return MQTT_NOT_AUTHORIZED;
-    if (session->subscription_count >= config->subscriptions_count)
+    if (is_new && session->subscription_count >= config->subscriptions_count)
         return MQTT_QUOTA_EXCEEDED;
     return (enum mqtt_reason)wanted->qos; /* granted as asked for */
 }
 
-static enum mqtt_reason subscribe(struct channel *channel, const struct mqtt_filter *wanted,
-                                  uint32_t identifier, uint64_t *ticket)
+/* What became of one filter of a SUBSCRIBE. */
+struct outcome {
+    uint8_t reason;
+    bool wants_retained;
+};
+
+static struct outcome subscribe(struct channel *channel, const struct mqtt_filter *wanted,
+                                uint32_t identifier, uint64_t *ticket)
 {
     struct broker *broker = channel->broker;
     struct session *session = channel->session;
     struct span share, filter;
     if (!take_apart(wanted->filter, &share, &filter))
-        return MQTT_TOPIC_FILTER_INVALID;
-    enum mqtt_reason reason = check(session, wanted, share, filter);
+        return (struct outcome){.reason = MQTT_TOPIC_FILTER_INVALID};
     bool is_new = session_subscription(session, wanted->filter) == NULL;
-    if (reason == MQTT_QUOTA_EXCEEDED && !is_new)
-        reason = (enum mqtt_reason)wanted->qos;
+    enum mqtt_reason reason = check(session, wanted, share, filter, is_new);
     if (reason >= MQTT_UNSPECIFIED_ERROR)
-        return reason;
-    struct broker_subscription kept = {
-        session_client_id(session),  wanted->filter,          wanted->qos, wanted->no_local,
-        wanted->retain_as_published, wanted->retain_handling, identifier};
-    struct subscription *subscription = session_subscribe(session, &kept, share, filter);
+        return (struct outcome){.reason = (uint8_t)reason};
+    struct broker_subscription kept = {.client_id = session_client_id(session),
+                                       .filter = wanted->filter,
+                                       .qos = wanted->qos,
+                                       .no_local = wanted->no_local,
+                                       .retain_as_published = wanted->retain_as_published,
+                                       .retain_handling = wanted->retain_handling,
+                                       .identifier = identifier};
+    session_subscribe(session, &kept, share, filter);
     if (session->queue != 0)
         *ticket = broker->hooks.subscription_saved(broker->hooks.ctx, &kept);
     bool wants_retained = wanted->retain_handling == 0 || (wanted->retain_handling == 1 && is_new);
-    if (share.len == 0 && wants_retained)
-        send_retained(session, subscription, filter);
-    return reason;
+    return (struct outcome){(uint8_t)reason, share.len == 0 && wants_retained};
 }
 
 static void answer(struct channel *channel, const struct mqtt_packet *packet, enum mqtt_type type,
@@ -121,24 +127,39 @@ static void answer(struct channel *channel, const struct mqtt_packet *packet, en
     memory_free(bytes);
 }
 
+/* After the SUBACK, as clients expect it. */
+static void send_all_retained(struct session *session, const struct mqtt_packet *packet,
+                              const struct outcome *outcomes)
+{
+    struct reader at = reader_of(packet->filters.list);
+    struct mqtt_filter wanted;
+    for (size_t i = 0; mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted); i++) {
+        if (outcomes[i].wants_retained)
+            send_retained(session, session_subscription(session, wanted.filter), wanted.filter);
+    }
+}
+
 enum sluice_error subscribe_on_subscribe(struct channel *channel, const struct mqtt_packet *packet,
                                          uint64_t now_ms)
 {
     (void)now_ms;
     uint32_t identifier = mqtt_property_number(packet->properties, MQTT_SUBSCRIPTION_IDENTIFIER, 0);
-    struct buffer reasons = {0};
+    struct buffer reasons = {0}, outcomes = {0};
     struct reader at = reader_of(packet->filters.list);
     struct mqtt_filter wanted;
     uint64_t ticket = 0;
     while (mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted)) {
-        enum mqtt_reason reason = subscribe(channel, &wanted, identifier, &ticket);
-        if (reason >= MQTT_UNSPECIFIED_ERROR && packet->version == MQTT_3_1_1)
-            reason = MQTT_UNSPECIFIED_ERROR; /* the one failure that 3.1.1 has */
-        uint8_t byte = (uint8_t)reason;
-        buffer_append(&reasons, span_of(&byte, 1));
+        struct outcome outcome = subscribe(channel, &wanted, identifier, &ticket);
+        buffer_append(&outcomes, span_of(&outcome, sizeof outcome));
+        if (outcome.reason >= MQTT_UNSPECIFIED_ERROR && packet->version == MQTT_3_1_1)
+            outcome.reason = MQTT_UNSPECIFIED_ERROR; /* the one failure that 3.1.1 has */
+        buffer_append(&reasons, span_of(&outcome.reason, 1));
     }
     answer(channel, packet, MQTT_SUBACK, buffer_span(&reasons), ticket);
+    send_all_retained(channel->session, packet,
+                      (const struct outcome *)(const void *)buffer_span(&outcomes).data);
     buffer_fini(&reasons);
+    buffer_fini(&outcomes);
     return SLUICE_OK;
 }
 
