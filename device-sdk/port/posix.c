@@ -394,7 +394,7 @@ static enum sluice_error configure_tls(struct posix *posix)
     if (mbedtls_ssl_config_defaults(tls, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
                                     MBEDTLS_SSL_PRESET_DEFAULT) ||
         mbedtls_ssl_conf_own_cert(tls, &posix->certificate, &posix->key) ||
-        mbedtls_ssl_conf_max_frag_len(tls, MBEDTLS_SSL_MAX_FRAG_LEN_4096))
+        mbedtls_ssl_conf_max_frag_len(tls, MBEDTLS_SSL_MAX_FRAG_LEN_2048)) /* what both our buffers hold */
         return fail(posix, SLUICE_NO_MEMORY, "no memory for the TLS configuration");
     mbedtls_ssl_conf_authmode(tls, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_chain(tls, &posix->ca, NULL);

@@ -1,0 +1,72 @@
+/*
+ * The agent's configuration: a file of sections with `key = value` lines, and the
+ * same keys as options of the command line, which win. One table has each key's
+ * section, type, bounds, default and description; parsing, --help and the errors
+ * come from it.
+ *
+ * Errors go to standard error, all of them, each with file and line, what is
+ * wrong and what is allowed. Plain memory of the caller; nothing is allocated.
+ */
+#ifndef SLUICE_AGENT_CONFIG_H
+#define SLUICE_AGENT_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    SOURCES_MAX = 32,
+    TOPIC_BYTES = 512,
+};
+
+/* A [file NAME] or [command NAME] section. */
+struct source {
+    bool is_command;
+    char name[64];
+    char target[PATH_MAX]; /* the file, or the command's text */
+    char unit[33];
+    uint32_t decimals;
+    double scale, offset;
+    uint32_t timeout_ms;
+    unsigned line;
+};
+
+struct agent_config {
+    char host[256];
+    uint32_t port;
+    char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
+    char client_id[256];     /* %h is replaced */
+    char topic[TOPIC_BYTES]; /* %c and %h are replaced */
+    uint32_t keep_alive_ms;
+
+    uint32_t interval_ms, flush_ms, linger_ms;
+    uint32_t outbox_bytes;
+    uint32_t when_full; /* enum sluice_when_full */
+
+    char root[PATH_MAX];
+    uint32_t hwmon, iio, thermal, power, proc; /* 0 or 1 */
+    char exclude[1024];
+
+    struct source sources[SOURCES_MAX];
+    size_t source_count;
+
+    unsigned error_count; /* sentences that went to standard error */
+};
+
+void config_init(struct agent_config *config);
+/* Adds what the file says. */
+void config_read(struct agent_config *config, const char *file);
+/*
+ * Sets the key that `option` names ("client-id" is client_id), as if from the
+ * command line. False: there is no such option. NULL as `value`: it was missing.
+ */
+bool config_option(struct agent_config *config, const char *option, const char *value);
+/* Replaces %c and %h, and checks what only the whole can show: what is needed to connect (where
+ * `for_connecting`), and the sources. */
+void config_finish(struct agent_config *config, bool for_connecting);
+
+/* The keys, as lines for --help. */
+void config_print_options(void);
+
+#endif

@@ -1,0 +1,150 @@
+#include "agent/config_table.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member)     offsetof(struct agent_config, member)
+#define SIZE(member)   sizeof(((struct agent_config *)0)->member)
+#define SOURCE(member) offsetof(struct source, member)
+#define YES_NO         "no yes"
+
+enum { HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS, MEGABYTE = 1024 * 1024 };
+
+/* clang-format off */
+const struct config_row config_rows[] = {
+    {"gateway", "host", CONFIG_TEXT, AT(host), 0, SIZE(host), NULL, "", "name or address of the gateway; its certificate must carry it"},
+    {"gateway", "port", CONFIG_NUMBER, AT(port), 1, 65535, NULL, "8883", "its port for MQTT over TLS"},
+    {"gateway", "ca", CONFIG_TEXT, AT(ca), 0, SIZE(ca), NULL, "", "PEM file of who signs the gateway's certificate"},
+    {"gateway", "certificate", CONFIG_TEXT, AT(certificate), 0, SIZE(certificate), NULL, "", "PEM file of this device's certificate"},
+    {"gateway", "key", CONFIG_TEXT, AT(key), 0, SIZE(key), NULL, "", "PEM file of its private key"},
+    {"gateway", "client_id", CONFIG_TEXT, AT(client_id), 0, SIZE(client_id), NULL, "%h", "MQTT Client Identifier; %h is the host name of this machine"},
+    {"gateway", "topic", CONFIG_TEXT, AT(topic), 0, SIZE(topic), NULL, "farm/%c/telemetry", "Topic Name for telemetry; %c is the client_id, %h the host name"},
+    {"gateway", "keep_alive", CONFIG_DURATION, AT(keep_alive_ms), 1000, 65535000, NULL, "5min", "an idle connection is tested this often"},
+
+    {"sampling", "interval", CONFIG_DURATION, AT(interval_ms), 100, DAY_MS, NULL, "10s", "time between samples"},
+    {"sampling", "flush", CONFIG_DURATION, AT(flush_ms), 1, DAY_MS, NULL, "60s", "samples are published when the first of them is this old"},
+    {"sampling", "outbox", CONFIG_SIZE, AT(outbox_bytes), 4096, 1024u * MEGABYTE, NULL, "256k", "memory for what the gateway has not acknowledged"},
+    {"sampling", "when_full", CONFIG_CHOICE, AT(when_full), 0, 0, "drop-oldest thin-out refuse", "drop-oldest", "what happens when the outbox is full"},
+    {"sampling", "linger", CONFIG_DURATION, AT(linger_ms), 0, HOUR_MS, NULL, "10s", "time to deliver what is left when the agent is told to end"},
+
+    {"sensors", "hwmon", CONFIG_CHOICE, AT(hwmon), 0, 0, YES_NO, "yes", "hardware monitors"},
+    {"sensors", "iio", CONFIG_CHOICE, AT(iio), 0, 0, YES_NO, "yes", "industrial I/O: converters, environment, motion"},
+    {"sensors", "thermal", CONFIG_CHOICE, AT(thermal), 0, 0, YES_NO, "yes", "thermal zones"},
+    {"sensors", "power", CONFIG_CHOICE, AT(power), 0, 0, YES_NO, "yes", "power supplies and batteries"},
+    {"sensors", "proc", CONFIG_CHOICE, AT(proc), 0, 0, YES_NO, "yes", "load, processor, memory, network, disk"},
+    {"sensors", "exclude", CONFIG_TEXT, AT(exclude), 0, SIZE(exclude), NULL, "", "names to leave out, with * and ?, as --list shows them"},
+    {"sensors", "root", CONFIG_TEXT, AT(root), 0, SIZE(root), NULL, "", "directory under which the board's /sys and /proc are, as in a container"},
+
+    {"file", "path", CONFIG_TEXT, SOURCE(target), 0, PATH_MAX, NULL, NULL, "a file whose first line has a number in it"},
+    {"file", "unit", CONFIG_TEXT, SOURCE(unit), 0, 33, NULL, "", "its unit, as SenML has them: Cel %RH Pa V A W m/s"},
+    {"file", "decimals", CONFIG_NUMBER, SOURCE(decimals), 0, 9, NULL, "2", "places after the point that are kept"},
+    {"file", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", "value = (number + offset) * scale"},
+    {"file", "offset", CONFIG_REAL, SOURCE(offset), 0, 0, NULL, "0", "see scale"},
+
+    {"command", "run", CONFIG_TEXT, SOURCE(target), 0, PATH_MAX, NULL, NULL, "a shell command whose output has a number in it"},
+    {"command", "unit", CONFIG_TEXT, SOURCE(unit), 0, 33, NULL, "", "as in [file]; so are the next three"},
+    {"command", "decimals", CONFIG_NUMBER, SOURCE(decimals), 0, 9, NULL, "2", ""},
+    {"command", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", ""},
+    {"command", "offset", CONFIG_REAL, SOURCE(offset), 0, 0, NULL, "0", ""},
+    {"command", "timeout", CONFIG_DURATION, SOURCE(timeout_ms), 1, HOUR_MS, NULL, "2s", "it is killed after this, and gives no value"},
+};
+/* clang-format on */
+const size_t config_row_count = sizeof config_rows / sizeof config_rows[0];
+
+struct suffix {
+    const char *text;
+    double factor;
+};
+
+static const struct suffix duration_suffixes[] = {
+    {"ms", 1}, {"s", 1000}, {"min", 60 * 1000}, {"h", HOUR_MS}, {NULL, 0}};
+static const struct suffix size_suffixes[] = {{"", 1}, {"k", 1024}, {"M", MEGABYTE}, {NULL, 0}};
+static const struct suffix no_suffixes[] = {{"", 1}, {NULL, 0}};
+
+static bool parse_real(const char *text, const struct suffix *suffixes, double *ret_value)
+{
+    char *end;
+    double number = strtod(text, &end);
+    if (end == text || !isfinite(number))
+        return false;
+    while (*end == ' ')
+        end++;
+    for (; suffixes->text; suffixes++)
+        if (strcmp(end, suffixes->text) == 0) {
+            *ret_value = number * suffixes->factor;
+            return true;
+        }
+    return false;
+}
+
+static bool set_number(const struct config_row *row, uint32_t *place, const char *text,
+                       const struct suffix *suffixes)
+{
+    double value;
+    if (!parse_real(text, suffixes, &value) || value < row->min || value > row->max || value != floor(value))
+        return false;
+    *place = (uint32_t)value;
+    return true;
+}
+
+static bool set_choice(const char *choices, uint32_t *place, const char *text)
+{
+    size_t len = strlen(text);
+    for (uint32_t i = 0; len > 0 && *choices; i++) {
+        size_t word = strcspn(choices, " ");
+        if (word == len && strncmp(choices, text, len) == 0) {
+            *place = i;
+            return true;
+        }
+        choices += word + (choices[word] == ' ');
+    }
+    return false;
+}
+
+bool config_set(const struct config_row *row, void *object, const char *text)
+{
+    void *place = (char *)object + row->offset;
+    switch (row->type) {
+    case CONFIG_TEXT:
+        if (strlen(text) >= row->max)
+            return false;
+        memcpy(place, text, strlen(text) + 1);
+        return true;
+    case CONFIG_NUMBER: return set_number(row, place, text, no_suffixes);
+    case CONFIG_DURATION: return set_number(row, place, text, duration_suffixes);
+    case CONFIG_SIZE: return set_number(row, place, text, size_suffixes);
+    case CONFIG_CHOICE: return set_choice(row->choices, place, text);
+    case CONFIG_REAL: return parse_real(text, no_suffixes, place);
+    }
+    return false;
+}
+
+static void format_duration(uint32_t ms, char *ret_text, size_t capacity)
+{
+    const struct suffix *suffix = duration_suffixes + 3;
+    while (suffix > duration_suffixes && (ms == 0 || ms % (uint32_t)suffix->factor != 0))
+        suffix--;
+    snprintf(ret_text, capacity, "%u%s", ms / (uint32_t)suffix->factor, suffix->text);
+}
+
+void config_allowed(const struct config_row *row, char *ret_text, size_t capacity)
+{
+    char min[24], max[24];
+    switch (row->type) {
+    case CONFIG_TEXT: snprintf(ret_text, capacity, "a text of at most %u bytes", row->max - 1); return;
+    case CONFIG_NUMBER: snprintf(ret_text, capacity, "a number from %u to %u", row->min, row->max); return;
+    case CONFIG_DURATION:
+        format_duration(row->min, min, sizeof min);
+        format_duration(row->max, max, sizeof max);
+        snprintf(ret_text, capacity, "a time from %s to %s, with ms, s, min or h", min, max);
+        return;
+    case CONFIG_SIZE:
+        snprintf(ret_text, capacity, "a size from %u to %u bytes, or with k or M", row->min, row->max);
+        return;
+    case CONFIG_CHOICE: snprintf(ret_text, capacity, "one of: %s", row->choices); return;
+    case CONFIG_REAL: snprintf(ret_text, capacity, "a number"); return;
+    }
+}

@@ -1,0 +1,305 @@
+/*
+ * sluice-agent: samples a Linux board's sensors and publishes them. One thread and
+ * one loop around poll(2): signals and the ends of commands come on a signalfd,
+ * the device and the commands have descriptors of their own.
+ */
+#include "agent/log.h"
+#include "agent/options.h"
+#include "agent/sampler.h"
+#include "sluice/device.h"
+#include "sluice/posix.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* A clock before 2020 was never set: the gateway stamps such samples. */
+static const uint64_t CLOCK_SET_MS = 1577836800000;
+
+struct agent {
+    struct agent_config config;
+    struct options options;
+    struct sampler sampler;
+    struct sluice_port *port;
+    struct sluice_device *device;
+    void *memory; /* of the device */
+    FILE *stats;
+    int signals;
+    uint64_t next_sample_ms;
+    uint64_t end_ms;
+    bool stopping;
+    bool was_online;
+    char told_error[256]; /* the log has this already */
+};
+
+void agent_log(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("sluice-agent: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+/* A failure that repeats itself is one line, until the agent was online in between. */
+static void on_state(void *context, enum sluice_device_state state)
+{
+    struct agent *agent = context;
+    const char *error = sluice_device_error(agent->device);
+    bool is_online = state == SLUICE_DEVICE_ONLINE;
+    if (is_online && !agent->was_online) {
+        agent_log("online at %s port %u as %s; %zu sensors go to %s", agent->config.host, agent->config.port,
+                  agent->config.client_id, agent->sampler.list.count, agent->config.topic);
+        agent->told_error[0] = '\0';
+    } else if (strcmp(error, agent->told_error) != 0 && (is_online || state == SLUICE_DEVICE_OFFLINE)) {
+        agent_log("%s: %s", sluice_device_state_name(state), error);
+        snprintf(agent->told_error, sizeof agent->told_error, "%s", error);
+    }
+    agent->was_online = is_online;
+}
+
+static int list_sensors(struct sampler *sampler)
+{
+    double values[SENSORS_MAX];
+    sampler_start(sampler, sluice_posix_now_ms());
+    while (!sampler_finish(sampler, sluice_posix_now_ms(), values)) {
+        struct pollfd entries[SENSORS_MAX];
+        poll(entries, sampler_poll_entries(sampler, entries), 10);
+    }
+    for (size_t i = 0; i < sampler->list.count; i++) {
+        const struct sensor *sensor = &sampler->list.sensors[i];
+        char value[64] = "-";
+        if (!isnan(values[i]))
+            snprintf(value, sizeof value, "%.*f", sensor->decimals, values[i]);
+        printf("%-32s %16s %-6s %s\n", sensor->name, value, sensor->unit, sensor->path);
+    }
+    return 0;
+}
+
+/* ---- start and end ---- */
+
+static bool open_device(struct agent *agent)
+{
+    const struct agent_config *config = &agent->config;
+    char why[SLUICE_POSIX_ERROR_BYTES];
+    if (sluice_posix_new(&(struct sluice_posix_config){config->ca, config->certificate, config->key}, why,
+                         &agent->port)) {
+        agent_log("%s", why);
+        return false;
+    }
+    struct sluice_device_config device_config = {
+        .host = config->host,
+        .port = (uint16_t)config->port,
+        .client_id = config->client_id,
+        .topic = config->topic,
+        .channels = agent->sampler.channels,
+        .channel_count = agent->sampler.list.count,
+        .on_state = on_state,
+        .context = agent,
+        .flush_ms = config->flush_ms,
+        .when_full = (enum sluice_when_full)config->when_full,
+        .keep_alive_s = (uint16_t)(config->keep_alive_ms / 1000),
+    };
+    size_t bytes = sluice_device_size(&device_config, config->outbox_bytes);
+    agent->memory = malloc(bytes);
+    enum sluice_error error =
+        agent->memory ? sluice_device_open(agent->memory, bytes, &device_config, agent->port, &agent->device)
+                      : SLUICE_NO_MEMORY;
+    if (error)
+        agent_log("these settings and %zu sensors cannot be used together: %s", agent->sampler.list.count,
+                  sluice_error_text(error));
+    return error == SLUICE_OK;
+}
+
+static bool open_stats(struct agent *agent)
+{
+    const char *file = agent->options.stats;
+    if (!file)
+        return true;
+    agent->stats = strcmp(file, "-") == 0 ? stdout : fopen(file, "we");
+    if (!agent->stats)
+        agent_log("--stats: cannot write %s: %s", file, strerror(errno));
+    return agent->stats != NULL;
+}
+
+static void write_stats(const struct agent *agent)
+{
+    struct sluice_device_counters c = sluice_device_counters(agent->device);
+    uint64_t dropped = c.dropped_oldest + c.dropped_thinned + c.dropped_rejected + c.dropped_too_large;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+        {"samples", c.samples},
+        {"samples_dropped", c.samples_dropped},
+        {"published", c.published},
+        {"acknowledged", c.acknowledged},
+        {"dropped", dropped},
+        {"dropped_oldest", c.dropped_oldest},
+        {"dropped_thinned", c.dropped_thinned},
+        {"dropped_rejected", c.dropped_rejected},
+        {"dropped_too_large", c.dropped_too_large},
+        {"queued", c.queued},
+        {"resent", c.resent},
+        {"sensors", agent->sampler.list.count},
+        {"attempts", c.attempts},
+        {"connects", c.connects},
+        {"tls_resumed", agent->port->resumed_count},
+        {"bytes_sent", c.bytes_sent},
+        {"bytes_received", c.bytes_received},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        fprintf(agent->stats, "%s\"%s\":%llu", i ? "," : "{", rows[i].name,
+                (unsigned long long)rows[i].value);
+    fputs("}\n", agent->stats);
+    if (fflush(agent->stats))
+        agent_log("--stats: cannot write %s: %s", agent->options.stats, strerror(errno));
+}
+
+static void free_agent(struct agent *agent)
+{
+    sampler_stop(&agent->sampler);
+    if (agent->stats && agent->stats != stdout)
+        fclose(agent->stats);
+    if (agent->signals >= 0)
+        close(agent->signals);
+    sluice_posix_free(agent->port);
+    free(agent->memory);
+    free(agent);
+}
+
+static int watch_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* ---- the loop ---- */
+
+static void stop(struct agent *agent, uint64_t now_ms)
+{
+    agent->stopping = true;
+    sampler_stop(&agent->sampler);
+    sluice_device_close(agent->device, now_ms, agent->config.linger_ms);
+}
+
+/* True: the agent was told to end, and not for the first time. */
+static bool read_signals(struct agent *agent, uint64_t now_ms)
+{
+    struct signalfd_siginfo info;
+    while (read(agent->signals, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            continue;
+        if (agent->stopping)
+            return true;
+        stop(agent, now_ms);
+    }
+    return false;
+}
+
+static void take_samples(struct agent *agent, uint64_t now_ms)
+{
+    if (!agent->sampler.collecting && now_ms >= agent->next_sample_ms) {
+        uint64_t missed_count = (now_ms - agent->next_sample_ms) / agent->config.interval_ms;
+        agent->next_sample_ms += (missed_count + 1) * agent->config.interval_ms;
+        sampler_start(&agent->sampler, now_ms);
+    }
+    double values[SENSORS_MAX];
+    if (!sampler_finish(&agent->sampler, now_ms, values))
+        return;
+    uint64_t time_ms = sluice_posix_time_ms();
+    sluice_device_sample(agent->device, now_ms, time_ms < CLOCK_SET_MS ? 0 : time_ms, values);
+    if (agent->options.once)
+        stop(agent, now_ms);
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+static void wait_until(const struct agent *agent, uint64_t now_ms, uint64_t next_ms)
+{
+    struct pollfd entries[SENSORS_MAX + 2];
+    struct sluice_wait wait = sluice_device_wait(agent->device);
+    entries[0] = (struct pollfd){agent->signals, POLLIN, 0};
+    entries[1] = (struct pollfd){wait.descriptor,
+                                 (short)((wait.readable ? POLLIN : 0) | (wait.writable ? POLLOUT : 0)), 0};
+    size_t count = 2 + sampler_poll_entries(&agent->sampler, entries + 2);
+    if (!agent->stopping)
+        next_ms = earlier(next_ms, earlier(agent->end_ms, agent->sampler.collecting
+                                                              ? sampler_deadline_ms(&agent->sampler)
+                                                              : agent->next_sample_ms));
+    uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    poll(entries, count, left_ms > 60000 ? 60000 : (int)left_ms);
+}
+
+static int run(struct agent *agent)
+{
+    uint64_t now_ms = sluice_posix_now_ms();
+    agent->next_sample_ms = now_ms;
+    agent->end_ms = agent->options.for_ms ? now_ms + agent->options.for_ms : UINT64_MAX;
+    bool aborted = false;
+    while (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED && !aborted) {
+        now_ms = sluice_posix_now_ms();
+        aborted = read_signals(agent, now_ms);
+        if (!agent->stopping)
+            take_samples(agent, now_ms);
+        if (!agent->stopping && now_ms >= agent->end_ms)
+            stop(agent, now_ms);
+        uint64_t next_ms = sluice_device_poll(agent->device, now_ms);
+        if (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED && !aborted)
+            wait_until(agent, now_ms, next_ms);
+    }
+    struct sluice_device_counters counters = sluice_device_counters(agent->device);
+    if (counters.queued > 0)
+        agent_log("%llu messages are not delivered", (unsigned long long)counters.queued);
+    if (agent->stats)
+        write_stats(agent);
+    return counters.queued > 0 ? 1 : 0;
+}
+
+static int start(struct agent *agent)
+{
+    if (agent->options.help) {
+        options_print_help();
+        return 0;
+    }
+    config_finish(&agent->config, !agent->options.list);
+    if (agent->config.error_count > 0)
+        return 2;
+    agent->signals = watch_signals();
+    sampler_init(&agent->sampler, &agent->config);
+    if (agent->options.list)
+        return list_sensors(&agent->sampler);
+    if (agent->sampler.list.count == 0) {
+        agent_log("this board has none of the sensors that are asked for");
+        return 2;
+    }
+    return open_device(agent) && open_stats(agent) ? run(agent) : 2;
+}
+
+int main(int count, char **arguments)
+{
+    struct agent *agent = calloc(1, sizeof *agent);
+    if (!agent)
+        return 1;
+    agent->signals = -1;
+    config_init(&agent->config);
+    options_parse(&agent->options, &agent->config, arguments + (count > 0));
+    int status = start(agent);
+    free_agent(agent);
+    return status;
+}

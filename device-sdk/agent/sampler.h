@@ -1,0 +1,31 @@
+/*
+ * Takes samples of all sensors: starts the commands, waits for them without
+ * blocking, then reads everything at one moment. Owned by the agent's loop.
+ */
+#ifndef SLUICE_AGENT_SAMPLER_H
+#define SLUICE_AGENT_SAMPLER_H
+
+#include "agent/config.h"
+#include "agent/sensor.h"
+
+#include <poll.h>
+
+struct sampler {
+    struct sensor_list list;
+    struct sluice_channel channels[SENSORS_MAX]; /* of the list, in its order */
+    bool collecting;                             /* commands run */
+};
+
+/* Finds the sensors that the configuration wants. */
+void sampler_init(struct sampler *sampler, const struct agent_config *config);
+void sampler_start(struct sampler *sampler, uint64_t now_ms);
+/* Whether a sample that was started is complete; then, once, its values. */
+bool sampler_finish(struct sampler *sampler, uint64_t now_ms, double ret_values[SENSORS_MAX]);
+/* Kills what still runs. */
+void sampler_stop(struct sampler *sampler);
+
+/* Appends what to wait for to `entries`, of which there are SENSORS_MAX; gives their count. */
+size_t sampler_poll_entries(const struct sampler *sampler, struct pollfd entries[SENSORS_MAX]);
+uint64_t sampler_deadline_ms(const struct sampler *sampler); /* UINT64_MAX: none */
+
+#endif

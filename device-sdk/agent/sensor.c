@@ -1,0 +1,135 @@
+#include "agent/sensor.h"
+
+#include "agent/log.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool sensor_read_text(const char *path, char *ret_text, size_t capacity)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0)
+        return false;
+    size_t len = 0;
+    ssize_t got = 0;
+    while (len < capacity - 1 && (got = read(descriptor, ret_text + len, capacity - 1 - len)) > 0)
+        len += (size_t)got;
+    int error = errno;
+    close(descriptor);
+    errno = error;
+    ret_text[len] = '\0';
+    return got >= 0 && len > 0;
+}
+
+bool sensor_read_line(const char *path, char *ret_line, size_t capacity)
+{
+    if (!sensor_read_text(path, ret_line, capacity))
+        return false;
+    ret_line[strcspn(ret_line, "\n")] = '\0';
+    return ret_line[0] != '\0';
+}
+
+/* The first number in a text, with or without words in front of it. */
+static bool first_number(const char *text, double *ret_number)
+{
+    for (; *text; text++) {
+        bool signed_digit = (*text == '-' || *text == '+' || *text == '.') && isdigit((unsigned char)text[1]);
+        if (isdigit((unsigned char)*text) || signed_digit) {
+            *ret_number = strtod(text, NULL);
+            return true;
+        }
+    }
+    errno = ENODATA;
+    return false;
+}
+
+bool sensor_read_file(struct sensor *sensor, double *ret_number)
+{
+    char line[128];
+    return sensor_read_line(sensor->path, line, sizeof line) && first_number(line, ret_number);
+}
+
+bool sensor_read_command(struct sensor *sensor, double *ret_number)
+{
+    errno = ECHILD;
+    return sensor->command.succeeded && first_number(sensor->command.output, ret_number);
+}
+
+double sensor_value(struct sensor *sensor)
+{
+    double number;
+    errno = 0;
+    if (!sensor->read(sensor, &number)) {
+        if (!sensor->is_missing)
+            agent_log("sensor %s gives no value: %s%s%s", sensor->name, sensor->path,
+                      sensor->path[0] ? ": " : "",
+                      errno == ECHILD ? "the command failed or took too long"
+                      : errno         ? strerror(errno)
+                                      : "empty");
+        sensor->is_missing = true;
+        return NAN;
+    }
+    if (sensor->is_missing)
+        agent_log("sensor %s gives values again", sensor->name);
+    sensor->is_missing = false;
+    return (number + sensor->offset) * sensor->scale;
+}
+
+static bool name_taken(const struct sensor_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->sensors[i].name, name) == 0)
+            return true;
+    return strcmp(name, "time") == 0; /* frames have a time of their own */
+}
+
+static void make_name(const struct sensor_list *list, char name[SENSOR_NAME_BYTES])
+{
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("_-.", *c))
+            *c = '_';
+    char base[SENSOR_NAME_BYTES];
+    memcpy(base, name, sizeof base);
+    for (unsigned i = 2; name_taken(list, name); i++)
+        snprintf(name, SENSOR_NAME_BYTES, "%.53s_%u", base, i);
+}
+
+static bool is_excluded(const char *name, const char *patterns)
+{
+    char copy[1024];
+    snprintf(copy, sizeof copy, "%s", patterns ? patterns : "");
+    char *rest = copy;
+    for (char *pattern; (pattern = strtok_r(rest, " ", &rest));)
+        if (fnmatch(pattern, name, 0) == 0)
+            return true;
+    return false;
+}
+
+struct sensor *sensor_add(struct sensor_list *list, const struct sensor_search *search,
+                          const struct sensor *sensor)
+{
+    struct sensor copy = *sensor;
+    make_name(list, copy.name);
+    if (search && is_excluded(copy.name, search->exclude))
+        return NULL;
+    if (list->count == SENSORS_MAX) {
+        list->left_out_count++;
+        return NULL;
+    }
+    list->sensors[list->count] = copy;
+    return &list->sensors[list->count++];
+}
+
+void sensor_find(struct sensor_list *list, const struct sensor_search *search)
+{
+    sysfs_find(list, search);
+    if (search->proc)
+        proc_find(list, search);
+}

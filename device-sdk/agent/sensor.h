@@ -1,0 +1,78 @@
+/*
+ * What the agent measures: a list of sensors, found on the board or named in the
+ * configuration, each of which gives one number when read. Single-threaded; the
+ * list is plain memory of the caller. Reading never waits: files of sysfs and
+ * procfs answer at once, and commands run beside (agent/command.h).
+ *
+ * A sensor that fails gives no value, and says so in the log once, until it
+ * works again. The list is made at start: what is plugged in later is not seen.
+ */
+#ifndef SLUICE_AGENT_SENSOR_H
+#define SLUICE_AGENT_SENSOR_H
+
+#include "agent/command.h"
+#include "sluice/device.h"
+
+#include <limits.h>
+
+enum {
+    SENSORS_MAX = 64, /* the channels of a frame */
+    SENSOR_NAME_BYTES = 65,
+    SENSOR_UNIT_BYTES = 33,
+};
+
+struct sensor {
+    char name[SENSOR_NAME_BYTES];
+    char unit[SENSOR_UNIT_BYTES];
+    uint8_t decimals;
+    enum sluice_channel_type type;
+
+    bool (*read)(struct sensor *sensor, double *ret_number);
+    char path[PATH_MAX];
+    double scale; /* value = (number + offset) * scale */
+    double offset;
+    uint64_t busy_count, total_count; /* of the processor, when it was last read */
+    struct command command;
+
+    bool is_missing; /* and the log says so */
+};
+
+struct sensor_list {
+    struct sensor sensors[SENSORS_MAX];
+    size_t count;
+    size_t left_out_count; /* were found when the list was full */
+};
+
+/* What to look for. `root` is "" or the directory under which this board's /sys and /proc are. */
+struct sensor_search {
+    const char *root;
+    bool hwmon, iio, thermal, power, proc;
+    const char *exclude; /* names to leave out: patterns as of the shell, with spaces between them */
+};
+
+void sensor_find(struct sensor_list *list, const struct sensor_search *search);
+/* The parts of it, in agent/sysfs.c and agent/proc.c. */
+void sysfs_find(struct sensor_list *list, const struct sensor_search *search);
+void proc_find(struct sensor_list *list, const struct sensor_search *search);
+
+/*
+ * Appends a copy of `sensor` under a name that is unique and has only letters,
+ * digits, `_`, `-` and `.` in it. Gives NULL where `search` (may be NULL) excludes
+ * it or the list is full.
+ */
+struct sensor *sensor_add(struct sensor_list *list, const struct sensor_search *search,
+                          const struct sensor *sensor);
+
+/* A sensor that is a file with a number in it, or a command that prints one. */
+bool sensor_read_file(struct sensor *sensor, double *ret_number);
+bool sensor_read_command(struct sensor *sensor, double *ret_number);
+
+/* The value, or NAN; logs when a sensor goes missing and when it comes back. */
+double sensor_value(struct sensor *sensor);
+
+/* The first line of a file, without what surrounds it; false: there is none. */
+bool sensor_read_line(const char *path, char *ret_line, size_t capacity);
+/* The whole of a small file as a string. */
+bool sensor_read_text(const char *path, char *ret_text, size_t capacity);
+
+#endif
