@@ -123,7 +123,6 @@ struct config_event {
     uint64_t batch_size; /* 0: no batches, the event is the bare selected JSON */
     uint64_t maximum_batching_window_ms;
     uint64_t maximum_batching_bytes;
-    bool not_served; /* an event of another kind, named in a warning; removed by loading */
 };
 
 struct config_function {

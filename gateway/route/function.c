@@ -348,7 +348,7 @@ static struct value apply_substring(const struct function_call *call)
         return value_undefined();
     size_t from = characters_len(text, trunc(start.number));
     size_t to = characters_len(text, trunc(end.number));
-    return value_string(to > from ? span_of(text.data + from, to - from) : SPAN_EMPTY);
+    return value_string(span_of(text.data + from, to > from ? to - from : 0));
 }
 
 static bool both_texts(const struct function_call *call, struct span *ret_text, struct span *ret_part)

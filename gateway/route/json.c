@@ -369,36 +369,6 @@ struct span json_unescape(struct span string, struct arena *arena)
     return span_of(start, (size_t)(to - start));
 }
 
-static struct span escape_of(uint8_t byte, char text[static 8])
-{
-    switch (byte) {
-    case '"': return SPAN_LITERAL("\\\"");
-    case '\\': return SPAN_LITERAL("\\\\");
-    case '\n': return SPAN_LITERAL("\\n");
-    case '\r': return SPAN_LITERAL("\\r");
-    case '\t': return SPAN_LITERAL("\\t");
-    default: return span_of(text, (size_t)snprintf(text, 8, "\\u%04x", byte));
-    }
-}
-
-void json_write_string(struct buffer *out, struct span text)
-{
-    buffer_append(out, SPAN_LITERAL("\""));
-    size_t plain = 0; /* start of what needs no escape */
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t byte = text.data[i];
-        if (byte >= 0x20 && byte != '"' && byte != '\\')
-            continue;
-        char escape[8];
-        buffer_append(out, span_of(text.data + plain, i - plain));
-        buffer_append(out, escape_of(byte, escape));
-        plain = i + 1;
-    }
-    if (text.len > plain)
-        buffer_append(out, span_of(text.data + plain, text.len - plain));
-    buffer_append(out, SPAN_LITERAL("\""));
-}
-
 size_t json_format_number(double number, char text[static JSON_NUMBER_BYTES])
 {
     int len = 0;

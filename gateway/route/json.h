@@ -12,7 +12,6 @@
 #define SLUICE_ROUTE_JSON_H
 
 #include "base/arena.h"
-#include "base/buffer.h"
 
 enum { JSON_DEPTH_MAX = 256 };
 
@@ -40,9 +39,6 @@ bool json_member(struct span object, struct span name, struct span *ret_value);
 /* The text that a string in quotes stands for: a part of it where nothing is escaped, else in the arena.
  * An escaped surrogate that stands alone becomes U+FFFD. */
 struct span json_unescape(struct span string, struct arena *arena);
-
-/* Writes a string with its quotes; `text` is UTF-8. */
-void json_write_string(struct buffer *out, struct span text);
 
 enum { JSON_NUMBER_BYTES = 32 };
 /* The shortest digits that give `number` (which is finite) again; returns their count. */

@@ -1,5 +1,6 @@
 #include "route/rule.h"
 
+#include "base/json_write.h"
 #include "base/memory.h"
 #include "route/expression.h"
 #include "route/json.h"

@@ -1,5 +1,6 @@
 #include "route/value.h"
 
+#include "base/json_write.h"
 #include "route/json.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* route/json.h: what is JSON and what is not, and looking into it without a tree. */
+#include "base/json_write.h"
 #include "route/json.h"
 
 #include <setjmp.h>
@@ -121,7 +122,7 @@ static void text_survives_escaping_and_unescaping(void **state)
         {"\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80", "\"\xf0\x9f\x98\x80\""},
         {"\"\\ud83dx\"", "\xef\xbf\xbdx", "\"\xef\xbf\xbdx\""},
         {"\"\\ud83d\\u0041\"", "\xef\xbf\xbd\x41", "\"\xef\xbf\xbd\x41\""},
-        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", "\"\\\"\\\\/\\u0008\\u000c\\n\\r\\t\""},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", "\"\\\"\\\\/\\b\\f\\n\\r\\t\""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct arena arena = {0};

@@ -1,0 +1,155 @@
+#include "app/config_table.h"
+#include "app/config_value.h"
+
+enum {
+    BATCH_BYTES = 6 * 1024 * 1024,   /* Lambda's bound of a synchronous invocation, */
+    BATCH_BYTES_EVENT = 1024 * 1024, /* and of an asynchronous one */
+};
+
+static void settle_listeners(struct config *config, struct config_problems *problems)
+{
+    struct config_place nowhere = {0};
+    if (!config->mqtt.host && !config->mqtts.host) {
+        config->mqtt.host = arena_string(&config->arena, SPAN_LITERAL("127.0.0.1"));
+        config->mqtt.port = 1883;
+    }
+    if (config->mqtts.host && (!config->tls.certificate || !config->tls.key))
+        config_error(problems, nowhere,
+                     "gateway.listen.mqtts needs gateway.tls.certificate and gateway.tls.key");
+    if (config->tls.crl && !config->tls.client_ca)
+        config_error(problems, nowhere,
+                     "gateway.tls.crl needs gateway.tls.clientCa, whose certificates it revokes");
+    if (config->mqtt.host && !config->mqtt.anonymous)
+        config_warning(problems, nowhere,
+                       "nobody can use the listener mqtt: it asks for no certificate, and "
+                       "gateway.anonymous does not name it");
+    if (config->mqtts.host && !config->mqtts.anonymous && !config->tls.client_ca)
+        config_error(problems, nowhere,
+                     "nobody can use the listener mqtts; allowed: gateway.tls.clientCa, or mqtts "
+                     "in gateway.anonymous");
+}
+
+/* The provider's variables are every function's, unless it has its own of that name. */
+static void settle_environment(struct config *config, struct config_function *function)
+{
+    for (size_t i = 0; i < config->provider.environment.count; i++) {
+        char *variable = config->provider.environment.items[i];
+        size_t name = (size_t)(strchr(variable, '=') - variable) + 1;
+        bool is_own = false;
+        for (size_t j = 0; j < function->environment.count; j++)
+            is_own |= strncmp(function->environment.items[j], variable, name) == 0;
+        if (!is_own)
+            config_strings_add(config, &function->environment, variable);
+    }
+}
+
+static void settle_local(struct config *config, struct config_function *function,
+                         struct config_problems *problems)
+{
+    if (!function->runtime)
+        function->runtime = config->provider.runtime;
+    if (!function->runtime)
+        config_error(problems, function->place,
+                     "functions.%s has no runtime; allowed: native, or `lambda:` with the "
+                     "name of a function in AWS",
+                     function->name);
+    else if (strcmp(function->runtime, "native") != 0)
+        config_error(problems, function->place,
+                     "functions.%s: the runtime %s is not served by this version; allowed: "
+                     "native, or `lambda:` with the name of a function in AWS",
+                     function->name, function->runtime);
+    else if (!function->handler)
+        config_error(problems, function->place,
+                     "functions.%s has no handler; it is the path of a shared object", function->name);
+    else
+        function->handler = config_resolve(config, &config->arena, function->handler);
+    if (function->endpoint)
+        config_error(problems, function->place, "functions.%s has an endpoint but no `lambda:`",
+                     function->name);
+    if (function->invocation_type == CONFIG_EVENT)
+        config_error(problems, function->place, "functions.%s: invocationType Event needs `lambda:`",
+                     function->name);
+}
+
+static void settle_remote(struct config_function *function, struct config_problems *problems)
+{
+    size_t len =
+        strspn(function->lambda, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:.$");
+    if (function->lambda[len] || len > 170)
+        config_error(problems, function->place,
+                     "functions.%s: lambda is '%s'; allowed: a function's ARN or name", function->name,
+                     function->lambda);
+    if (function->endpoint && strncmp(function->endpoint, "http://", 7) != 0 &&
+        strncmp(function->endpoint, "https://", 8) != 0)
+        config_error(problems, function->place,
+                     "functions.%s: endpoint is '%s'; allowed: http:// or https:// and a host",
+                     function->name, function->endpoint);
+    function->runtime = NULL; /* what it has is for AWS */
+}
+
+static void settle_event(const struct config_function *function, struct config_event *event,
+                         struct config_problems *problems)
+{
+    bool batch_wanted = event->maximum_batching_window_ms > 0 || event->maximum_batching_bytes > 0 ||
+                        event->report_batch_item_failures;
+    if (event->batch_size == 0 && batch_wanted)
+        config_error(problems, event->place,
+                     "functions.%s: maximumBatchingWindow, maximumBatchingBytes and "
+                     "functionResponseType need a batchSize",
+                     function->name);
+    uint64_t most = function->invocation_type == CONFIG_EVENT ? BATCH_BYTES_EVENT : BATCH_BYTES;
+    if (event->maximum_batching_bytes > most)
+        config_error(problems, event->place,
+                     "functions.%s: maximumBatchingBytes is %llu; allowed with invocationType "
+                     "Event: at most %d bytes",
+                     function->name, (unsigned long long)event->maximum_batching_bytes, BATCH_BYTES_EVENT);
+    if (event->maximum_batching_bytes == 0)
+        event->maximum_batching_bytes = most;
+}
+
+/* Leaves the events out that are none of messages, that are not enabled, or whose SQL had an error. */
+static void settle_events(struct config_function *function, struct config_problems *problems)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < function->event_count; i++) {
+        struct config_event *event = &function->events[i];
+        settle_event(function, event, problems);
+        if (event->rule && event->enabled)
+            function->events[kept++] = *event;
+        else
+            rule_free(event->rule);
+    }
+    function->event_count = kept;
+    if (kept == 0)
+        config_warning(problems, function->place,
+                       "functions.%s has no event that is served: nothing invokes it", function->name);
+}
+
+static void settle_function(struct config *config, struct config_function *function,
+                            struct config_problems *problems)
+{
+    if (function->lambda)
+        settle_remote(function, problems);
+    else
+        settle_local(config, function, problems);
+    if (function->timeout_ms == 0)
+        function->timeout_ms = config->provider.timeout_ms;
+    if (function->memory_mb == 0)
+        function->memory_mb = config->provider.memory_mb;
+    if (function->provisioned_concurrency > function->reserved_concurrency)
+        config_error(problems, function->place,
+                     "functions.%s: provisionedConcurrency is over reservedConcurrency; "
+                     "allowed: at most %llu",
+                     function->name, (unsigned long long)function->reserved_concurrency);
+    settle_environment(config, function);
+    settle_events(function, problems);
+}
+
+void config_settle(struct config *config, struct config_problems *problems)
+{
+    settle_listeners(config, problems);
+    if (config->workers.restart_cap_ms < config->workers.restart_base_ms)
+        config_error(problems, (struct config_place){0}, "gateway.workers.restartCap is under restartBase");
+    for (size_t i = 0; i < config->function_count; i++)
+        settle_function(config, &config->functions[i], problems);
+}

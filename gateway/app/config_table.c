@@ -1,0 +1,377 @@
+#include "app/config_table.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CONFIG(member)   offsetof(struct config, member)
+#define ACCESS(member)   offsetof(struct config_access, member)
+#define FUNCTION(member) offsetof(struct config_function, member)
+#define EVENT(member)    offsetof(struct config_event, member)
+
+#define GROUP(at, about)                                                                                     \
+    {                                                                                                        \
+        .path = at, .type = PARAMETER_GROUP, .text = about                                                   \
+    }
+#define NOT_HERE(at, about)                                                                                  \
+    {                                                                                                        \
+        .path = at, .type = PARAMETER_NOT_HERE, .text = about                                                \
+    }
+#define NOTED(at, about)                                                                                     \
+    {                                                                                                        \
+        .path = at, .type = PARAMETER_NOTED, .text = about                                                   \
+    }
+
+/* A number: where it goes, its unit, default and bounds. */
+#define COUNT(at, into, counted, normal, least, most, about)                                                 \
+    {                                                                                                        \
+        .path = at, .type = PARAMETER_COUNT, .offset = into, .unit = counted, .fallback = normal,            \
+        .minimum = least, .maximum = most, .text = about                                                     \
+    }
+#define SECONDS(at, into, normal, least, most, about)                                                        \
+    {                                                                                                        \
+        .path = at, .type = PARAMETER_SECONDS, .offset = into, .unit = "s", .fallback = normal,              \
+        .minimum = least, .maximum = most, .text = about                                                     \
+    }
+
+/* The most that a limit in bytes may be: what a 32-bit size holds, or a large disk. */
+#define BYTES_32 4294967295.0
+#define BYTES_64 1e15
+
+static const char edge[] = "does not apply at the edge";
+
+const struct parameter config_parameters[] = {
+    {"service", PARAMETER_TEXT, CONFIG(service), .fallback = "sluice", .text = "name of the service"},
+
+    GROUP("provider", "the cloud that the same file deploys to"),
+    NOTED("provider.name", "always aws"),
+    {"provider.stage", PARAMETER_TEXT, CONFIG(stage), .fallback = "dev", .text = "stage, told to functions"},
+    {"provider.region", PARAMETER_TEXT, CONFIG(region), .fallback = "us-east-1",
+     .text = "AWS region of functions in Lambda that are given by name"},
+    {"provider.runtime", PARAMETER_TEXT, CONFIG(provider.runtime),
+     .text = "runtime of functions without their own"},
+    SECONDS("provider.timeout", CONFIG(provider.timeout_ms), "6", 0.001, 900,
+            "time limit of functions without their own"),
+    COUNT("provider.memorySize", CONFIG(provider.memory_mb), "MB", "1024", 16, 1048576,
+          "memory limit of functions without their own"),
+    {"provider.environment", PARAMETER_ENVIRONMENT, CONFIG(provider.environment),
+     .text = "environment of every function"},
+    NOT_HERE("provider.*", edge),
+
+    GROUP("gateway", "what serverless.yml has no word for"),
+    {"gateway.data", PARAMETER_PATH, CONFIG(data), .fallback = "data",
+     .text = "folder of everything that survives a restart"},
+
+    GROUP("gateway.listen", "listeners; without any, mqtt at 127.0.0.1:1883"),
+    {"gateway.listen.mqtt", PARAMETER_LISTEN, CONFIG(mqtt), .allowed = "127.0.0.1",
+     .text = "MQTT without TLS; port 0 is one that the system chooses"},
+    {"gateway.listen.mqtts", PARAMETER_LISTEN, CONFIG(mqtts), .allowed = "0.0.0.0", .text = "MQTT over TLS"},
+    NOT_HERE("gateway.listen.https", "is not served by this version"),
+    {"gateway.anonymous", PARAMETER_ANONYMOUS, .text = "listeners that take Clients without a certificate"},
+
+    GROUP("gateway.tls", "certificates, as PEM files"),
+    {"gateway.tls.certificate", PARAMETER_PATH, CONFIG(tls.certificate),
+     .text = "the gateway's certificate, intermediate ones behind it"},
+    {"gateway.tls.key", PARAMETER_PATH, CONFIG(tls.key), .text = "its private key"},
+    {"gateway.tls.clientCa", PARAMETER_PATH, CONFIG(tls.client_ca),
+     .text = "authorities whose Client certificates are accepted"},
+    {"gateway.tls.crl", PARAMETER_PATH, CONFIG(tls.crl), .text = "their certificate revocation lists"},
+
+    {"gateway.access", PARAMETER_ITEMS, CONFIG(access), sizeof(struct config_access),
+     .text = "who may do what; what no rule allows is denied"},
+    {"gateway.access[].who", PARAMETER_WHO, ACCESS(who), .required = true,
+     .text = "the Clients: `device:` and a common name, in which `*` is any text; or `anonymous`"},
+    {"gateway.access[].publish", PARAMETER_FILTERS, ACCESS(publish),
+     .text = "where they may publish; %c is the Client Identifier, %u the common name"},
+    {"gateway.access[].subscribe", PARAMETER_FILTERS, ACCESS(subscribe),
+     .text = "what they may subscribe to"},
+
+    GROUP("gateway.limits", "bounds; at each the gateway pushes back or refuses, and counts it"),
+    COUNT("gateway.limits.connections", CONFIG(limits.connections_count), "connections", "100000", 1, 1000000,
+          "open at once"),
+    COUNT("gateway.limits.connectionsPerAddress", CONFIG(limits.connections_per_address_count), "connections",
+          "10000", 1, 1000000, "open at once from one address"),
+    COUNT("gateway.limits.handshakes", CONFIG(limits.handshakes_count), "handshakes", "1000", 1, 100000,
+          "TLS handshakes at once"),
+    SECONDS("gateway.limits.handshakeTimeout", CONFIG(limits.handshake_timeout_ms), "10", 0.1, 600,
+            "from the connection to the end of its TLS handshake"),
+    SECONDS("gateway.limits.connectTimeout", CONFIG(limits.connect_timeout_ms), "10", 0.1, 600,
+            "from there to the CONNECT"),
+    SECONDS("gateway.limits.keepAliveMax", CONFIG(limits.keep_alive_max_ms), "3600", 1, 65535,
+            "longest Keep Alive"),
+    COUNT("gateway.limits.outputBytes", CONFIG(limits.output_bytes), "bytes", "524288", 1024, BYTES_32,
+          "unsent bytes of a connection, beyond which it is too slow"),
+    COUNT("gateway.limits.packetBytes", CONFIG(limits.packet_bytes), "bytes", "262144", 128, 268435460,
+          "largest Control Packet"),
+    COUNT("gateway.limits.connectBytes", CONFIG(limits.connect_bytes), "bytes", "16384", 128, 1048576,
+          "largest CONNECT"),
+    COUNT("gateway.limits.clientIdBytes", CONFIG(limits.client_id_bytes), "bytes", "256", 23, 65535,
+          "longest Client Identifier"),
+    COUNT("gateway.limits.topicLevels", CONFIG(limits.topic_levels), "levels", "16", 1, 32,
+          "of a Topic Name or Topic Filter"),
+    COUNT("gateway.limits.receiveMaximum", CONFIG(limits.receive_maximum), "messages", "1024", 1, 65535,
+          "unacknowledged QoS 1 and 2 messages from one Client"),
+    COUNT("gateway.limits.inflightMaximum", CONFIG(limits.inflight_maximum), "messages", "1024", 1, 65535,
+          "the same towards one Client"),
+    COUNT("gateway.limits.topicAliasMaximum", CONFIG(limits.topic_alias_maximum), "aliases", "16", 0, 65535,
+          "Topic Aliases that a Client may set"),
+    COUNT("gateway.limits.sessions", CONFIG(limits.sessions_count), "sessions", "100000", 1, 10000000,
+          "connected or not"),
+    SECONDS("gateway.limits.sessionExpiryMax", CONFIG(limits.session_expiry_max_ms), "604800", 0,
+            4294967295.0, "longest Session Expiry Interval"),
+    COUNT("gateway.limits.subscriptions", CONFIG(limits.subscriptions_count), "subscriptions", "1000", 1,
+          1000000, "of one session"),
+    COUNT("gateway.limits.queueSize", CONFIG(limits.queue_count), "messages", "100000", 1, 10000000,
+          "queued for one session"),
+    COUNT("gateway.limits.queueBytes", CONFIG(limits.queue_bytes), "bytes", "67108864", 1024, BYTES_64,
+          "queued for one session"),
+    COUNT("gateway.limits.queueMemoryBytes", CONFIG(limits.queue_memory_bytes), "bytes", "65536", 0, BYTES_64,
+          "of those, held in memory for a durable session"),
+    COUNT("gateway.limits.retained", CONFIG(limits.retained_count), "messages", "100000", 0, 10000000,
+          "retained messages"),
+    COUNT("gateway.limits.retainedBytes", CONFIG(limits.retained_bytes), "bytes", "67108864", 0, BYTES_64,
+          "retained messages"),
+    COUNT("gateway.limits.unacknowledged", CONFIG(limits.unacknowledged_count), "messages", "262144", 1,
+          10000000, "acknowledgements that may wait for the disk"),
+
+    GROUP("gateway.journal", "the log on disk that every acknowledged message is in"),
+    COUNT("gateway.journal.segmentBytes", CONFIG(journal.segment_bytes), "bytes", "16777216", 4096,
+          1073741824, "size of one file of the log"),
+    COUNT("gateway.journal.maxBytes", CONFIG(journal.max_bytes), "bytes", "1073741824", 65536, BYTES_64,
+          "size of all files; at it nothing more is accepted"),
+    COUNT("gateway.journal.commitDelay", CONFIG(journal.commit_delay_ms), "ms", "2", 0, 1000,
+          "how long a message may wait for others to be committed with"),
+    COUNT("gateway.journal.commitCount", CONFIG(journal.commit_count), "messages", "1000", 1, 1000000,
+          "a commit does not wait for more than these"),
+    COUNT("gateway.journal.commitBytes", CONFIG(journal.commit_bytes), "bytes", "262144", 1, 1073741824,
+          "nor for more than these"),
+
+    GROUP("gateway.workers", "the processes that functions run in"),
+    SECONDS("gateway.workers.initTimeout", CONFIG(workers.init_timeout_ms), "10", 0.01, 900,
+            "from start to ready"),
+    SECONDS("gateway.workers.idleTimeout", CONFIG(workers.idle_timeout_ms), "300", 0, 86400,
+            "until an idle one, beyond the provisioned ones, is stopped"),
+    SECONDS("gateway.workers.stopGrace", CONFIG(workers.stop_grace_ms), "2", 0, 900,
+            "from being asked to stop to SIGTERM; SIGKILL follows 2 s later"),
+    SECONDS("gateway.workers.spawnInterval", CONFIG(workers.spawn_interval_ms), "0.01", 0, 60,
+            "between the starts of two workers of one function"),
+    SECONDS("gateway.workers.restartBase", CONFIG(workers.restart_base_ms), "0.1", 0.001, 60,
+            "pause after a first failure; it doubles with each"),
+    SECONDS("gateway.workers.restartCap", CONFIG(workers.restart_cap_ms), "30", 0.001, 3600, "longest pause"),
+
+    {"functions", PARAMETER_NAMED_ITEMS, CONFIG(functions), sizeof(struct config_function),
+     .text = "what is invoked with messages"},
+    {"functions.NAME.handler", PARAMETER_TEXT, FUNCTION(handler),
+     .text = "path of a native function's shared object, relative to this file"},
+    {"functions.NAME.runtime", PARAMETER_TEXT, FUNCTION(runtime),
+     .text = "`native`: a shared object with the functions of sluice/handler.h"},
+    {"functions.NAME.lambda", PARAMETER_TEXT, FUNCTION(lambda),
+     .text = "ARN or name of a function in AWS Lambda, which is invoked instead of a local one"},
+    {"functions.NAME.endpoint", PARAMETER_TEXT, FUNCTION(endpoint),
+     .text = "URL of its Lambda endpoint; without it, the region's own"},
+    {"functions.NAME.invocationType", PARAMETER_CHOICE, FUNCTION(invocation_type),
+     .fallback = "RequestResponse", .allowed = "RequestResponse | Event",
+     .text = "of a function in Lambda: wait for its result, or not"},
+    SECONDS("functions.NAME.timeout", FUNCTION(timeout_ms), NULL, 0.001, 900,
+            "time limit of one invocation; without it, the provider's"),
+    COUNT("functions.NAME.memorySize", FUNCTION(memory_mb), "MB", NULL, 16, 1048576,
+          "memory limit of one worker; without it, the provider's"),
+    {"functions.NAME.environment", PARAMETER_ENVIRONMENT, FUNCTION(environment),
+     .text = "environment variables, before the provider's"},
+    COUNT("functions.NAME.reservedConcurrency", FUNCTION(reserved_concurrency), "invocations", "1", 1, 1000,
+          "at once, at most"),
+    COUNT("functions.NAME.provisionedConcurrency", FUNCTION(provisioned_concurrency), "workers", "0", 0, 1000,
+          "kept started"),
+    COUNT("functions.NAME.maximumRetryAttempts", FUNCTION(maximum_retry_attempts), "attempts", "2", 0, 10000,
+          "after a failed first one; then the dead letter queue"),
+    SECONDS("functions.NAME.maximumEventAge", FUNCTION(maximum_event_age_ms), "604800", 1, 31536000,
+            "after which an event is tried no more; then the dead letter queue"),
+    COUNT("functions.NAME.queueSize", FUNCTION(queue_count), "messages", "100000", 1, 100000000,
+          "that wait for the function; when full, publishers are held back"),
+    COUNT("functions.NAME.queueBytes", FUNCTION(queue_bytes), "bytes", "268435456", 1024, BYTES_64,
+          "of those messages"),
+    COUNT("functions.NAME.queueMemoryBytes", FUNCTION(queue_memory_bytes), "bytes", "16777216", 0, BYTES_64,
+          "of those, held in memory"),
+    {"functions.NAME.reply", PARAMETER_REPLY, FUNCTION(reply),
+     .text = "topic of its results; ${a.b} is taken from the event, %c is the Client Identifier; "
+             "without it results are not published"},
+    GROUP("functions.NAME.destinations", "where events go that failed"),
+    {"functions.NAME.destinations.onFailure", PARAMETER_FLAG, FUNCTION(dead_letters), .fallback = "dlq",
+     .allowed = "none | dlq", .text = "the dead letter queue, or nowhere: it is counted and dropped"},
+    NOTED("functions.NAME.name", "the name in AWS"),
+    NOTED("functions.NAME.description", "for people"),
+    NOT_HERE("functions.NAME.architectures", edge),
+    NOT_HERE("functions.NAME.condition", edge),
+    NOT_HERE("functions.NAME.dependsOn", edge),
+    NOT_HERE("functions.NAME.disableLogs", edge),
+    NOT_HERE("functions.NAME.ephemeralStorageSize", edge),
+    NOT_HERE("functions.NAME.fileSystemConfig", edge),
+    NOT_HERE("functions.NAME.iamRoleStatements", edge),
+    NOT_HERE("functions.NAME.image", "is not served by this version"),
+    NOT_HERE("functions.NAME.kmsKeyArn", edge),
+    NOT_HERE("functions.NAME.layers", edge),
+    NOT_HERE("functions.NAME.logRetentionInDays", edge),
+    NOT_HERE("functions.NAME.logs", edge),
+    NOT_HERE("functions.NAME.onError", edge),
+    NOT_HERE("functions.NAME.package", edge),
+    NOT_HERE("functions.NAME.role", edge),
+    NOT_HERE("functions.NAME.snapStart", edge),
+    NOT_HERE("functions.NAME.tags", edge),
+    NOT_HERE("functions.NAME.tracing", edge),
+    NOT_HERE("functions.NAME.url", edge),
+    NOT_HERE("functions.NAME.versionFunction", edge),
+    NOT_HERE("functions.NAME.vpc", edge),
+
+    {"functions.NAME.events", PARAMETER_ITEMS, FUNCTION(events), sizeof(struct config_event),
+     .text = "what invokes it"},
+    GROUP("functions.NAME.events[].iot", "messages"),
+    {"functions.NAME.events[].iot.sql", PARAMETER_SQL, EVENT(sql), .required = true,
+     .text = "which messages, and what of them, in AWS IoT SQL"},
+    NOTED("functions.NAME.events[].iot.sqlVersion", "what AWS calls its SQL"),
+    NOTED("functions.NAME.events[].iot.name", "the rule's name in AWS"),
+    NOTED("functions.NAME.events[].iot.description", "for people"),
+    {"functions.NAME.events[].iot.enabled", PARAMETER_BOOLEAN, EVENT(enabled), .fallback = "true",
+     .text = "false leaves it out"},
+    {"functions.NAME.events[].iot.frames", PARAMETER_CHOICE, EVENT(frames), .fallback = "samples",
+     .allowed = "samples | senml", .text = "what a telemetry frame becomes: an object a sample, or SenML"},
+    COUNT(
+        "functions.NAME.events[].iot.batchSize", EVENT(batch_size), "messages", NULL, 1, 10000,
+        "of one invocation, whose event is then {\"Records\":[...]}; without it, each message is the event"),
+    SECONDS("functions.NAME.events[].iot.maximumBatchingWindow", EVENT(maximum_batching_window_ms), "0", 0,
+            300, "how long the first message of a batch waits for others"),
+    COUNT("functions.NAME.events[].iot.maximumBatchingBytes", EVENT(maximum_batching_bytes), "bytes", NULL,
+          1024, 6291456, "of one batch; without it 6291456, or 1048576 for invocationType Event"),
+    {"functions.NAME.events[].iot.functionResponseType", PARAMETER_FLAG, EVENT(report_batch_item_failures),
+     .allowed = "ReportBatchItemFailures", .text = "the function says which messages of a batch failed"},
+    NOT_HERE("functions.NAME.events[].*", "is an event that this version does not serve"),
+
+    NOT_HERE("app", edge),
+    NOT_HERE("build", edge),
+    NOT_HERE("configValidationMode", edge),
+    NOT_HERE("console", edge),
+    NOT_HERE("custom", edge),
+    NOT_HERE("deprecationNotificationMode", edge),
+    NOT_HERE("disabledDeprecations", edge),
+    NOT_HERE("frameworkVersion", edge),
+    NOT_HERE("layers", edge),
+    NOT_HERE("org", edge),
+    NOT_HERE("outputs", edge),
+    NOT_HERE("package", edge),
+    NOT_HERE("params", edge),
+    NOT_HERE("plugins", edge),
+    NOT_HERE("resources", edge),
+    NOT_HERE("stages", edge),
+    NOT_HERE("state", edge),
+    NOT_HERE("stepFunctions", edge),
+    NOT_HERE("useDotenv", edge),
+    NOT_HERE("variablesResolutionMode", edge),
+};
+
+const size_t config_parameter_count = sizeof config_parameters / sizeof config_parameters[0];
+
+size_t parameter_group_len(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? (size_t)(dot - path) : 0;
+}
+
+/* An item's path ends with `[]`, or with the NAME that follows a dot. */
+size_t parameter_item_len(const char *path)
+{
+    size_t item = 0;
+    for (size_t len = 0; path[len]; len++) {
+        if (strncmp(path + len, "[]", 2) == 0)
+            item = len + 2;
+        else if (strncmp(path + len, ".NAME", 5) == 0)
+            item = len + 5;
+    }
+    return item;
+}
+
+const struct parameter *parameter_find(const char *path)
+{
+    const struct parameter *any = NULL;
+    size_t group = parameter_group_len(path);
+    for (size_t i = 0; i < config_parameter_count; i++) {
+        const char *at = config_parameters[i].path;
+        if (strcmp(at, path) == 0)
+            return &config_parameters[i];
+        if (group > 0 && strncmp(at, path, group) == 0 && strcmp(at + group, ".*") == 0)
+            any = &config_parameters[i];
+    }
+    return any;
+}
+
+static const char *type_text(enum parameter_type type)
+{
+    static const char *const texts[] = {
+        [PARAMETER_GROUP] = "a mapping",
+        [PARAMETER_ITEMS] = "a list of mappings",
+        [PARAMETER_NAMED_ITEMS] = "a mapping of names to mappings",
+        [PARAMETER_TEXT] = "text",
+        [PARAMETER_PATH] = "a path",
+        [PARAMETER_COUNT] = "a whole number",
+        [PARAMETER_SECONDS] = "a number",
+        [PARAMETER_BOOLEAN] = "true or false",
+        [PARAMETER_CHOICE] = "a word",
+        [PARAMETER_FLAG] = "a word",
+        [PARAMETER_LISTEN] = "HOST:PORT, [IPv6]:PORT or PORT",
+        [PARAMETER_ANONYMOUS] = "a list of mqtt and mqtts",
+        [PARAMETER_WHO] = "device:PATTERN or anonymous",
+        [PARAMETER_FILTERS] = "a list of Topic Filters",
+        [PARAMETER_ENVIRONMENT] = "a mapping of names to text",
+        [PARAMETER_SQL] = "SQL",
+        [PARAMETER_REPLY] = "a topic template",
+        [PARAMETER_NOTED] = "anything",
+        [PARAMETER_NOT_HERE] = "anything",
+    };
+    return texts[type];
+}
+
+void parameter_allowed(const struct parameter *parameter, char *text, size_t text_bytes)
+{
+    const char *type = type_text(parameter->type);
+    if (parameter->unit)
+        snprintf(text, text_bytes, "%s from %.15g to %.15g %s", type, parameter->minimum, parameter->maximum,
+                 parameter->unit);
+    else if (parameter->allowed && parameter->type != PARAMETER_LISTEN)
+        snprintf(text, text_bytes, "%s", parameter->allowed);
+    else
+        snprintf(text, text_bytes, "%s", type);
+}
+
+static void print_row(const struct parameter *parameter, FILE *out)
+{
+    char allowed[128];
+    parameter_allowed(parameter, allowed, sizeof allowed);
+    fprintf(out, "| `%s` | ", parameter->path);
+    for (const char *at = allowed; *at; at++) /* a bar would end the cell */
+        fprintf(out, "%s%c", *at == '|' ? "\\" : "", *at);
+    const char *quote = parameter->fallback ? "`" : "";
+    fprintf(out, " | %s%s%s | %s%s |\n", quote, parameter->fallback ? parameter->fallback : "", quote,
+            parameter->text, parameter->required ? "; required" : "");
+}
+
+static void print_paths(enum parameter_type type, const char *title, FILE *out)
+{
+    fprintf(out, "\n%s:", title);
+    const char *comma = "";
+    for (size_t i = 0; i < config_parameter_count; i++) {
+        if (config_parameters[i].type != type)
+            continue;
+        fprintf(out, "%s `%s`", comma, config_parameters[i].path);
+        comma = ",";
+    }
+    fputs(".\n", out);
+}
+
+void config_print_reference(FILE *out)
+{
+    fputs("| parameter | allowed | default | meaning |\n|---|---|---|---|\n", out);
+    for (size_t i = 0; i < config_parameter_count; i++)
+        if (config_parameters[i].type != PARAMETER_NOT_HERE && config_parameters[i].type != PARAMETER_NOTED)
+            print_row(&config_parameters[i], out);
+    print_paths(PARAMETER_NOTED, "Taken, and of no effect on the gateway", out);
+    print_paths(PARAMETER_NOT_HERE,
+                "Taken with a warning, because they do not apply at the edge or are not served yet", out);
+}
