@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,16 +36,6 @@ struct agent {
     bool was_online;
     char told_error[256]; /* the log has this already */
 };
-
-void agent_log(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("sluice-agent: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-}
 
 /* A failure that repeats itself is one line, until the agent was online in between. */
 static void on_state(void *context, enum sluice_device_state state)
