@@ -17,7 +17,8 @@
  * Attempts and ages count from when this process got the entry, on the clock
  * of now_ms (monotonic): a wall clock that is set cannot age a message, and a
  * restart starts both again.
- * One thread. Hooks may call queue_next_ordinal, queue_has_room and queue_stats, nothing else of the queue.
+ * One thread. Hooks must not call back, except queue_next_ordinal, queue_has_room and queue_stats; on_room
+ * may call anything but queue_free.
  */
 #ifndef SLUICE_DELIVER_QUEUE_H
 #define SLUICE_DELIVER_QUEUE_H
@@ -34,7 +35,7 @@ struct queue_config {
     size_t memory_bytes;   /* of messages held in memory */
     uint32_t batch_size;   /* 1: no batches */
     uint32_t window_ms;    /* how long the first of a batch waits for more; 0: not at all */
-    size_t batch_bytes;    /* of payloads; a single larger message goes alone */
+    size_t batch_bytes;    /* their message_bytes; a single larger message goes alone */
     uint32_t concurrency;  /* batches leased at once */
     uint32_t max_attempts; /* then the dead letter */
     uint64_t max_age_ms;   /* the same; 0: no bound */
