@@ -5,16 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Bytes of the UTF-8 character that `at` begins with, at most `left`; 0 if it is not well-formed. */
-static size_t character_len(const uint8_t *at, size_t left)
+static bool is_plain(uint8_t byte)
 {
-    size_t len = *at < 0x80 ? 1 : *at < 0xE0 ? 2 : *at < 0xF0 ? 3 : 4;
-    return len <= left && (len == 1 || utf8_valid(span_of(at, len))) ? len : 0;
-}
-
-static bool needs_escape(uint8_t byte)
-{
-    return byte < 0x20 || byte == '"' || byte == '\\';
+    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
 static void write_escape(struct buffer *out, uint8_t byte)
@@ -29,24 +22,38 @@ static void write_escape(struct buffer *out, uint8_t byte)
     buffer_append(out, span_of(escape, len));
 }
 
+/* The UTF-8 character that `text` begins with, or U+FFFD for one byte that begins none. Gives its bytes in
+ * text. */
+static size_t write_character(struct buffer *out, struct span text)
+{
+    size_t len = text.data[0] < 0xE0 ? 2 : text.data[0] < 0xF0 ? 3 : 4;
+    struct span character = span_of(text.data, len);
+    if (len > text.len || !utf8_valid(character)) {
+        json_write_raw(out, "\xEF\xBF\xBD");
+        return 1;
+    }
+    buffer_append(out, character);
+    return len;
+}
+
 void json_write_string(struct buffer *out, struct span text)
 {
-    const uint8_t *at = text.data, *plain = text.data, *end = text.data + text.len;
     json_write_raw(out, "\"");
-    while (at < end) {
-        size_t len = character_len(at, (size_t)(end - at));
-        if (len > 0 && !needs_escape(*at)) {
-            at += len;
-            continue;
-        }
-        buffer_append(out, span_of(plain, (size_t)(at - plain)));
-        if (len > 0)
-            write_escape(out, *at);
+    while (text.len > 0) {
+        size_t plain = 0;
+        while (plain < text.len && is_plain(text.data[plain]))
+            plain++;
+        buffer_append(out, span_of(text.data, plain));
+        text = span_skip(text, plain);
+        if (text.len == 0)
+            break;
+        size_t used = 1;
+        if (text.data[0] < 0x80)
+            write_escape(out, text.data[0]);
         else
-            json_write_raw(out, "\xEF\xBF\xBD");
-        plain = ++at;
+            used = write_character(out, text);
+        text = span_skip(text, used);
     }
-    buffer_append(out, span_of(plain, (size_t)(end - plain)));
     json_write_raw(out, "\"");
 }
 

@@ -208,14 +208,13 @@ void process_flush(struct process *process)
 static void on_socket(uv_poll_t *handle, int status, int events)
 {
     struct process *process = handle->data;
-    if (status < 0) {
-        broken(process, "its socket failed");
-        return;
-    }
     if (events & UV_WRITABLE)
         process_flush(process);
-    if (events & UV_READABLE)
+    if (events & UV_READABLE || status < 0)
         process_read(process);
+    /* The worker is gone and had not read everything: what it wrote was still worth reading. */
+    if (status < 0 && process->listening)
+        broken(process, NULL);
 }
 
 static void on_output(uv_poll_t *handle, int status, int events)

@@ -13,7 +13,7 @@ struct host {
     char *path;
     void *library; /* NULL until loaded */
     handle_function handle;
-    bool started; /* sluice_init succeeded */
+    bool started; /* sluice_init was called */
 };
 
 static char *copy(const char *string)
@@ -97,9 +97,9 @@ struct host_answer host_start(struct host *host)
     if (!load(host))
         return failure(host, "");
     init_function init = (init_function)dlsym(host->library, "sluice_init");
+    host->started = true;
     if (init && init(&host->context) != SLUICE_SUCCEEDED)
         return failure(host, "Function.InitFailed");
-    host->started = true;
     return (struct host_answer){.succeeded = true};
 }
 

@@ -87,9 +87,8 @@ enum sluice_error worker_fill(struct worker *worker)
 {
     /* A whole large frame at once if its length is known, so that it is not moved about while it arrives. */
     struct worker_frame ignored;
-    size_t frame_len = 0, held = worker->end - worker->start;
-    worker_frame_decode(span_of(worker->input + worker->start, held), WORKER_PEER_GATEWAY, &ignored,
-                        &frame_len);
+    size_t frame_len = 0, held = input_of(worker).len;
+    worker_frame_decode(input_of(worker), WORKER_PEER_GATEWAY, &ignored, &frame_len);
     size_t wanted = frame_len > held + READ_BYTES ? frame_len - held : READ_BYTES;
     enum sluice_error error = reserve(worker, wanted);
     if (error)

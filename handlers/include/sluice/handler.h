@@ -57,8 +57,8 @@ enum sluice_outcome sluice_handle(struct sluice_context *context, const char *ev
 /* May be defined by the function: called once, before the first event, within the 10 s of initialisation. */
 enum sluice_outcome sluice_init(struct sluice_context *context);
 
-/* May be defined by the function: called once when the worker is shut down in good order, to give back what
- * sluice_init took. Not called when the worker is killed. */
+/* May be defined by the function: called once when the worker is shut down in good order, also after a failed
+ * sluice_init, to give back what that took. Not called when the worker is killed. */
 void sluice_stop(struct sluice_context *context);
 
 /* Appends to the result, which is JSON text unless the function's users know better. No result: nothing is
