@@ -1,7 +1,6 @@
 #include "agent/config.h"
 
 #include "agent/config_table.h"
-#include "wire/topic.h"
 
 #include <ctype.h>
 #include <errno.h>
