@@ -79,9 +79,6 @@ struct net *net_new(uv_loop_t *loop)
     net->turn_end.data = net;
     net->timer.data = net;
     uv_prepare_start(&net->turn_end, on_turn_end);
-    /* Neither keeps the loop running: the sockets do. */
-    uv_unref((uv_handle_t *)&net->turn_end);
-    uv_unref((uv_handle_t *)&net->timer);
     return net;
 }
 
@@ -91,5 +88,4 @@ void net_stop(struct net *net)
     net->stopping = true;
     for (struct net_listener *listener = net->listeners; listener; listener = listener->next)
         listener_stop(listener, SLUICE_DENIED);
-    uv_ref((uv_handle_t *)&net->turn_end); /* there must be one more turn, even if nothing else has one */
 }

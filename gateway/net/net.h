@@ -97,7 +97,7 @@ struct net_counters {
     uint32_t handshakes;
 };
 
-/* `loop` must stay until everything of this is closed; see net_stop. */
+/* Keeps `loop` running until net_stop. */
 struct net *net_new(uv_loop_t *loop);
 
 /* Closes the listeners and aborts every connection; frees `net` after the last close callback. Run the

@@ -1,0 +1,542 @@
+/* net.h over plain TCP: strokes, pausing, closing, limits. Clients are sockets of this process. */
+#include "base/memory.h"
+#include "net/addresses.h"
+#include "net/net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* What the server does with its connections, and what came of it. */
+struct fixture {
+    uv_loop_t loop;
+    struct net *net;
+    struct net_listener *listener;
+    struct net_listener_config config;
+    bool refuses;
+    size_t unit_bytes;                 /* on_data takes whole units only */
+    bool echoes;                       /* and sends them back */
+    bool pauses;                       /* after the next on_data */
+    size_t takes_when_paused;          /* in units, of that on_data */
+    struct net_connection *connection; /* the last that was opened */
+    struct net_peer peer;
+    struct buffer received;
+    size_t opened, data_calls, drained, closed;
+    enum sluice_error why;
+};
+
+static void *on_open(void *ctx, struct net_connection *connection, const struct net_peer *peer)
+{
+    struct fixture *fixture = ctx;
+    fixture->opened++;
+    fixture->connection = connection;
+    fixture->peer = *peer;
+    return fixture->refuses ? NULL : fixture;
+}
+
+static size_t on_data(void *user, struct span input)
+{
+    struct fixture *fixture = user;
+    size_t taken = input.len - input.len % fixture->unit_bytes;
+    fixture->data_calls++;
+    if (fixture->pauses) {
+        fixture->pauses = false;
+        taken = fixture->takes_when_paused * fixture->unit_bytes;
+        net_pause(fixture->connection, true);
+    }
+    buffer_append(&fixture->received, span_of(input.data, taken));
+    if (fixture->echoes) {
+        buffer_append(net_output(fixture->connection), span_of(input.data, taken));
+        net_flush_soon(fixture->connection);
+    }
+    return taken;
+}
+
+static void on_drained(void *user)
+{
+    ((struct fixture *)user)->drained++;
+}
+
+static void on_closed(void *user, enum sluice_error why)
+{
+    struct fixture *fixture = user;
+    fixture->closed++;
+    fixture->why = why;
+    net_flush_soon(fixture->connection); /* no harm */
+}
+
+static void start(struct fixture *fixture)
+{
+    char text[NET_TEXT_BYTES];
+    const struct net_callbacks callbacks = {fixture, on_open, on_data, on_drained, on_closed};
+    assert_int_equal(net_listener_start(fixture->net, &fixture->config, &callbacks, &fixture->listener, text),
+                     SLUICE_OK);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = memory_new(sizeof *fixture);
+    uv_loop_init(&fixture->loop);
+    fixture->net = net_new(&fixture->loop);
+    fixture->config = net_listener_config_default();
+    fixture->config.name = "mqtt";
+    fixture->config.address = "127.0.0.1";
+    fixture->unit_bytes = 1;
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    net_stop(fixture->net);
+    uv_run(&fixture->loop, UV_RUN_DEFAULT);
+    int failed = uv_loop_close(&fixture->loop); /* every handle is closed, or it is busy */
+    buffer_fini(&fixture->received);
+    memory_free(fixture);
+    return failed;
+}
+
+static void turn(struct fixture *fixture)
+{
+    uv_run(&fixture->loop, UV_RUN_NOWAIT);
+}
+
+#define TURN_UNTIL(fixture, condition)                                                                       \
+    while (!(condition))                                                                                     \
+    turn(fixture)
+
+static int client_connect(struct fixture *fixture)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(net_listener_port(fixture->listener))};
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+/* A client that is connected at both ends. */
+static int client_open(struct fixture *fixture)
+{
+    size_t before = fixture->opened;
+    int fd = client_connect(fixture);
+    TURN_UNTIL(fixture, fixture->opened > before);
+    return fd;
+}
+
+static void client_send(struct fixture *fixture, int fd, struct span bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t sent = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+        if (sent > 0)
+            bytes = span_skip(bytes, (size_t)sent);
+        turn(fixture);
+    }
+}
+
+/* Appends what is there; true at the server's end of the connection, orderly or not. */
+static bool client_receive(int fd, struct buffer *received, int *ret_error)
+{
+    ssize_t len = recv(fd, buffer_reserve(received, 65536), 65536, 0);
+    if (len > 0)
+        buffer_grown(received, (size_t)len);
+    *ret_error = len < 0 ? errno : 0;
+    return len == 0 || (len < 0 && errno != EAGAIN);
+}
+
+/* Bytes whose order shows. */
+static struct buffer pattern(size_t len)
+{
+    struct buffer bytes = {0};
+    for (uint32_t i = 0; buffer_len(&bytes) < len; i++)
+        buffer_append(&bytes, span_of(&i, sizeof i));
+    return bytes;
+}
+
+static void bytes_arrive_whole_and_in_order_however_they_are_cut(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t total_bytes, unit_bytes, piece_bytes;
+    } rows[] = {
+        {"one byte a segment", 1000, 10, 1},
+        {"pieces beside the units", 112000, 28, 1001},
+        {"all at once", 2000000, 1000, 2000000},
+        {"units beyond the headroom", 1000000, 200000, 30000},
+        {"units beyond a stroke", 2400000, 800000, 2400000},
+    };
+    struct fixture *fixture = *state;
+    start(fixture);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer sent = pattern(rows[i].total_bytes);
+        fixture->unit_bytes = rows[i].unit_bytes;
+        int fd = client_open(fixture);
+        for (struct span rest = buffer_span(&sent); rest.len > 0;) {
+            size_t piece = rest.len < rows[i].piece_bytes ? rest.len : rows[i].piece_bytes;
+            client_send(fixture, fd, span_of(rest.data, piece));
+            rest = span_skip(rest, piece);
+        }
+        TURN_UNTIL(fixture, buffer_len(&fixture->received) >= rows[i].total_bytes);
+        if (!span_equal(buffer_span(&fixture->received), buffer_span(&sent)))
+            fail_msg("%s", rows[i].name);
+        close(fd);
+        TURN_UNTIL(fixture, fixture->closed == i + 1);
+        assert_int_equal(fixture->why, SLUICE_CLOSED);
+        buffer_fini(&sent);
+        buffer_fini(&fixture->received);
+    }
+    assert_int_equal(net_listener_counters(fixture->listener)->connections, 0);
+    assert_string_equal(fixture->peer.address, "127.0.0.1");
+    assert_string_equal(fixture->peer.listener, "mqtt");
+}
+
+static void what_is_written_comes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->echoes = true;
+    start(fixture);
+    int fd = client_open(fixture), error;
+    struct buffer sent = pattern(500000), received = {0};
+    client_send(fixture, fd, buffer_span(&sent));
+    while (buffer_len(&received) < buffer_len(&sent)) {
+        turn(fixture);
+        assert_false(client_receive(fd, &received, &error));
+    }
+    assert_true(span_equal(buffer_span(&received), buffer_span(&sent)));
+    assert_int_equal(net_listener_counters(fixture->listener)->bytes_sent, buffer_len(&sent));
+    assert_null(net_output(fixture->connection)->data); /* idle, it holds no memory */
+    buffer_fini(&sent);
+    buffer_fini(&received);
+    close(fd);
+}
+
+static void paused_gets_nothing_and_misses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->pauses = true;
+    fixture->unit_bytes = 2;
+    fixture->takes_when_paused = 1;
+    start(fixture);
+    int fd = client_open(fixture);
+    client_send(fixture, fd, SPAN_LITERAL("aabbc"));
+    TURN_UNTIL(fixture, fixture->data_calls == 1);
+    client_send(fixture, fd, SPAN_LITERAL("cdd"));
+    for (int i = 0; i < 10; i++)
+        turn(fixture);
+    assert_int_equal(fixture->data_calls, 1);
+    net_pause(fixture->connection, false);
+    TURN_UNTIL(fixture, buffer_len(&fixture->received) == 8);
+    assert_true(span_equal(buffer_span(&fixture->received), SPAN_LITERAL("aabbccdd")));
+    close(fd);
+}
+
+static void what_arrived_before_a_reset_is_read(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    int fd = client_open(fixture);
+    assert_int_equal(send(fd, "last words", 10, 0), 10);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    close(fd);
+    TURN_UNTIL(fixture, fixture->closed == 1);
+    assert_int_equal(fixture->why, SLUICE_CLOSED);
+    assert_true(span_equal(buffer_span(&fixture->received), SPAN_LITERAL("last words")));
+}
+
+static void output_waits_for_a_slow_reader(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    int fd = client_open(fixture), error;
+    struct buffer sent = pattern(16 << 20), received = {0};
+    buffer_append(net_output(fixture->connection), buffer_span(&sent));
+    net_flush_soon(fixture->connection);
+    for (int i = 0; i < 10; i++)
+        turn(fixture);
+    assert_true(buffer_len(net_output(fixture->connection)) > 0);
+    assert_int_equal(fixture->drained, 0);
+    while (buffer_len(&received) < buffer_len(&sent)) {
+        assert_false(client_receive(fd, &received, &error));
+        turn(fixture);
+    }
+    TURN_UNTIL(fixture, fixture->drained > 0);
+    assert_int_equal(fixture->drained, 1);
+    assert_true(span_equal(buffer_span(&received), buffer_span(&sent)));
+    buffer_fini(&sent);
+    buffer_fini(&received);
+    close(fd);
+}
+
+/* Unread input would make the system answer with a reset, which takes the last words with it. */
+static void closing_sends_the_last_output_and_resets_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    int fd = client_open(fixture), error = 0;
+    struct buffer sent = pattern(4 << 20), received = {0};
+    buffer_append(net_output(fixture->connection), buffer_span(&sent));
+    net_close(fixture->connection);
+    client_send(fixture, fd, buffer_span(&sent));
+    while (!client_receive(fd, &received, &error))
+        turn(fixture);
+    assert_int_equal(error, 0);
+    assert_true(span_equal(buffer_span(&received), buffer_span(&sent)));
+    assert_int_equal(fixture->data_calls, 0);
+    assert_int_equal(fixture->closed, 0);
+    close(fd);
+    TURN_UNTIL(fixture, fixture->closed == 1);
+    assert_int_equal(fixture->why, SLUICE_OK);
+    buffer_fini(&sent);
+    buffer_fini(&received);
+}
+
+static void closing_has_a_deadline(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t output_bytes;
+        enum sluice_error why;
+    } rows[] = {
+        {"all is sent, and the peer does not close", 1, SLUICE_OK},
+        {"the peer does not read", 16 << 20, SLUICE_TIMEOUT},
+    };
+    struct fixture *fixture = *state;
+    fixture->config.close_timeout_ms = 1;
+    start(fixture);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int fd = client_open(fixture);
+        struct buffer sent = pattern(rows[i].output_bytes);
+        buffer_append(net_output(fixture->connection), buffer_span(&sent));
+        net_close(fixture->connection);
+        TURN_UNTIL(fixture, fixture->closed == i + 1);
+        if (fixture->why != rows[i].why)
+            fail_msg("%s: %d", rows[i].name, fixture->why);
+        buffer_fini(&sent);
+        close(fd);
+    }
+}
+
+static void aborting_tells_once(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    int fd = client_open(fixture);
+    net_abort(fixture->connection);
+    net_close(fixture->connection);
+    net_abort(fixture->connection);
+    assert_int_equal(fixture->closed, 0); /* never from inside */
+    for (int i = 0; i < 10; i++)
+        turn(fixture);
+    assert_int_equal(fixture->closed, 1);
+    assert_int_equal(fixture->why, SLUICE_DENIED);
+    close(fd);
+}
+
+static void refused_connection_is_closed_without_a_word(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buffer received = {0};
+    int error;
+    fixture->refuses = true;
+    start(fixture);
+    int fd = client_open(fixture);
+    while (!client_receive(fd, &received, &error))
+        turn(fixture);
+    assert_int_equal(buffer_len(&received), 0);
+    assert_int_equal(fixture->closed, 0);
+    buffer_fini(&received);
+    close(fd);
+}
+
+static void connections_are_bounded_in_all_and_for_an_address(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int row = 0; row < 2; row++) {
+        fixture->config.connections_count = row == 0 ? 2 : 100;
+        fixture->config.connections_per_address_count = row == 0 ? 100 : 2;
+        fixture->opened = fixture->closed = 0;
+        start(fixture);
+        const struct net_counters *counters = net_listener_counters(fixture->listener);
+        int first = client_open(fixture), second = client_open(fixture), third = client_connect(fixture);
+        TURN_UNTIL(fixture, counters->accepted == 3);
+        assert_int_equal(counters->refused_full, row == 0);
+        assert_int_equal(counters->refused_per_address, row == 1);
+        assert_int_equal(fixture->opened, 2);
+        close(first); /* makes room */
+        TURN_UNTIL(fixture, fixture->closed == 1);
+        int fourth = client_open(fixture);
+        assert_int_equal(counters->connections, 2);
+        close(second);
+        close(third);
+        close(fourth);
+        TURN_UNTIL(fixture, fixture->closed == 3);
+    }
+}
+
+static void accepting_goes_on_after_descriptors_ran_out(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rlimit old, none;
+    start(fixture);
+    int fd = client_connect(fixture);
+    getrlimit(RLIMIT_NOFILE, &old);
+    none = (struct rlimit){.rlim_cur = (rlim_t)fd + 1, .rlim_max = old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    for (int i = 0; i < 10; i++)
+        turn(fixture);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_int_equal(fixture->opened, 0);
+    TURN_UNTIL(fixture, fixture->opened == 1);
+    close(fd);
+}
+
+static void stopped_listener_closes_what_it_has(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buffer received = {0};
+    int error;
+    start(fixture);
+    int fd = client_open(fixture);
+    buffer_append(net_output(fixture->connection), SPAN_LITERAL("bye"));
+    net_listener_stop(fixture->listener);
+    while (!client_receive(fd, &received, &error))
+        turn(fixture);
+    assert_true(span_equal(buffer_span(&received), SPAN_LITERAL("bye")));
+    close(fd);
+    TURN_UNTIL(fixture, fixture->closed == 1);
+    assert_int_equal(fixture->why, SLUICE_OK);
+    buffer_fini(&received);
+}
+
+static void everything_is_closed_when_net_stops(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    int fds[20];
+    for (int i = 0; i < 20; i++)
+        fds[i] = client_open(fixture);
+    net_stop(fixture->net);
+    uv_run(&fixture->loop, UV_RUN_DEFAULT);
+    assert_int_equal(fixture->closed, 20);
+    assert_int_equal(fixture->why, SLUICE_DENIED);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+    fixture->net = net_new(&fixture->loop); /* for tear_down */
+}
+
+static void start_says_what_is_wrong(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    const struct {
+        const char *address;
+        uint16_t port;
+        enum sluice_error error;
+        const char *text;
+    } rows[] = {
+        {"nowhere", 1883, SLUICE_INVALID, "listen mqtt: \"nowhere\" is not an IPv4 or IPv6 address"},
+        {"1.2.3", 1883, SLUICE_INVALID, "listen mqtt: \"1.2.3\" is not an IPv4 or IPv6 address"},
+        {"203.0.113.9", 1883, SLUICE_INVALID,
+         "listen mqtt: 203.0.113.9:1883 is not an address of this machine"},
+        {"127.0.0.1", net_listener_port(fixture->listener), SLUICE_EXISTS, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[NET_TEXT_BYTES] = "", in_use[NET_TEXT_BYTES];
+        struct net_listener *listener = NULL;
+        const struct net_callbacks callbacks = {fixture, on_open, on_data, NULL, on_closed};
+        fixture->config.address = rows[i].address;
+        fixture->config.port = rows[i].port;
+        snprintf(in_use, sizeof in_use, "listen mqtt: 127.0.0.1:%u is in use by another program",
+                 rows[i].port);
+        assert_int_equal(net_listener_start(fixture->net, &fixture->config, &callbacks, &listener, text),
+                         rows[i].error);
+        assert_string_equal(text, rows[i].text ? rows[i].text : in_use);
+        assert_null(listener);
+    }
+}
+
+static void addresses_are_counted_exactly(void **state)
+{
+    enum { KEYS = 97, STEPS = 20000 };
+    uint32_t expected[KEYS] = {0};
+    struct addresses addresses = {.seed = 12345};
+    uint32_t random = 1;
+    (void)state;
+    for (int step = 0; step < STEPS; step++) {
+        random = random * 1664525u + 1013904223u;
+        uint32_t key = (random >> 8) % KEYS;
+        bool removes = step > STEPS / 2 ? (random >> 28) < 11 : (random >> 28) < 5;
+        if (removes && expected[key] > 0) {
+            addresses_remove(&addresses, key);
+            expected[key]--;
+        } else if (!removes) {
+            addresses_add(&addresses, key);
+            expected[key]++;
+        }
+        uint32_t other = (random >> 16) % KEYS;
+        assert_int_equal(addresses_count(&addresses, other), expected[other]);
+    }
+    for (uint32_t key = 0; key < KEYS; key++) {
+        assert_int_equal(addresses_count(&addresses, key), expected[key]);
+        for (; expected[key] > 0; expected[key]--)
+            addresses_remove(&addresses, key);
+    }
+    assert_int_equal(addresses.used, 0);
+    addresses_fini(&addresses);
+}
+
+static void an_ipv6_subscriber_is_one_address(void **state)
+{
+    static const struct {
+        const char *one, *other;
+        bool same;
+    } rows[] = {
+        {"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true},
+        {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+        {"::ffff:192.0.2.1", "::ffff:192.0.2.1", true},
+        {"::ffff:192.0.2.1", "::ffff:192.0.2.2", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sockaddr_storage one = {0}, other = {0};
+        uv_ip6_addr(rows[i].one, 1, (struct sockaddr_in6 *)&one);
+        uv_ip6_addr(rows[i].other, 2, (struct sockaddr_in6 *)&other);
+        assert_int_equal(addresses_key(&one) == addresses_key(&other), rows[i].same);
+    }
+}
+
+#define NET_TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        NET_TEST(bytes_arrive_whole_and_in_order_however_they_are_cut),
+        NET_TEST(what_is_written_comes_back),
+        NET_TEST(paused_gets_nothing_and_misses_nothing),
+        NET_TEST(what_arrived_before_a_reset_is_read),
+        NET_TEST(output_waits_for_a_slow_reader),
+        NET_TEST(closing_sends_the_last_output_and_resets_nothing),
+        NET_TEST(closing_has_a_deadline),
+        NET_TEST(aborting_tells_once),
+        NET_TEST(refused_connection_is_closed_without_a_word),
+        NET_TEST(connections_are_bounded_in_all_and_for_an_address),
+        NET_TEST(accepting_goes_on_after_descriptors_ran_out),
+        NET_TEST(stopped_listener_closes_what_it_has),
+        NET_TEST(everything_is_closed_when_net_stops),
+        NET_TEST(start_says_what_is_wrong),
+        cmocka_unit_test(addresses_are_counted_exactly),
+        cmocka_unit_test(an_ipv6_subscriber_is_one_address),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
