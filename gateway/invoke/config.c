@@ -39,7 +39,7 @@ static const char *const *copy_list(const char *const *list)
     return copy;
 }
 
-struct invoke_config config_copy(const struct invoke_config *config)
+struct invoke_config invoke_config_copy(const struct invoke_config *config)
 {
     struct invoke_config copy = *config;
     copy.function_name = copy_string(config->function_name);
@@ -65,7 +65,7 @@ static void free_list(const char *const *list)
     free_const(list);
 }
 
-void config_free(struct invoke_config *config)
+void invoke_config_free(struct invoke_config *config)
 {
     free_const(config->function_name);
     free_const(config->handler);
@@ -76,7 +76,7 @@ void config_free(struct invoke_config *config)
     free_list(config->environment);
 }
 
-enum sluice_error config_check(const struct invoke_config *config, char *error, size_t error_bytes)
+enum sluice_error invoke_config_check(const struct invoke_config *config, char *error, size_t error_bytes)
 {
     struct stat file;
     if (stat(config->executable, &file) != 0) {
@@ -94,7 +94,7 @@ enum sluice_error config_check(const struct invoke_config *config, char *error, 
     return SLUICE_OK;
 }
 
-void config_write_init(const struct invoke_config *config, struct buffer *out)
+void invoke_config_write_init(const struct invoke_config *config, struct buffer *out)
 {
     json_write_raw(out, "{\"protocol\":");
     json_write_u64(out, WORKER_PROTOCOL_VERSION);

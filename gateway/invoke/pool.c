@@ -249,7 +249,7 @@ static void on_handle_closed(uv_handle_t *handle)
         return;
     void (*on_stopped)(void *ctx) = pool->on_stopped;
     void *ctx = pool->stopped_ctx;
-    config_free(&pool->config);
+    invoke_config_free(&pool->config);
     buffer_fini(&pool->init);
     memory_free(pool);
     on_stopped(ctx);
@@ -303,16 +303,16 @@ enum sluice_error invoke_pool_start(uv_loop_t *loop, const struct invoke_config 
                                     struct invoke_pool **ret_pool)
 {
     assert(config->workers_max > 0 && config->timeout_ms > 0);
-    enum sluice_error refused = config_check(config, error, error_bytes);
+    enum sluice_error refused = invoke_config_check(config, error, error_bytes);
     if (refused)
         return refused;
     struct invoke_pool *pool = memory_new(sizeof *pool);
     pool->loop = loop;
-    pool->config = config_copy(config);
+    pool->config = invoke_config_copy(config);
     pool->hooks = *hooks;
     pool->expected_concurrency = 1;
     pool->timer_at_ms = INVOKE_NEVER;
-    config_write_init(config, &pool->init);
+    invoke_config_write_init(config, &pool->init);
     assert(buffer_len(&pool->init) <= WORKER_INIT_BYTES_MAX);
     uv_timer_init(loop, &pool->timer);
     uv_prepare_init(loop, &pool->flush);
