@@ -258,22 +258,24 @@ static bool still_wanted(struct session *session, const struct outgoing_entry *e
 /* Sends the PUBLISH of the entry at the cursor, or drops it. */
 static void send_entry(struct session *session, struct outgoing_entry *entry, uint64_t wall_ms)
 {
-    struct outgoing *outgoing = &session->outgoing;
-    uint64_t ordinal = outgoing->cursor;
+    uint64_t ordinal = session->outgoing.cursor;
+    if (!load(session, entry) || !still_wanted(session, entry, wall_ms)) {
+        finish(session, ordinal);
+        return;
+    }
     struct publish_options options = {.identifiers = entry->identifiers,
                                       .wall_ms = wall_ms,
                                       .packet_id = outgoing_packet_id(ordinal),
                                       .qos = entry->qos,
                                       .retain = entry->retain,
                                       .dup = entry->state == OUTGOING_SENT || entry->restored};
-    if (!load(session, entry) || !still_wanted(session, entry, wall_ms) ||
-        !send_publish(session->channel, entry->message, &options)) {
+    if (!send_publish(session->channel, entry->message, &options)) {
         finish(session, ordinal);
         return;
     }
     session->broker->counters.publishes_repeated += options.dup;
     mark_sent(session, entry);
-    outgoing_forget_message(outgoing, entry);
+    outgoing_forget_message(&session->outgoing, entry);
 }
 
 void delivery_pump(struct session *session)

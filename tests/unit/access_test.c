@@ -1,0 +1,149 @@
+/* Who may do what: rules, globs, substitutions, and the covering of filters. */
+#include "broker/access.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct identity certificate(const char *name)
+{
+    struct identity identity = {.kind = IDENTITY_CERTIFICATE};
+    snprintf(identity.name, sizeof identity.name, "%s", name);
+    return identity;
+}
+
+struct row {
+    const char *title;
+    const char *who, *filter; /* of the one rule */
+    const char *name;         /* the common name; NULL: anonymous */
+    const char *client_id;
+    const char *topic;
+    bool allowed;
+};
+
+static const struct row rows[] = {
+    {"the device's own", "device:*", "farm/%c/#", "a", "a", "farm/a/t", true},
+    {"another's topic", "device:*", "farm/%c/#", "a", "a", "farm/b/t", false},
+    {"another's Client Identifier", "device:*", "farm/%c/#", "a", "b", "farm/b/t", false},
+    {"by name, whatever the Client Identifier", "device:*", "farm/%u/#", "a", "b", "farm/a/t", true},
+    {"one device", "device:a", "x", "a", "a", "x", true},
+    {"not that device", "device:a", "x", "b", "b", "x", false},
+    {"case matters", "device:a", "x", "A", "A", "x", false},
+    {"glob in front", "device:*-probe", "x", "north-probe", "i", "x", true},
+    {"glob inside", "device:n*h-p*e", "x", "north-probe", "i", "x", true},
+    {"glob, too much behind", "device:*-probe", "x", "north-probes", "i", "x", false},
+    {"glob, no regular expression", "device:n.*", "x", "north", "i", "x", false},
+    {"a name that is a glob", "device:a", "x", "*", "i", "x", false},
+    {"a certificate without a name", "device:*", "x", "", "i", "x", false},
+    {"anonymous", "anonymous", "x", NULL, "i", "x", true},
+    {"a device is not anonymous", "anonymous", "x", "a", "a", "x", false},
+    {"anonymous is no device", "device:*", "x", NULL, "i", "x", false},
+    {"anonymous by Client Identifier", "anonymous", "x/%c", NULL, "i", "x/i", true},
+    {"wildcard + as Client Identifier", "anonymous", "x/%c", NULL, "+", "x/i", false},
+    {"wildcard # as Client Identifier", "anonymous", "x/%c", NULL, "#", "x/i", false},
+    {"levels in a Client Identifier", "anonymous", "x/%c", NULL, "a/b", "x/a/b", false},
+    {"no Client Identifier", "anonymous", "x/%c", NULL, "", "x/", false},
+    {"anonymous has no name", "anonymous", "x/%u", NULL, "i", "x/", false},
+    {"a percent sign is itself", "anonymous", "x/%d", NULL, "i", "x/%d", true},
+};
+
+static void rules_decide_by_who_and_by_what(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct row *row = &rows[i];
+        struct access *access = access_new();
+        assert_int_equal(access_allow(access, row->who, ACCESS_PUBLISH, row->filter), SLUICE_OK);
+        struct identity identity = {.kind = IDENTITY_ANONYMOUS};
+        if (row->name)
+            identity = certificate(row->name);
+        struct grants *grants = grants_new(access, &identity, span_from_string(row->client_id));
+        access_free(access); /* grants outlive their rules */
+        struct span topic = span_from_string(row->topic);
+        if (grants_topic(grants, ACCESS_PUBLISH, topic) != row->allowed)
+            fail_msg("%s", row->title);
+        assert_false(grants_topic(grants, ACCESS_SUBSCRIBE, topic));
+        grants_free(grants);
+    }
+}
+
+static void a_subscription_must_be_covered_as_a_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *allowed, *wanted;
+        bool granted;
+    } table[] = {
+        {"home/+", "home/a", true},   {"home/+", "home/+", true},   {"home/+", "home/#", false},
+        {"home/#", "home/#", true},   {"home/#", "home/+/x", true}, {"home/#", "#", false},
+        {"home/#", "+/x", false},     {"#", "home/#", true},        {"home/a", "home/+", false},
+        {"home/#", "homes/x", false},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct access *access = access_new();
+        access_allow(access, "anonymous", ACCESS_SUBSCRIBE, table[i].allowed);
+        struct identity identity = {.kind = IDENTITY_ANONYMOUS};
+        struct grants *grants = grants_new(access, &identity, SPAN_LITERAL("i"));
+        if (grants_filter(grants, ACCESS_SUBSCRIBE, span_from_string(table[i].wanted)) != table[i].granted)
+            fail_msg("%s for %s", table[i].wanted, table[i].allowed);
+        assert_false(grants_filter(grants, ACCESS_PUBLISH, span_from_string(table[i].wanted)));
+        grants_free(grants);
+        access_free(access);
+    }
+}
+
+static void malformed_rules_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *who, *filter;
+    } table[] = {{"device:", "x"},      {"", "x"},          {"everyone", "x"},
+                 {"device:a", "a/#/b"}, {"device:a", "a+"}, {"device:a", ""}};
+    struct access *access = access_new();
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_int_equal(access_allow(access, table[i].who, ACCESS_PUBLISH, table[i].filter), SLUICE_INVALID);
+    access_free(access);
+}
+
+static void without_rules_only_the_gateway_itself_may(void **state)
+{
+    (void)state;
+    struct identity anonymous = {.kind = IDENTITY_ANONYMOUS}, internal = {.kind = IDENTITY_INTERNAL};
+    struct grants *none = grants_new(NULL, &anonymous, SPAN_LITERAL("i"));
+    struct grants *all = grants_new(NULL, &internal, SPAN_LITERAL("i"));
+    assert_false(grants_topic(none, ACCESS_PUBLISH, SPAN_LITERAL("x")));
+    assert_true(grants_topic(all, ACCESS_PUBLISH, SPAN_LITERAL("x")));
+    assert_true(grants_filter(all, ACCESS_SUBSCRIBE, SPAN_LITERAL("#")));
+    grants_free(none);
+    grants_free(all);
+}
+
+static void an_owner_is_known_by_kind_and_name(void **state)
+{
+    (void)state;
+    struct identity a = certificate("a"), renewed = certificate("a"), b = certificate("b");
+    struct identity anonymous = {.kind = IDENTITY_ANONYMOUS};
+    struct identity nameless = certificate(""), other_nameless = certificate("");
+    snprintf(renewed.fingerprint, sizeof renewed.fingerprint, "ff");
+    snprintf(other_nameless.fingerprint, sizeof other_nameless.fingerprint, "ff");
+    assert_true(identity_same(&a, &renewed));
+    assert_true(identity_same(&anonymous, &anonymous));
+    assert_false(identity_same(&a, &b));
+    assert_false(identity_same(&a, &anonymous));
+    assert_false(identity_same(&nameless, &other_nameless));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rules_decide_by_who_and_by_what),
+        cmocka_unit_test(a_subscription_must_be_covered_as_a_whole),
+        cmocka_unit_test(malformed_rules_are_refused),
+        cmocka_unit_test(without_rules_only_the_gateway_itself_may),
+        cmocka_unit_test(an_owner_is_known_by_kind_and_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,700 @@
+#include "broker_host.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- The journal ---- */
+
+static uint64_t next_seq(struct host *host)
+{
+    host->seq++;
+    if (!host->manual_commit)
+        host->durable_seq = host->seq;
+    return host->seq;
+}
+
+static struct host_entry *free_entry(struct host *host)
+{
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++) {
+        if (!host->entries[i].message)
+            return &host->entries[i];
+    }
+    fail_msg("the test stores more than its journal holds");
+    return NULL;
+}
+
+static struct host_entry *find_entry(struct host *host, uint64_t queue, uint64_t ordinal)
+{
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++) {
+        struct host_entry *entry = &host->entries[i];
+        if (entry->message && entry->target.queue == queue && entry->target.ordinal == ordinal)
+            return entry;
+    }
+    return NULL;
+}
+
+static struct host_packet_id *find_packet_id(struct host *host, uint64_t queue, uint16_t packet_id)
+{
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->packet_ids[i].queue == queue && host->packet_ids[i].packet_id == packet_id)
+            return &host->packet_ids[i];
+    }
+    return NULL;
+}
+
+static enum sluice_error on_store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
+{
+    struct host *host = ctx;
+    if (host->store_answer != SLUICE_OK)
+        return host->store_answer;
+    bool wanted = publish->origin_queue != 0 && publish->origin_qos == 2;
+    for (size_t i = 0; i < publish->message_count; i++)
+        wanted |= publish->messages[i].target_count > 0;
+    host->stored_count += publish->message_count;
+    host->replay_count += publish->replay;
+    *ret_seq = wanted || host->manual_commit ? next_seq(host) : 0;
+    for (size_t i = 0; i < publish->message_count; i++) {
+        struct broker_stored *stored = &publish->messages[i];
+        for (size_t j = 0; j < stored->target_count; j++) {
+            struct host_entry *entry = free_entry(host);
+            assert_null(find_entry(host, stored->targets[j].queue, stored->targets[j].ordinal));
+            *entry = (struct host_entry){.target = stored->targets[j],
+                                         .message = message_ref(broker_stored_keep(stored)),
+                                         .stored_seq = *ret_seq};
+            stored->ret_position = (uint64_t)(entry - host->entries) + 1;
+        }
+    }
+    if (publish->origin_queue != 0 && publish->origin_qos == 2) {
+        struct host_packet_id *place = find_packet_id(host, 0, 0);
+        assert_non_null(place);
+        assert_null(find_packet_id(host, publish->origin_queue, publish->origin_packet_id));
+        *place = (struct host_packet_id){publish->origin_queue, *ret_seq, 0, publish->origin_packet_id};
+    }
+    return SLUICE_OK;
+}
+
+static uint64_t on_queue_open(void *ctx, struct span client_id)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        const struct host_session *session = &host->sessions[i];
+        if (session->queue != 0 && span_equal(span_from_string(session->client_id), client_id))
+            return session->queue;
+    }
+    return host->next_queue++;
+}
+
+static void on_queue_drop(void *ctx, uint64_t queue)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++) {
+        if (host->entries[i].message && host->entries[i].target.queue == queue) {
+            message_unref(host->entries[i].message);
+            host->entries[i] = (struct host_entry){.message = NULL};
+        }
+    }
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->packet_ids[i].queue == queue)
+            host->packet_ids[i] = (struct host_packet_id){.queue = 0};
+        if (host->sessions[i].queue == queue)
+            host->sessions[i].queue = 0;
+    }
+}
+
+/* A finished entry stays until its end is durable: a crash brings it back. */
+static void sweep(struct host *host)
+{
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++) {
+        struct host_entry *entry = &host->entries[i];
+        if (entry->message && entry->finished_seq != 0 && entry->finished_seq <= host->durable_seq) {
+            message_unref(entry->message);
+            *entry = (struct host_entry){.message = NULL};
+        }
+    }
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        struct host_packet_id *id = &host->packet_ids[i];
+        if (id->freed_seq != 0 && id->freed_seq <= host->durable_seq)
+            *id = (struct host_packet_id){.queue = 0};
+    }
+}
+
+static void on_acknowledged(void *ctx, uint64_t queue, uint64_t ordinal)
+{
+    struct host *host = ctx;
+    struct host_entry *entry = find_entry(host, queue, ordinal);
+    assert_non_null(entry);
+    assert_int_equal(entry->finished_seq, 0);
+    entry->finished_seq = next_seq(host);
+    sweep(host);
+}
+
+static uint64_t on_received(void *ctx, uint64_t queue, uint64_t ordinal)
+{
+    struct host *host = ctx;
+    struct host_entry *entry = find_entry(host, queue, ordinal);
+    assert_non_null(entry);
+    return entry->received_seq = next_seq(host);
+}
+
+static uint64_t on_packet_id_free(void *ctx, uint64_t queue, uint16_t packet_id)
+{
+    struct host *host = ctx;
+    struct host_packet_id *id = find_packet_id(host, queue, packet_id);
+    assert_non_null(id);
+    uint64_t seq = id->freed_seq = next_seq(host);
+    sweep(host);
+    return seq;
+}
+
+static enum sluice_error on_load(void *ctx, uint64_t position, struct message **ret_message)
+{
+    struct host *host = ctx;
+    host->load_count++;
+    assert_non_null(host->entries[position - 1].message);
+    if (host->failing_loads > 0) {
+        host->failing_loads--;
+        return SLUICE_IO;
+    }
+    *ret_message = message_ref(host->entries[position - 1].message);
+    return SLUICE_OK;
+}
+
+/* ---- The state ---- */
+
+static void copy_text(char *to, size_t size, struct span from)
+{
+    assert_true(from.len < size);
+    memcpy(to, from.data, from.len);
+    to[from.len] = '\0';
+}
+
+static uint64_t on_session_saved(void *ctx, const struct broker_session *session)
+{
+    struct host *host = ctx;
+    struct host_session *place = NULL;
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        struct host_session *at = &host->sessions[i];
+        if (at->saved && span_equal(span_from_string(at->client_id), session->client_id)) {
+            place = at;
+            break;
+        }
+        if (!at->saved && !place)
+            place = at;
+    }
+    assert_non_null(place);
+    copy_text(place->client_id, sizeof place->client_id, session->client_id);
+    place->owner = *session->owner;
+    place->expiry_s = session->expiry_s;
+    place->disconnected_ms = session->disconnected_ms;
+    place->saved = true;
+    if (place->queue == 0)
+        place->queue = host->next_queue - 1;
+    return ++host->ticket;
+}
+
+static uint64_t on_session_removed(void *ctx, struct span client_id)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (span_equal(span_from_string(host->sessions[i].client_id), client_id))
+            host->sessions[i] = (struct host_session){.saved = false};
+        if (span_equal(span_from_string(host->subscriptions[i].client_id), client_id))
+            host->subscriptions[i] = (struct host_subscription){.client_id = ""};
+    }
+    return ++host->ticket;
+}
+
+static uint64_t on_subscription_removed(void *ctx, struct span client_id, struct span filter)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        struct host_subscription *at = &host->subscriptions[i];
+        if (span_equal(span_from_string(at->client_id), client_id) &&
+            span_equal(span_from_string(at->filter), filter))
+            *at = (struct host_subscription){.client_id = ""};
+    }
+    return ++host->ticket;
+}
+
+static uint64_t on_subscription_saved(void *ctx, const struct broker_subscription *subscription)
+{
+    struct host *host = ctx;
+    on_subscription_removed(ctx, subscription->client_id, subscription->filter);
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        struct host_subscription *at = &host->subscriptions[i];
+        if (at->client_id[0])
+            continue;
+        copy_text(at->client_id, sizeof at->client_id, subscription->client_id);
+        copy_text(at->filter, sizeof at->filter, subscription->filter);
+        at->wanted = *subscription;
+        at->wanted.client_id = span_from_string(at->client_id);
+        at->wanted.filter = span_from_string(at->filter);
+        return ++host->ticket;
+    }
+    fail();
+    return 0;
+}
+
+static uint64_t on_retained_removed(void *ctx, struct span topic)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->retained[i] && span_equal(host->retained[i]->topic, topic)) {
+            message_unref(host->retained[i]);
+            host->retained[i] = NULL;
+        }
+    }
+    return ++host->ticket;
+}
+
+static uint64_t on_retained_saved(void *ctx, const struct broker_retained *retained)
+{
+    struct host *host = ctx;
+    on_retained_removed(ctx, retained->message->topic);
+    size_t place = 0;
+    while (place < HOST_NAMES_MAX && host->retained[place])
+        place++;
+    assert_true(place < HOST_NAMES_MAX);
+    host->retained[place] = message_new(retained->message);
+    return ++host->ticket;
+}
+
+/* ---- The rest of the hooks ---- */
+
+static uint64_t on_wall_ms(void *ctx)
+{
+    const struct host *host = ctx;
+    return host->wall_ms;
+}
+
+static void on_random(void *ctx, uint8_t *bytes, size_t len)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < len; i++) {
+        host->random = host->random * 6364136223846793005u + 1442695040888963407u;
+        bytes[i] = (uint8_t)(host->random >> 56);
+    }
+}
+
+static enum mqtt_reason on_transform(void *ctx, const struct message *view,
+                                     const struct message **ret_messages, size_t *ret_count)
+{
+    static struct message copies[8];
+    const struct host *host = ctx;
+    if (host->transform_answer != MQTT_SUCCESS)
+        return host->transform_answer;
+    for (size_t i = 0; i < host->copies; i++)
+        copies[i] = *view;
+    *ret_messages = copies;
+    *ret_count = host->copies;
+    return MQTT_SUCCESS;
+}
+
+struct access *host_everything(void)
+{
+    struct access *access = access_new();
+    const char *const everybody[] = {"anonymous", "device:*"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(access_allow(access, everybody[i], ACCESS_PUBLISH, "#"), SLUICE_OK);
+        assert_int_equal(access_allow(access, everybody[i], ACCESS_SUBSCRIBE, "#"), SLUICE_OK);
+    }
+    return access;
+}
+
+static void start(struct host *host)
+{
+    struct broker_hooks hooks = {.ctx = host,
+                                 .wall_ms = on_wall_ms,
+                                 .random = on_random,
+                                 .transform = on_transform,
+                                 .store = on_store,
+                                 .queue_open = on_queue_open,
+                                 .queue_drop = on_queue_drop,
+                                 .acknowledged = on_acknowledged,
+                                 .received = on_received,
+                                 .packet_id_free = on_packet_id_free,
+                                 .load = on_load,
+                                 .session_saved = on_session_saved,
+                                 .session_removed = on_session_removed,
+                                 .subscription_saved = on_subscription_saved,
+                                 .subscription_removed = on_subscription_removed,
+                                 .retained_saved = on_retained_saved,
+                                 .retained_removed = on_retained_removed};
+    host->broker = broker_new(&host->config, &hooks);
+    broker_set_access(host->broker, host_everything());
+}
+
+struct host *host_new(void)
+{
+    struct host *host = memory_new(sizeof *host);
+    host->config = broker_config_default();
+    host->now_ms = 1000;
+    host->wall_ms = 1700000000000;
+    host->next_queue = 1;
+    host->copies = 1;
+    start(host);
+    return host;
+}
+
+void host_restart_with_config(struct host *host)
+{
+    broker_free(host->broker);
+    start(host);
+}
+
+void host_free(struct host *host)
+{
+    broker_free(host->broker);
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++)
+        message_unref(host->entries[i].message);
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++)
+        message_unref(host->retained[i]);
+    memory_free(host);
+}
+
+/* Time passes in steps, so that each timer fires near its own time. */
+void host_advance(struct host *host, uint64_t ms)
+{
+    uint64_t end_ms = host->now_ms + ms;
+    while (host->now_ms < end_ms) {
+        uint64_t deadline_ms = broker_next_deadline(host->broker);
+        uint64_t to_ms = deadline_ms < end_ms ? deadline_ms : end_ms;
+        host->wall_ms += to_ms - host->now_ms;
+        host->now_ms = to_ms;
+        broker_tick(host->broker, host->now_ms);
+    }
+}
+
+void host_commit(struct host *host)
+{
+    host->durable_seq = host->seq;
+    sweep(host);
+    broker_state_durable(host->broker, host->ticket);
+    broker_durable(host->broker, host->durable_seq);
+}
+
+static void lose_what_is_not_durable(struct host *host)
+{
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++) {
+        struct host_entry *entry = &host->entries[i];
+        if (!entry->message)
+            continue;
+        if (entry->finished_seq > host->durable_seq)
+            entry->finished_seq = 0;
+        if (entry->received_seq > host->durable_seq)
+            entry->received_seq = 0;
+        if (entry->stored_seq > host->durable_seq) {
+            message_unref(entry->message);
+            *entry = (struct host_entry){.message = NULL};
+        }
+    }
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        struct host_packet_id *id = &host->packet_ids[i];
+        if (id->held_seq > host->durable_seq)
+            *id = (struct host_packet_id){.queue = 0};
+        else if (id->freed_seq > host->durable_seq)
+            id->freed_seq = 0;
+    }
+}
+
+static int by_ordinal(const void *a, const void *b)
+{
+    const struct host_entry *const *left = a, *const *right = b;
+    return (*left)->target.ordinal < (*right)->target.ordinal ? -1 : 1;
+}
+
+static void restore_queue(struct host *host, const struct host_session *session)
+{
+    struct host_entry *entries[HOST_ENTRIES_MAX];
+    size_t count = 0;
+    uint64_t next_ordinal = 100000; /* above all that a test uses */
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++) {
+        if (host->entries[i].message && host->entries[i].target.queue == session->queue)
+            entries[count++] = &host->entries[i];
+    }
+    qsort(entries, count, sizeof *entries, by_ordinal);
+    if (count > 0)
+        next_ordinal = entries[count - 1]->target.ordinal + 1;
+    assert_int_equal(broker_restore_queue(host->broker, span_from_string(session->client_id), session->queue,
+                                          next_ordinal),
+                     SLUICE_OK);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(broker_restore_entry(
+                             host->broker, &entries[i]->target, entries[i]->received_seq != 0,
+                             (uint64_t)(entries[i] - host->entries) + 1, message_bytes(entries[i]->message)),
+                         SLUICE_OK);
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->packet_ids[i].queue == session->queue && session->queue != 0)
+            assert_int_equal(
+                broker_restore_packet_id(host->broker, session->queue, host->packet_ids[i].packet_id),
+                SLUICE_OK);
+    }
+}
+
+void host_crash(struct host *host)
+{
+    broker_free(host->broker);
+    lose_what_is_not_durable(host);
+    start(host);
+    broker_durable(host->broker, host->durable_seq);
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        const struct host_session *session = &host->sessions[i];
+        struct broker_session restored = {span_from_string(session->client_id), &session->owner,
+                                          session->expiry_s, session->disconnected_ms};
+        if (session->saved)
+            assert_int_equal(broker_restore_session(host->broker, &restored, host->now_ms), SLUICE_OK);
+    }
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->subscriptions[i].client_id[0])
+            assert_int_equal(broker_restore_subscription(host->broker, &host->subscriptions[i].wanted),
+                             SLUICE_OK);
+        struct broker_retained retained = {.message = host->retained[i],
+                                           .publisher_kind = IDENTITY_ANONYMOUS};
+        if (host->retained[i])
+            assert_int_equal(broker_restore_retained(host->broker, &retained), SLUICE_OK);
+    }
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->sessions[i].saved)
+            restore_queue(host, &host->sessions[i]);
+    }
+}
+
+struct identity host_certificate(const char *name)
+{
+    struct identity identity = {.kind = IDENTITY_CERTIFICATE};
+    snprintf(identity.name, sizeof identity.name, "%s", name);
+    snprintf(identity.fingerprint, sizeof identity.fingerprint, "%064x", (unsigned)strlen(name));
+    return identity;
+}
+
+size_t host_unfinished_count(const struct host *host)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < HOST_ENTRIES_MAX; i++)
+        count += host->entries[i].message && host->entries[i].finished_seq == 0;
+    return count;
+}
+
+uint64_t host_dropped(const struct host *host, enum broker_drop reason)
+{
+    return broker_counters(host->broker)->dropped[reason];
+}
+
+/* ---- Clients ---- */
+
+static void on_flush_soon(void *ctx)
+{
+    (void)ctx; /* the test reads `out` when it wants to */
+}
+
+static void on_close(void *ctx)
+{
+    struct client *client = ctx;
+    assert_false(client->asked_to_close);
+    client->asked_to_close = true;
+}
+
+static void on_pause(void *ctx, bool paused)
+{
+    struct client *client = ctx;
+    assert_int_not_equal(client->paused, paused);
+    client->paused = paused;
+}
+
+void client_open(struct client *client, struct host *host, const struct identity *identity)
+{
+    *client = (struct client){.host = host, .version = MQTT_3_1_1};
+    struct identity anonymous = {.kind = IDENTITY_ANONYMOUS};
+    struct channel_io io = {client, &client->out, on_flush_soon, on_close, on_pause};
+    client->channel = channel_open(host->broker, &io, identity ? identity : &anonymous, host->now_ms);
+}
+
+void client_give(struct client *client, struct span bytes)
+{
+    buffer_append(&client->in, bytes);
+    if (client->paused)
+        return;
+    size_t used = channel_input(client->channel, buffer_span(&client->in), client->host->now_ms);
+    buffer_consume(&client->in, used);
+    if (!client->host->manual_commit)
+        host_commit(client->host);
+}
+
+void client_send(struct client *client, const struct mqtt_packet *packet)
+{
+    size_t size = mqtt_encoded_size(packet);
+    assert_int_not_equal(size, 0);
+    uint8_t *bytes = memory_new(size);
+    struct writer out = writer_of(bytes, size);
+    mqtt_encode(&out, packet);
+    client_give(client, writer_span(&out));
+    memory_free(bytes);
+}
+
+void client_begin(struct client *client, struct host *host, const struct client_options *options)
+{
+    client_open(client, host, options->identity);
+    client->version = options->version ? options->version : MQTT_3_1_1;
+    uint8_t bytes[64];
+    struct writer block = writer_of(bytes, sizeof bytes);
+    if (options->expiry_s)
+        mqtt_write_number_property(&block, MQTT_SESSION_EXPIRY_INTERVAL, options->expiry_s);
+    if (options->receive_maximum)
+        mqtt_write_number_property(&block, MQTT_RECEIVE_MAXIMUM, options->receive_maximum);
+    if (options->maximum_packet_bytes)
+        mqtt_write_number_property(&block, MQTT_MAXIMUM_PACKET_SIZE, options->maximum_packet_bytes);
+    struct mqtt_packet packet = {.type = MQTT_CONNECT,
+                                 .version = client->version,
+                                 .properties.bytes = writer_span(&block),
+                                 .connect = {.client_id = span_from_string(options->client_id),
+                                             .clean_start = !options->keep_session,
+                                             .keep_alive_s = options->keep_alive_s}};
+    if (options->will) {
+        packet.connect.has_will = true;
+        packet.connect.will = *options->will;
+    }
+    client_send(client, &packet);
+}
+
+bool client_connect(struct client *client, struct host *host, const struct client_options *options)
+{
+    client_begin(client, host, options);
+    struct mqtt_packet connack = client_expect(client, MQTT_CONNACK);
+    assert_int_equal(connack.reason, MQTT_SUCCESS);
+    return connack.connack.session_present;
+}
+
+void client_vanish(struct client *client)
+{
+    channel_closed(client->channel, client->host->now_ms);
+    buffer_fini(&client->out);
+    buffer_fini(&client->in);
+    if (!client->host->manual_commit)
+        host_commit(client->host);
+    *client = (struct client){.host = client->host};
+}
+
+void client_disconnect(struct client *client)
+{
+    struct mqtt_packet packet = {.type = MQTT_DISCONNECT, .version = client->version};
+    client_send(client, &packet);
+    assert_true(client->asked_to_close);
+    client_vanish(client);
+}
+
+bool client_next(struct client *client, struct mqtt_packet *ret_packet)
+{
+    buffer_consume(&client->out, client->shown_bytes);
+    client->shown_bytes = 0;
+    struct span packet;
+    if (buffer_len(&client->out) == 0)
+        return false;
+    assert_int_equal(mqtt_frame(buffer_span(&client->out), UINT32_MAX, &packet), SLUICE_OK);
+    enum mqtt_reason reason;
+    assert_int_equal(mqtt_decode(packet, MQTT_CLIENT, client->version, ret_packet, &reason), SLUICE_OK);
+    client->shown_bytes = packet.len;
+    return true;
+}
+
+struct mqtt_packet client_expect(struct client *client, enum mqtt_type type)
+{
+    struct mqtt_packet packet;
+    if (!client_next(client, &packet))
+        fail_msg("no packet where %s was expected", mqtt_type_name(type));
+    assert_string_equal(mqtt_type_name(packet.type), mqtt_type_name(type));
+    return packet;
+}
+
+void client_expect_nothing(struct client *client)
+{
+    struct mqtt_packet packet;
+    if (client_next(client, &packet))
+        fail_msg("%s where nothing was expected", mqtt_type_name(packet.type));
+}
+
+struct mqtt_packet client_expect_publish(struct client *client, const char *topic, const char *payload,
+                                         uint8_t qos)
+{
+    struct mqtt_packet packet = client_expect(client, MQTT_PUBLISH);
+    assert_int_equal(packet.publish.qos, qos);
+    assert_int_equal(packet.publish.topic.len, strlen(topic));
+    assert_memory_equal(packet.publish.topic.data, topic, strlen(topic));
+    assert_int_equal(packet.publish.payload.len, strlen(payload));
+    assert_memory_equal(packet.publish.payload.data, payload, strlen(payload));
+    return packet;
+}
+
+void client_expect_ack(struct client *client, enum mqtt_type type, uint16_t packet_id,
+                       enum mqtt_reason reason)
+{
+    struct mqtt_packet packet = client_expect(client, type);
+    assert_int_equal(packet.packet_id, packet_id);
+    assert_int_equal(packet.reason, reason);
+}
+
+void client_expect_closed(struct client *client, enum mqtt_reason reason)
+{
+    if (client->version == MQTT_5)
+        assert_int_equal(client_expect(client, MQTT_DISCONNECT).reason, reason);
+    client_expect_nothing(client);
+    assert_true(client->asked_to_close);
+}
+
+uint16_t client_publish(struct client *client, const char *topic, const char *payload, uint8_t qos,
+                        bool retain)
+{
+    struct mqtt_packet packet = {.type = MQTT_PUBLISH,
+                                 .version = client->version,
+                                 .packet_id = qos ? ++client->next_packet_id : 0,
+                                 .publish = {.topic = span_from_string(topic),
+                                             .payload = span_from_string(payload),
+                                             .qos = qos,
+                                             .retain = retain}};
+    client_send(client, &packet);
+    return packet.packet_id;
+}
+
+void client_ack(struct client *client, enum mqtt_type type, uint16_t packet_id)
+{
+    struct mqtt_packet packet = {.type = type, .version = client->version, .packet_id = packet_id};
+    client_send(client, &packet);
+}
+
+static enum mqtt_reason exchange(struct client *client, enum mqtt_type type, const struct mqtt_filter *filter,
+                                 uint32_t identifier)
+{
+    uint8_t list_bytes[512], block_bytes[8];
+    struct writer list = writer_of(list_bytes, sizeof list_bytes),
+                  block = writer_of(block_bytes, sizeof block_bytes);
+    mqtt_write_filter(&list, type, filter);
+    if (identifier)
+        mqtt_write_number_property(&block, MQTT_SUBSCRIPTION_IDENTIFIER, identifier);
+    struct mqtt_packet packet = {.type = type,
+                                 .version = client->version,
+                                 .packet_id = ++client->next_packet_id,
+                                 .properties.bytes = writer_span(&block),
+                                 .filters.list = writer_span(&list)};
+    client_send(client, &packet);
+    struct mqtt_packet answer = client_expect(client, type == MQTT_SUBSCRIBE ? MQTT_SUBACK : MQTT_UNSUBACK);
+    assert_int_equal(answer.packet_id, client->next_packet_id);
+    return answer.reasons.len ? (enum mqtt_reason)answer.reasons.data[0] : MQTT_SUCCESS;
+}
+
+enum mqtt_reason client_subscribe_with(struct client *client, const struct mqtt_filter *filter,
+                                       uint32_t identifier)
+{
+    return exchange(client, MQTT_SUBSCRIBE, filter, identifier);
+}
+
+enum mqtt_reason client_subscribe(struct client *client, const char *filter, uint8_t qos)
+{
+    return client_subscribe_with(client,
+                                 &(struct mqtt_filter){.filter = span_from_string(filter), .qos = qos}, 0);
+}
+
+enum mqtt_reason client_unsubscribe(struct client *client, const char *filter)
+{
+    return exchange(client, MQTT_UNSUBSCRIBE, &(struct mqtt_filter){.filter = span_from_string(filter)}, 0);
+}
