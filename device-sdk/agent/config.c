@@ -293,7 +293,7 @@ void config_finish(struct agent_config *config, bool for_connecting)
     if (!expand(config->client_id, sizeof config->client_id, NULL, host_name))
         complain(config, place, "client_id: only %%h and %%%% can stand in '%s'", config->client_id);
     if (!expand(config->topic, sizeof config->topic, config->client_id, host_name) ||
-        !topic_name_valid(span_from_string(config->topic)))
+        config->topic[0] == '\0' || strpbrk(config->topic, "+#"))
         complain(config, place,
                  "topic: '%s' is no Topic Name of at most %d bytes with %%c, %%h and %%%% in it",
                  config->topic, TOPIC_BYTES - 1);

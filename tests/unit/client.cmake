@@ -1,5 +1,6 @@
 sluice_test(backoff_test SOURCES unit/backoff_test.c LIBS sluice_client)
 sluice_test(outbox_test SOURCES unit/outbox_test.c LIBS sluice_client)
-sluice_test(device_test SOURCES unit/device_test.c unit/fake_port.c LIBS sluice_client m)
+sluice_test(device_test SOURCES unit/device_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client m)
+sluice_test(device_link_test SOURCES unit/device_link_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client)
 sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent_parts)
 sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
