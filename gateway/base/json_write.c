@@ -2,7 +2,6 @@
 
 #include "wire/topic.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 static bool is_plain(uint8_t byte)
@@ -59,6 +58,11 @@ void json_write_string(struct buffer *out, struct span text)
 
 void json_write_u64(struct buffer *out, uint64_t value)
 {
-    char digits[24];
-    buffer_append(out, span_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, value)));
+    char digits[20]; /* of UINT64_MAX */
+    size_t start = sizeof digits;
+    do {
+        digits[--start] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    buffer_append(out, span_of(digits + start, sizeof digits - start));
 }

@@ -61,9 +61,9 @@ static struct request_list take_running(struct invoke_worker *worker)
 
 static void fail(struct invoke_worker *worker, const struct invoke_result *why)
 {
-    log_warning("%s: worker %d failed: %.*s", worker->pool->config.function_name,
-                process_pid(worker->process), (int)why->error_message.len,
-                (const char *)why->error_message.data);
+    log_warning("%s: worker %d failed: %.*s: %.*s", worker->pool->config.function_name,
+                process_pid(worker->process), (int)why->error_type.len, (const char *)why->error_type.data,
+                (int)why->error_message.len, (const char *)why->error_message.data);
     pool_worker_failed(worker->pool, worker->concurrency == 0, take_running(worker), why);
 }
 

@@ -39,6 +39,25 @@ static void json_strings_are_always_valid(void **state)
     }
 }
 
+static void json_numbers_keep_every_digit(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t value;
+        const char *json;
+    } numbers[] = {{0, "0"},
+                   {7, "7"},
+                   {10, "10"},
+                   {1700000000123, "1700000000123"},
+                   {UINT64_MAX, "18446744073709551615"}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct buffer out = {0};
+        json_write_u64(&out, numbers[i].value);
+        assert_true(span_equal(buffer_span(&out), span_from_string(numbers[i].json)));
+        buffer_fini(&out);
+    }
+}
+
 static void md5_of_length(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
 {
     snprintf(ret_hex, RECORDS_MD5_HEX_BYTES, "%032zu", bytes.len);
@@ -126,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_strings_are_always_valid),
+        cmocka_unit_test(json_numbers_keep_every_digit),
         cmocka_unit_test(a_batch_has_the_shape_of_sqs),
         cmocka_unit_test(answers_to_a_batch_follow_lambdas_rules),
     };

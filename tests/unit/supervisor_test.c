@@ -117,6 +117,26 @@ static void an_event_larger_than_the_socket_reaches_a_deaf_worker_without_blocki
     fixture_fini(&fixture);
 }
 
+/* The system reports that as an error of the socket; it was once taken for a broken protocol. */
+static void a_worker_that_dies_with_unread_events_is_told_by_its_exit(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    static const uint8_t unread[150000];
+    const char *const arguments[] = {"", "2", NULL};
+    struct invoke_config config = worker_config(arguments);
+    fixture_init(&fixture, &config);
+    fixture_invoke(&fixture, "warm");
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("exit 3")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, span_of(unread, sizeof unread)), SLUICE_OK);
+    fixture_run(&fixture);
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(fixture.results[i].outcome, INVOKE_CRASHED);
+        assert_string_equal(fixture.results[i].error_message, "Runtime exited with error: exit status 3");
+    }
+    fixture_fini(&fixture);
+}
+
 static void a_large_event_comes_back_whole(void **state)
 {
     (void)state;
@@ -418,6 +438,7 @@ int main(void)
         cmocka_unit_test(every_bad_end_is_told_apart_and_the_next_event_is_served),
         cmocka_unit_test(a_hanging_worker_is_killed_at_the_deadline),
         cmocka_unit_test(an_event_larger_than_the_socket_reaches_a_deaf_worker_without_blocking),
+        cmocka_unit_test(a_worker_that_dies_with_unread_events_is_told_by_its_exit),
         cmocka_unit_test(a_large_event_comes_back_whole),
         cmocka_unit_test(a_worker_that_cannot_start_fails_what_waits_for_it),
         cmocka_unit_test(a_missing_executable_is_one_sentence_at_start),
