@@ -91,6 +91,14 @@ enum sluice_error invoke_config_check(const struct invoke_config *config, char *
                  config->function_name, config->executable);
         return SLUICE_DENIED;
     }
+    struct buffer init = {0};
+    invoke_config_write_init(config, &init);
+    bool too_large = buffer_len(&init) > WORKER_INIT_BYTES_MAX;
+    buffer_fini(&init);
+    if (too_large) {
+        snprintf(error, error_bytes, "function %s: its settings are over 1 MiB", config->function_name);
+        return SLUICE_TOO_LARGE;
+    }
     return SLUICE_OK;
 }
 

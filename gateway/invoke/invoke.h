@@ -87,7 +87,7 @@ struct invoke_request {
 };
 
 /* Checks that the executable can be run and starts the provisioned workers. On failure (SLUICE_NOT_FOUND,
- * SLUICE_DENIED, SLUICE_INVALID, SLUICE_IO) one clear sentence is in `error`, which has error_bytes. */
+ * SLUICE_DENIED, SLUICE_TOO_LARGE, SLUICE_IO) one clear sentence is in `error`, which has error_bytes. */
 enum sluice_error invoke_pool_start(uv_loop_t *loop, const struct invoke_config *config,
                                     const struct invoke_hooks *hooks, char *error, size_t error_bytes,
                                     struct invoke_pool **ret_pool);

@@ -313,7 +313,6 @@ enum sluice_error invoke_pool_start(uv_loop_t *loop, const struct invoke_config 
     pool->expected_concurrency = 1;
     pool->timer_at_ms = INVOKE_NEVER;
     invoke_config_write_init(config, &pool->init);
-    assert(buffer_len(&pool->init) <= WORKER_INIT_BYTES_MAX);
     uv_timer_init(loop, &pool->timer);
     uv_prepare_init(loop, &pool->flush);
     pool->timer.data = pool->flush.data = pool;

@@ -44,7 +44,7 @@ struct request *request_list_take_first(struct request_list *list);
 /* A deep copy, to be released by invoke_config_free. */
 struct invoke_config invoke_config_copy(const struct invoke_config *config);
 void invoke_config_free(struct invoke_config *config);
-/* One clear sentence in `error` if the executable cannot be run. */
+/* One clear sentence in `error` if the executable cannot be run, or INIT would be over its bound. */
 enum sluice_error invoke_config_check(const struct invoke_config *config, char *error, size_t error_bytes);
 void invoke_config_write_init(const struct invoke_config *config, struct buffer *out);
 

@@ -217,6 +217,26 @@ static void a_missing_executable_is_one_sentence_at_start(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void settings_over_their_bound_are_refused_at_start(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    char error[256] = "", *settings = malloc(1024 * 1024 + 1);
+    assert_non_null(settings);
+    memset(settings, ' ', 1024 * 1024);
+    settings[1024 * 1024] = '\0';
+    struct invoke_pool *pool = NULL;
+    struct invoke_config config = worker_config(NULL);
+    const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
+    config.settings_json = settings;
+    assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool), SLUICE_TOO_LARGE);
+    assert_string_equal(error, "function faulty: its settings are over 1 MiB");
+    assert_null(pool);
+    free(settings);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 /* The file is executable, so it passes the check, and the system refuses it later. */
 static void an_executable_that_the_system_refuses_is_a_transport_error(void **state)
 {
@@ -442,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_large_event_comes_back_whole),
         cmocka_unit_test(a_worker_that_cannot_start_fails_what_waits_for_it),
         cmocka_unit_test(a_missing_executable_is_one_sentence_at_start),
+        cmocka_unit_test(settings_over_their_bound_are_refused_at_start),
         cmocka_unit_test(an_executable_that_the_system_refuses_is_a_transport_error),
         cmocka_unit_test(invocations_beyond_the_workers_wait_and_then_are_refused),
         cmocka_unit_test(waiting_is_bounded_in_bytes_but_one_may_always_wait),
