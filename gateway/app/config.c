@@ -96,8 +96,8 @@ enum sluice_error config_parse(struct span text, const char *file, FILE *problem
     struct config *config = memory_new(sizeof *config);
     struct config_problems problems = {.arena = &config->arena};
     config->file = arena_string(&config->arena, span_from_string(file));
-    config_read(config, text, &problems);
-    config_settle(config, &problems);
+    if (config_read(config, text, &problems))
+        config_settle(config, &problems);
     print_problems(&problems, file, problems_out);
     bool good = problems.error_count == 0;
     memory_free(problems.items);

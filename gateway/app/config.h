@@ -36,6 +36,7 @@ struct config_strings {
 
 /* `address: 127.0.0.1:1883`; an IPv6 host stands in brackets, which are not part of it. */
 struct config_listen {
+    struct config_place place;
     char *host; /* NULL: there is no such listener */
     uint16_t port;
     bool anonymous; /* takes Clients that have no certificate; set by gateway.anonymous */

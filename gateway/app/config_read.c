@@ -172,7 +172,11 @@ static void read_environment(struct walk *walk, const struct parameter *paramete
             continue;
         }
         char *value = NULL;
-        read_scalar(walk, &text, yaml_document_get_node(walk->document, pair->value), &value);
+        const yaml_node_t *value_node = yaml_document_get_node(walk->document, pair->value);
+        if (value_node->type == YAML_SCALAR_NODE && value_node->data.scalar.length == 0)
+            value = ""; /* a variable, and only a variable, may be empty */
+        else
+            read_scalar(walk, &text, value_node, &value);
         if (!value)
             continue;
         size_t bytes = strlen(name) + strlen(value) + 2;
@@ -375,17 +379,18 @@ static void check_end(yaml_parser_t *parser, struct config_problems *problems)
     yaml_document_delete(&more);
 }
 
-void config_read(struct config *config, struct span text, struct config_problems *problems)
+bool config_read(struct config *config, struct span text, struct config_problems *problems)
 {
     yaml_parser_t parser;
     yaml_document_t document;
     if (!yaml_parser_initialize(&parser)) {
         config_error(problems, (struct config_place){0}, "out of memory");
-        return;
+        return false;
     }
     set_defaults(&(struct walk){NULL, config, problems}, "", config);
     yaml_parser_set_input_string(&parser, text.data, text.len);
-    if (yaml_parser_load(&parser, &document)) {
+    bool is_yaml = yaml_parser_load(&parser, &document);
+    if (is_yaml) {
         read_document(config, &document, problems);
         if (yaml_document_get_root_node(&document))
             check_end(&parser, problems);
@@ -394,4 +399,5 @@ void config_read(struct config *config, struct span text, struct config_problems
         report_yaml(&parser, problems);
     }
     yaml_parser_delete(&parser);
+    return is_yaml;
 }

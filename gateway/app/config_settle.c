@@ -1,6 +1,8 @@
 #include "app/config_table.h"
 #include "app/config_value.h"
 
+#define NOWHERE ((struct config_place){0, 0})
+
 enum {
     BATCH_BYTES = 6 * 1024 * 1024,   /* Lambda's bound of a synchronous invocation, */
     BATCH_BYTES_EVENT = 1024 * 1024, /* and of an asynchronous one */
@@ -8,25 +10,24 @@ enum {
 
 static void settle_listeners(struct config *config, struct config_problems *problems)
 {
-    struct config_place nowhere = {0};
-    if (!config->mqtt.host && !config->mqtts.host) {
-        config->mqtt.host = arena_string(&config->arena, SPAN_LITERAL("127.0.0.1"));
-        config->mqtt.port = 1883;
+    struct config_listen *mqtt = &config->mqtt, *mqtts = &config->mqtts;
+    if (!mqtt->host && !mqtts->host) {
+        mqtt->host = arena_string(&config->arena, SPAN_LITERAL("127.0.0.1"));
+        mqtt->port = 1883;
     }
-    if (config->mqtts.host && (!config->tls.certificate || !config->tls.key))
-        config_error(problems, nowhere,
-                     "gateway.listen.mqtts needs gateway.tls.certificate and gateway.tls.key");
-    if (config->tls.crl && !config->tls.client_ca)
-        config_error(problems, nowhere,
-                     "gateway.tls.crl needs gateway.tls.clientCa, whose certificates it revokes");
-    if (config->mqtt.host && !config->mqtt.anonymous)
-        config_warning(problems, nowhere,
+    if (mqtt->host && !mqtt->anonymous)
+        config_warning(problems, mqtt->place,
                        "nobody can use the listener mqtt: it asks for no certificate, and "
                        "gateway.anonymous does not name it");
-    if (config->mqtts.host && !config->mqtts.anonymous && !config->tls.client_ca)
-        config_error(problems, nowhere,
-                     "nobody can use the listener mqtts; allowed: gateway.tls.clientCa, or mqtts "
-                     "in gateway.anonymous");
+    if (mqtts->host && (!config->tls.certificate || !config->tls.key))
+        config_error(problems, mqtts->place, "mqtts needs gateway.tls.certificate and gateway.tls.key");
+    if (mqtts->host && !mqtts->anonymous && !config->tls.client_ca)
+        config_error(problems, mqtts->place,
+                     "nobody can use the listener mqtts; allowed: gateway.tls.clientCa, or mqtts in "
+                     "gateway.anonymous");
+    if (config->tls.crl && !config->tls.client_ca)
+        config_error(problems, NOWHERE,
+                     "gateway.tls.crl needs gateway.tls.clientCa, whose certificates it revokes");
 }
 
 /* The provider's variables are every function's, unless it has its own of that name. */
@@ -120,7 +121,7 @@ static void settle_events(struct config_function *function, struct config_proble
             rule_free(event->rule);
     }
     function->event_count = kept;
-    if (kept == 0)
+    if (kept == 0 && problems->error_count == 0)
         config_warning(problems, function->place,
                        "functions.%s has no event that is served: nothing invokes it", function->name);
 }
@@ -149,7 +150,7 @@ void config_settle(struct config *config, struct config_problems *problems)
 {
     settle_listeners(config, problems);
     if (config->workers.restart_cap_ms < config->workers.restart_base_ms)
-        config_error(problems, (struct config_place){0}, "gateway.workers.restartCap is under restartBase");
+        config_error(problems, NOWHERE, "gateway.workers.restartCap is under restartBase");
     for (size_t i = 0; i < config->function_count; i++)
         settle_function(config, &config->functions[i], problems);
 }

@@ -81,8 +81,8 @@ void config_warning(struct config_problems *problems, struct config_place place,
 
 /* ---- The steps of loading ---- */
 
-/* Reads the text into `config`, whose arena holds what it makes. */
-void config_read(struct config *config, struct span text, struct config_problems *problems);
+/* Reads the text into `config`, whose arena holds what it makes. False: it is no YAML. */
+bool config_read(struct config *config, struct span text, struct config_problems *problems);
 /* After reading: settles what depends on several parameters, and checks it. */
 void config_settle(struct config *config, struct config_problems *problems);
 /* A path as the current folder sees it. */

@@ -166,6 +166,7 @@ static void read_listen(const struct config_scalar *scalar)
         host = span_from_string(scalar->parameter->allowed);
     listen->host = arena_string(&scalar->config->arena, host);
     listen->port = port;
+    listen->place = scalar->place;
 }
 
 static void read_anonymous(const struct config_scalar *scalar)

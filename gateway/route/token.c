@@ -14,7 +14,7 @@ static bool is_digit(uint8_t byte)
 
 static bool starts_name(uint8_t byte)
 {
-    return (byte | 0x20) >= 'a' ? (byte | 0x20) <= 'z' : byte == '_';
+    return ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'z') || byte == '_';
 }
 
 static size_t name_len(struct span text)

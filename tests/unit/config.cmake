@@ -1,0 +1,1 @@
+sluice_test(config_test SOURCES unit/config_test.c LIBS sluice_config)

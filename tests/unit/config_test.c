@@ -1,0 +1,402 @@
+/* The configuration: what a serverless.yml comes to, and what is said about a bad one. */
+#include "app/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Parses text under the name dir/serverless.yml; the problems are the caller's to free. */
+static struct config *parse(const char *text, char **ret_problems)
+{
+    struct config *config = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(ret_problems, &bytes);
+    enum sluice_error error = config_parse(span_from_string(text), "dir/serverless.yml", out, &config);
+    fclose(out);
+    assert_int_equal(error, config ? SLUICE_OK : SLUICE_INVALID);
+    return config;
+}
+
+static struct config *parse_good(const char *text)
+{
+    char *problems;
+    struct config *config = parse(text, &problems);
+    if (!config)
+        fail_msg("%s", problems);
+    free(problems);
+    return config;
+}
+
+static const char greenhouse[] =
+    "service: greenhouse\n"
+    "provider: {name: aws, stage: prod, region: eu-west-1, timeout: 7, environment: {A: provider, B: '2'}}\n"
+    "gateway:\n"
+    "  data: state\n"
+    "  listen: {mqtt: 1883, mqtts: '[::1]:8883'}\n"
+    "  anonymous: [mqtt]\n"
+    "  tls: {certificate: pki/gateway.crt, key: /etc/gateway.key, clientCa: pki/ca.crt}\n"
+    "  access:\n"
+    "    - {who: 'device:*', publish: ['farm/%c/#', up], subscribe: farm/%c/commands/#}\n"
+    "    - who: anonymous\n"
+    "  limits: {packetBytes: 65536, connectTimeout: 2.5}\n"
+    "  journal: {commitDelay: 5}\n"
+    "functions:\n"
+    "  alert:\n"
+    "    handler: handlers/alert.so\n"
+    "    runtime: native\n"
+    "    timeout: 0.25\n"
+    "    memorySize: 64\n"
+    "    environment: {A: own, C: ''}\n"
+    "    reservedConcurrency: 4\n"
+    "    provisionedConcurrency: 1\n"
+    "    reply: farm/${device}/alerts\n"
+    "    events:\n"
+    "      - iot:\n"
+    "          sql: \"SELECT * FROM 'farm/+/telemetry' WHERE t > 30\"\n"
+    "          batchSize: 100\n"
+    "          maximumBatchingWindow: 0.5\n"
+    "          functionResponseType: ReportBatchItemFailures\n"
+    "          frames: senml\n"
+    "      - iot: {sql: \"SELECT * FROM 'off'\", enabled: false}\n"
+    "      - iot: {sql: \"SELECT * FROM 'farm/+/other'\"}\n"
+    "  archive:\n"
+    "    lambda: arn:aws:lambda:eu-west-1:123456789012:function:archive:live\n"
+    "    endpoint: http://127.0.0.1:3902\n"
+    "    invocationType: Event\n"
+    "    destinations: {onFailure: none}\n"
+    "    events: [{iot: {sql: \"SELECT * FROM 'farm/#'\", batchSize: 10}}]\n";
+
+static void the_gateway_section_is_read(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(greenhouse);
+    assert_string_equal(config->service, "greenhouse");
+    assert_string_equal(config->stage, "prod");
+    assert_string_equal(config->region, "eu-west-1");
+    assert_string_equal(config->data, "dir/state");
+    assert_string_equal(config->mqtt.host, "127.0.0.1");
+    assert_int_equal(config->mqtt.port, 1883);
+    assert_true(config->mqtt.anonymous);
+    assert_string_equal(config->mqtts.host, "::1");
+    assert_int_equal(config->mqtts.port, 8883);
+    assert_false(config->mqtts.anonymous);
+    assert_string_equal(config->tls.certificate, "dir/pki/gateway.crt");
+    assert_string_equal(config->tls.key, "/etc/gateway.key");
+    assert_null(config->tls.crl);
+    assert_int_equal(config->access_count, 2);
+    assert_string_equal(config->access[0].who, "device:*");
+    assert_int_equal(config->access[0].publish.count, 2);
+    assert_string_equal(config->access[0].publish.items[1], "up");
+    assert_string_equal(config->access[0].subscribe.items[0], "farm/%c/commands/#");
+    assert_int_equal(config->access[1].place.line, 10);
+    assert_int_equal(config->limits.packet_bytes, 65536);
+    assert_int_equal(config->limits.connect_timeout_ms, 2500);
+    assert_int_equal(config->limits.topic_levels, 16);
+    assert_int_equal(config->journal.commit_delay_ms, 5);
+    config_free(config);
+}
+
+static void functions_are_read_with_the_providers_settings(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(greenhouse);
+    assert_int_equal(config->function_count, 2);
+    struct config_function *alert = &config->functions[0], *archive = &config->functions[1];
+    assert_string_equal(alert->name, "alert");
+    assert_string_equal(alert->handler, "dir/handlers/alert.so");
+    assert_int_equal(alert->timeout_ms, 250);
+    assert_int_equal(alert->memory_mb, 64);
+    assert_int_equal(alert->reserved_concurrency, 4);
+    assert_int_equal(alert->maximum_retry_attempts, 2);
+    assert_true(alert->dead_letters);
+    assert_string_equal(alert->reply, "farm/${device}/alerts");
+    assert_int_equal(alert->environment.count, 3);
+    assert_string_equal(alert->environment.items[0], "A=own");
+    assert_string_equal(alert->environment.items[1], "C=");
+    assert_string_equal(alert->environment.items[2], "B=2");
+    assert_null(archive->handler);
+    assert_null(archive->runtime);
+    assert_int_equal(archive->timeout_ms, 7000);
+    assert_int_equal(archive->memory_mb, 1024);
+    assert_int_equal(archive->invocation_type, CONFIG_EVENT);
+    assert_string_equal(archive->endpoint, "http://127.0.0.1:3902");
+    assert_false(archive->dead_letters);
+    config_free(config);
+}
+
+static void events_are_read_and_compiled(void **state)
+{
+    (void)state;
+    struct config *config = parse_good(greenhouse);
+    const struct config_function *alert = &config->functions[0];
+    assert_int_equal(alert->event_count, 2); /* without the one that is not enabled */
+    const struct config_event *batched = &alert->events[0], *single = &alert->events[1];
+    assert_true(span_equal(rule_filter(batched->rule), SPAN_LITERAL("farm/+/telemetry")));
+    assert_int_equal(batched->batch_size, 100);
+    assert_int_equal(batched->maximum_batching_window_ms, 500);
+    assert_int_equal(batched->maximum_batching_bytes, 6291456);
+    assert_true(batched->report_batch_item_failures);
+    assert_int_equal(batched->frames, CONFIG_FRAMES_SENML);
+    assert_true(span_equal(rule_filter(single->rule), SPAN_LITERAL("farm/+/other")));
+    assert_int_equal(single->batch_size, 0);
+    assert_false(single->report_batch_item_failures);
+    assert_int_equal(single->frames, CONFIG_FRAMES_SAMPLES);
+    assert_int_equal(config->functions[1].events[0].maximum_batching_bytes, 1048576);
+    config_free(config);
+}
+
+static void a_configuration_without_listeners_listens_on_loopback(void **state)
+{
+    (void)state;
+    struct config *config = parse_good("service: x\n");
+    assert_string_equal(config->mqtt.host, "127.0.0.1");
+    assert_int_equal(config->mqtt.port, 1883);
+    assert_null(config->mqtts.host);
+    config_free(config);
+}
+
+/* As JSON, which is YAML too. */
+static void json_is_read(void **state)
+{
+    (void)state;
+    struct config *config = parse_good("{\"service\": \"x\", \"gateway\": {\"data\": \"/var/lib/sluice\"}}");
+    assert_string_equal(config->data, "/var/lib/sluice");
+    config_free(config);
+}
+
+struct problem_row {
+    const char *text, *says;
+};
+
+static void check_problems(const struct problem_row *rows, size_t count, bool is_good)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *problems;
+        struct config *config = parse(rows[i].text, &problems);
+        if ((config != NULL) != is_good || !strstr(problems, rows[i].says))
+            fail_msg("%s\n  gives: %s", rows[i].text, problems);
+        config_free(config);
+        free(problems);
+    }
+}
+
+#define EVENT(inside)    "functions: {f: {handler: f.so, runtime: native, events: [{iot: " inside "}]}}"
+#define FUNCTION(inside) "functions: {f: {" inside "}}"
+
+static void an_error_says_where_what_and_what_is_allowed(void **state)
+{
+    (void)state;
+    static const struct problem_row rows[] = {
+        {"", "dir/serverless.yml:1:1: the file is empty"},
+        {"[1]", "dir/serverless.yml:1:1: the file is no mapping"},
+        {"a: [", "dir/serverless.yml:2:1: this is no YAML: "},
+        {"service: x\n---\nservice: y\n", ":3:1: there is a second document; allowed: one in a file"},
+        {"service: a\nservice: b\n", ":2:1: service is there twice; allowed: once"},
+        {"service: [a]\n", ":1:10: service is a list; allowed: text"},
+        {"servce: a\n", ":1:1: there is no servce; did you mean service?"},
+        {"nonsense: a\n", ":1:1: there is no nonsense; allowed: service, provider, gateway, functions"},
+        {"'*': a\n", ":1:1: there is no *; allowed"},
+        {"? [a]\n: b\n", ":1:3: this key is no name"},
+        {"gateway:\n  limits:\n    packetbytes: 5\n",
+         ":3:5: there is no gateway.limits.packetbytes; did you mean packetBytes?"},
+        {"gateway: {limits: {pakcetBytes: 5}}", "did you mean packetBytes?"},
+        {"gateway: {limits: {packetByte: 5}}", "did you mean packetBytes?"},
+        {"gateway: {dta: x}", "did you mean data?"},
+        {"gateway: {nothing: x}", "there is no gateway.nothing; allowed: data, listen, anonymous"},
+        {"gateway: 5", ":1:10: gateway is no mapping"},
+        {"gateway: {limits: {packetBytes: 5}}",
+         ":1:33: gateway.limits.packetBytes is '5'; allowed: a whole number from 128 to 268435460 bytes"},
+        {"gateway: {limits: {packetBytes: 16MB}}", "is '16MB'; allowed: a whole number"},
+        {"gateway: {limits: {packetBytes: 1000.5}}", "is '1000.5'; allowed: a whole number"},
+        {"gateway: {limits: {packetBytes: -1}}", "is '-1'; allowed"},
+        {"gateway: {limits: {packetBytes: }}", "is ''; allowed"},
+        {"gateway: {limits: {packetBytes: [1]}}", "is a list; allowed: a whole number"},
+        {"gateway: {limits: {connectTimeout: 1.2345}}", "is '1.2345'; allowed: a number from 0.1 to 600 s"},
+        {"gateway: {limits: {connectTimeout: .5}}", "is '.5'; allowed"},
+        {"gateway: {limits: {connectTimeout: 1.2.3}}", "is '1.2.3'; allowed"},
+        {"gateway: {listen: {mqtt: 'a:b:1'}}", "is 'a:b:1'; allowed: HOST:PORT, [IPv6]:PORT or PORT"},
+        {"gateway: {listen: {mqtt: '::1'}}", "allowed: HOST:PORT"},
+        {"gateway: {listen: {mqtt: ':1883'}}", "allowed: HOST:PORT"},
+        {"gateway: {listen: {mqtt: '[::1]'}}", "allowed: HOST:PORT"},
+        {"gateway: {listen: {mqtt: 65536}}", "allowed: HOST:PORT"},
+        {"gateway: {listen: {mqtt: host}}", "allowed: HOST:PORT"},
+        {"gateway: {anonymous: [http]}", ":1:23: gateway.anonymous is 'http'; allowed"},
+        {"gateway: {anonymous: http}", "gateway.anonymous is 'http'; allowed: a list of mqtt and mqtts"},
+        {"gateway: {access: {who: a}}", "gateway.access is a mapping; allowed: a list of mappings"},
+        {"gateway: {access: [{publish: a}]}", ":1:20: gateway.access[].who is missing; it is the Clients"},
+        {"gateway: {access: [{who: everyone}]}", "is 'everyone'; allowed: device:PATTERN or anonymous"},
+        {"gateway: {access: [{who: 'device:'}]}", "is 'device:'; allowed"},
+        {"gateway: {access: [{who: anonymous, publish: [a/#/b]}]}",
+         "is 'a/#/b'; allowed: a list of Topic Filters"},
+        {"gateway: {listen: {mqtts: 8883}}", ":1:27: mqtts needs gateway.tls.certificate"},
+        {"gateway: {listen: {mqtts: 8883}, tls: {certificate: a, key: b}}",
+         "nobody can use the listener mqtts"},
+        {"gateway: {tls: {crl: a}}", "gateway.tls.crl needs gateway.tls.clientCa"},
+        {"gateway: {data: '${env:DATA}'}", "has the variable ${env:...}, which the gateway does not resolve"},
+        {"gateway: {data: \"a\\0b\"}", "has a NUL character"},
+        {"gateway: {workers: {restartBase: 5, restartCap: 1}}", "restartCap is under restartBase"},
+        {"provider: {environment: {1A: x}}", ":1:26: provider.environment: 1A is no variable's name"},
+        {"provider: {environment: [A]}",
+         "provider.environment is a list; allowed: a mapping of names to text"},
+        {"functions: {'a b': {lambda: x}}", "a b is no function's name; allowed"},
+        {"functions: []", "functions is a list; allowed: a mapping of names to mappings"},
+        {FUNCTION("handler: f.so"), ":1:13: functions.f has no runtime; allowed: native"},
+        {FUNCTION("runtime: native"), "functions.f has no handler"},
+        {FUNCTION("handler: app.handler, runtime: nodejs20.x"),
+         "the runtime nodejs20.x is not served by this version; allowed: native, or `lambda:`"},
+        {FUNCTION("handler: f.so, runtime: native, endpoint: http://a"), "has an endpoint but no `lambda:`"},
+        {FUNCTION("handler: f.so, runtime: native, invocationType: Event"),
+         "invocationType Event needs `lambda:`"},
+        {FUNCTION("lambda: 'a b'"), "lambda is 'a b'; allowed: a function's ARN or name"},
+        {FUNCTION("lambda: a, endpoint: 'ftp://a'"), "endpoint is 'ftp://a'; allowed: http:// or https://"},
+        {FUNCTION("lambda: a, invocationType: DryRun"), "is 'DryRun'; allowed: RequestResponse | Event"},
+        {FUNCTION("lambda: a, memory: 5"), "there is no functions.NAME.memory; allowed: handler, runtime"},
+        {FUNCTION("lambda: a, provisionedConcurrency: 2"),
+         "provisionedConcurrency is over reservedConcurrency"},
+        {FUNCTION("lambda: a, reply: 'a/#'"), "functions.NAME.reply is no topic template"},
+        {FUNCTION("lambda: a, destinations: {onFailure: queue}"), "is 'queue'; allowed: none | dlq"},
+        {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"),
+         "functions.NAME.events[].iot.sql is missing"},
+        {FUNCTION("lambda: a, events: [iot]"), "functions.NAME.events[] is no mapping"},
+        {FUNCTION(
+             "lambda: a, invocationType: Event, events: [{iot: {sql: \"SELECT * FROM 'a'\", batchSize: 2, "
+             "maximumBatchingBytes: 2000000}}]"),
+         "maximumBatchingBytes is 2000000; allowed with invocationType Event: at most 1048576"},
+        {EVENT("{sql: SELECT}"), ":1:70: SQL 1:7: expected a value"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", enabled: yes}"), "is 'yes'; allowed: true or false"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", maximumBatchingWindow: 1}"), "need a batchSize"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", functionResponseType: x}"), "allowed: ReportBatchItemFailures"},
+    };
+    check_problems(rows, sizeof rows / sizeof rows[0], false);
+}
+
+static void what_is_for_aws_is_named_in_a_warning(void **state)
+{
+    (void)state;
+    static const struct problem_row rows[] = {
+        {"resources: {a: b}", ":1:1: warning: resources does not apply at the edge; it is ignored"},
+        {"provider: {iam: {role: x}}", ":1:12: warning: provider.iam does not apply at the edge"},
+        {"gateway: {listen: {mqtt: 1883, https: 8443}}", "warning: gateway.listen.https is not served"},
+        {"gateway: {listen: {mqtt: 1883}}", ":1:26: warning: nobody can use the listener mqtt"},
+        {FUNCTION("lambda: a, layers: [x]"), "warning: functions.NAME.layers does not apply"},
+        {FUNCTION("lambda: a"), "warning: functions.f has no event that is served"},
+        {FUNCTION("lambda: a, events: [schedule: rate(1 minute)]"),
+         "[].schedule is an event that this version"},
+    };
+    check_problems(rows, sizeof rows / sizeof rows[0], true);
+}
+
+static void every_error_is_reported_in_the_order_of_the_file(void **state)
+{
+    (void)state;
+    char *problems;
+    assert_null(parse("functions:\n"
+                      "  f: {handler: x, runtime: python3.12}\n"
+                      "  g: {timeout: never, lambda: g}\n"
+                      "gateway:\n"
+                      "  limits: {packetBytes: 1}\n"
+                      "nonsense: \"a\\nb\"\n",
+                      &problems));
+    static const char *const wanted[] = {"yml:2:3: ", "yml:3:16: ", "yml:5:25: ", "yml:6:1: "};
+    const char *at = problems;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        if (!strstr(problems, wanted[i]))
+            fail_msg("no %s in\n%s", wanted[i], problems);
+    unsigned line = 0;
+    for (; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+        unsigned found;
+        if (sscanf(at, "dir/serverless.yml:%u:", &found) != 1)
+            continue;
+        assert_true(found >= line);
+        line = found;
+    }
+    free(problems);
+}
+
+static void aliases_are_followed_and_cycles_end(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse_good("functions:\n  a: &f {lambda: x, timeout: 9, events: [{iot: &e {sql: \"SELECT * "
+                   "FROM 'a'\"}}, iot: *e]}\n  b: *f\n");
+    assert_int_equal(config->functions[1].timeout_ms, 9000);
+    assert_int_equal(config->functions[1].event_count, 2);
+    config_free(config);
+    char *problems;
+    assert_null(parse("gateway: &g {limits: *g}\n", &problems));
+    assert_non_null(strstr(problems, "there is no gateway.limits.limits"));
+    free(problems);
+}
+
+static void a_file_that_cannot_be_used_is_one_sentence(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/sluice-config-XXXXXX", file[64], *problems;
+    size_t bytes;
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/serverless.yml", folder);
+    struct config *config = NULL;
+    for (int round = 0; round < 4; round++) {
+        FILE *out = open_memstream(&problems, &bytes);
+        enum sluice_error error = config_load(round == 1 ? folder : file, out, &config);
+        fclose(out);
+        static const char *const says[] = {"cannot be read: No such file", "cannot be read: Is a directory",
+                                           "is larger than a configuration may be",
+                                           "warning: nobody can use"};
+        static const enum sluice_error errors[] = {SLUICE_IO, SLUICE_IO, SLUICE_INVALID, SLUICE_OK};
+        assert_int_equal(error, errors[round]);
+        if (!strstr(problems, says[round]))
+            fail_msg("%s", problems);
+        free(problems);
+        FILE *in = fopen(file, "w");
+        fprintf(in, round == 1 ? "#%*s\n" : "service: x%*s\n", round == 1 ? CONFIG_FILE_BYTES_MAX : 0, "");
+        fclose(in);
+    }
+    assert_string_equal(config->file, file);
+    config_free(config);
+    unlink(file);
+    rmdir(folder);
+}
+
+static void the_reference_has_every_parameter_with_its_default(void **state)
+{
+    (void)state;
+    char *text;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    config_print_reference(out);
+    fclose(out);
+    static const char *const rows[] = {
+        "| `gateway.limits.topicLevels` | a whole number from 1 to 32 levels | `16` | ",
+        "| `functions.NAME.invocationType` | RequestResponse \\| Event | `RequestResponse` | ",
+        "| `functions.NAME.events[].iot.sql` | SQL |  | which messages, and what of them, in AWS IoT SQL; "
+        "required |",
+        "`resources`",
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!strstr(text, rows[i]))
+            fail_msg("no %s in\n%s", rows[i], text);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_gateway_section_is_read),
+        cmocka_unit_test(functions_are_read_with_the_providers_settings),
+        cmocka_unit_test(events_are_read_and_compiled),
+        cmocka_unit_test(a_configuration_without_listeners_listens_on_loopback),
+        cmocka_unit_test(json_is_read),
+        cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
+        cmocka_unit_test(what_is_for_aws_is_named_in_a_warning),
+        cmocka_unit_test(every_error_is_reported_in_the_order_of_the_file),
+        cmocka_unit_test(aliases_are_followed_and_cycles_end),
+        cmocka_unit_test(a_file_that_cannot_be_used_is_one_sentence),
+        cmocka_unit_test(the_reference_has_every_parameter_with_its_default),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
