@@ -1,0 +1,151 @@
+#include "app/gateway_internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+
+/* A connection and the channel of the broker that is on it. */
+struct client {
+    struct gateway *gateway;
+    struct net_connection *connection;
+    struct channel *channel;
+};
+
+/* ---- What a channel asks of its connection ---- */
+
+static void flush_soon(void *ctx)
+{
+    net_flush_soon(((struct client *)ctx)->connection);
+}
+
+static void close_connection(void *ctx)
+{
+    net_close(((struct client *)ctx)->connection);
+}
+
+static void pause_connection(void *ctx, bool paused)
+{
+    net_pause(((struct client *)ctx)->connection, paused);
+}
+
+/* ---- What a connection tells its channel ---- */
+
+static void *on_open(void *ctx, struct net_connection *connection, const struct net_peer *peer)
+{
+    struct gateway *gateway = ctx;
+    if (gateway->stopping)
+        return NULL;
+    struct identity identity = {.kind = peer->certificate ? IDENTITY_CERTIFICATE : IDENTITY_ANONYMOUS};
+    if (peer->certificate) {
+        snprintf(identity.name, sizeof identity.name, "%s", peer->common_name);
+        snprintf(identity.fingerprint, sizeof identity.fingerprint, "%s", peer->fingerprint);
+    }
+    struct client *client = memory_new(sizeof *client);
+    client->gateway = gateway;
+    client->connection = connection;
+    struct channel_io io = {.ctx = client,
+                            .out = net_output(connection),
+                            .flush_soon = flush_soon,
+                            .close = close_connection,
+                            .pause = pause_connection};
+    client->channel = channel_open(gateway->broker, &io, &identity, uv_now(gateway->loop));
+    gateway->client_count++;
+    return client;
+}
+
+static size_t on_data(void *user, struct span input)
+{
+    struct client *client = user;
+    return channel_input(client->channel, input, uv_now(client->gateway->loop));
+}
+
+static void on_drained(void *user)
+{
+    channel_drained(((struct client *)user)->channel);
+}
+
+static void on_closed(void *user, enum sluice_error why)
+{
+    (void)why; /* for the broker every end without a DISCONNECT is the same */
+    struct client *client = user;
+    struct gateway *gateway = client->gateway;
+    channel_closed(client->channel, uv_now(gateway->loop));
+    memory_free(client);
+    gateway->client_count--;
+    gateway_client_gone(gateway);
+}
+
+/* ---- Listeners ---- */
+
+static struct net_listener_config listener_config(const struct gateway *gateway, const char *name,
+                                                  const struct config_listen *listen)
+{
+    const struct config_limits *limits = &gateway->config->limits;
+    struct net_listener_config config = net_listener_config_default();
+    config.name = name;
+    config.address = listen->host;
+    config.port = listen->port;
+    config.connections_count = (uint32_t)limits->connections_count;
+    config.connections_per_address_count = (uint32_t)limits->connections_per_address_count;
+    config.handshakes_count = (uint32_t)limits->handshakes_count;
+    config.handshake_timeout_ms = (uint32_t)limits->handshake_timeout_ms;
+    return config;
+}
+
+static enum sluice_error start_listener(struct gateway *gateway, const char *name,
+                                        const struct config_listen *listen, struct net_tls *tls)
+{
+    char text[NET_TEXT_BYTES];
+    struct net_listener_config config = listener_config(gateway, name, listen);
+    struct net_callbacks callbacks = {.ctx = gateway,
+                                      .on_open = on_open,
+                                      .on_data = on_data,
+                                      .on_drained = on_drained,
+                                      .on_closed = on_closed};
+    config.tls = tls;
+    struct net_listener **listener = &gateway->listeners[gateway->listener_count];
+    enum sluice_error error = net_listener_start(gateway->net, &config, &callbacks, listener, text);
+    if (error) {
+        log_error("%s cannot listen: %s", name, text);
+        return error;
+    }
+    gateway->listener_count++;
+    log_info("%s listens on %s:%u", name, listen->host, net_listener_port(*listener));
+    return SLUICE_OK;
+}
+
+static enum sluice_error start_tls_listener(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+    struct net_tls_config tls_config = {
+        .certificate = config->tls.certificate,
+        .key = config->tls.key,
+        .client_ca = config->tls.client_ca,
+        .crl = config->tls.crl,
+        .client_certificate_required = !config->mqtts.anonymous,
+        .sessions_count = TLS_SESSIONS_COUNT,
+        .session_timeout_s = TLS_SESSION_TIMEOUT_S,
+    };
+    char text[NET_TEXT_BYTES];
+    struct net_tls *tls;
+    enum sluice_error error = net_tls_new(&tls_config, &tls, text);
+    if (error) {
+        log_error("mqtts cannot listen: %s", text);
+        return error;
+    }
+    error = start_listener(gateway, "mqtts", &config->mqtts, tls);
+    net_tls_unref(tls);
+    return error;
+}
+
+enum sluice_error gateway_listen(struct gateway *gateway)
+{
+    const struct config *config = gateway->config;
+    enum sluice_error plain = SLUICE_OK, tls = SLUICE_OK;
+    if (config->mqtt.host)
+        plain = start_listener(gateway, "mqtt", &config->mqtt, NULL);
+    if (config->mqtts.host)
+        tls = start_tls_listener(gateway);
+    return plain ? plain : tls;
+}

@@ -1,0 +1,15 @@
+/*
+ * The commands of `sluice`. Each gets its own arguments (argv[0] is its name) and
+ * returns the exit status: 0, 1 when it failed, 2 when it was called wrongly or
+ * the configuration is wrong; then standard error says why in one sentence each.
+ */
+#ifndef SLUICE_APP_COMMANDS_H
+#define SLUICE_APP_COMMANDS_H
+
+int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
+int check_command(int argc, char **argv);     /* checks a configuration */
+int dlq_command(int argc, char **argv);       /* looks at the dead letters */
+int pki_command(int argc, char **argv);       /* makes certificates */
+int reference_command(int argc, char **argv); /* prints the configuration reference */
+
+#endif

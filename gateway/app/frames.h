@@ -1,0 +1,35 @@
+/*
+ * Telemetry frames are decoded at the door: behind it a frame is as many
+ * messages as it has samples, each a JSON object, and nothing else of the
+ * gateway knows the format. A route that wants a frame in one piece gets it as
+ * SenML. One owner, one thread; the messages and texts that these functions give
+ * are views that live until the next call.
+ */
+#ifndef SLUICE_APP_FRAMES_H
+#define SLUICE_APP_FRAMES_H
+
+#include "base/message.h"
+#include "sluice/error.h"
+
+struct frames;
+
+struct frames_counters {
+    uint64_t decoded; /* frames */
+    uint64_t samples; /* in them */
+    uint64_t refused; /* malformed, or over the limits */
+};
+
+struct frames *frames_new(uint32_t channels_max, uint32_t samples_max);
+void frames_free(struct frames *frames);
+const struct frames_counters *frames_counters(const struct frames *frames);
+
+/* The messages that `view` stands for: a frame's samples, or `view` itself. SLUICE_INVALID: a damaged frame;
+ * SLUICE_TOO_LARGE: over the limits; nothing of it is to be used. */
+enum sluice_error frames_expand(struct frames *frames, const struct message *view,
+                                const struct message **ret_messages, size_t *ret_count);
+
+/* If `first` is the first message that the last frames_expand made of a frame: that frame as one SenML
+ * message. */
+bool frames_senml(struct frames *frames, const struct message *first, struct message *ret_message);
+
+#endif

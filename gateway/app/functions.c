@@ -1,0 +1,536 @@
+#include "app/functions_internal.h"
+
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    ERROR_TEXT_BYTES = 512,
+    PATH_BYTES = 4096,
+    /* A function in Lambda waits on the network and not on a core: one worker holds all its invocations. */
+    LAMBDA_WORKERS = 1,
+};
+
+/* ---- What a queue asks ---- */
+
+static uint32_t queue_random(void *ctx)
+{
+    const struct functions_host *host = &((struct mapping *)ctx)->function->all->host;
+    return host->random(host->ctx);
+}
+
+static enum sluice_error queue_load(void *ctx, uint64_t position, struct message **ret_message)
+{
+    struct mapping *mapping = ctx;
+    return journal_load(mapping->function->all->host.journal, position, ret_message);
+}
+
+static void queue_acknowledge(void *ctx, uint64_t ordinal)
+{
+    struct mapping *mapping = ctx;
+    journal_acknowledge(mapping->function->all->host.journal, mapping->queue_id, ordinal);
+}
+
+static void queue_on_room(void *ctx)
+{
+    const struct functions_host *host = &((struct mapping *)ctx)->function->all->host;
+    host->on_room(host->ctx);
+}
+
+static const char *dead_reason_text(enum queue_dead_reason reason)
+{
+    switch (reason) {
+    case QUEUE_DEAD_ATTEMPTS: return "attempts";
+    case QUEUE_DEAD_AGE: return "age";
+    case QUEUE_DEAD_UNREADABLE: return "unreadable";
+    case QUEUE_DEAD_REJECTED: return "rejected";
+    }
+    return "unknown";
+}
+
+static uint64_t save_letter(struct mapping *mapping, const struct queue_dead *dead)
+{
+    struct functions *all = mapping->function->all;
+    uint64_t wall_ms = all->host.wall_ms(all->host.ctx);
+    uint64_t behind_ms = wall_ms - uv_now(all->host.loop); /* from the queue's clock to the wall's */
+    static const struct message nothing;
+    struct state_dead_letter letter = {
+        .function = span_from_string(mapping->function->config->name),
+        .ordinal = dead->ordinal,
+        .reason = span_from_string(dead_reason_text(dead->reason)),
+        .error_type = dead->error_type,
+        .error_message = dead->error_message,
+        .attempts = dead->attempts,
+        .first_ms = dead->first_ms ? dead->first_ms + behind_ms : 0,
+        .last_ms = dead->last_ms ? dead->last_ms + behind_ms : 0,
+        .stored_ms = wall_ms,
+        .message = dead->message ? dead->message : &nothing,
+    };
+    return state_save_dead_letter(all->host.state, &letter);
+}
+
+static void queue_dead(void *ctx, const struct queue_dead *dead)
+{
+    struct mapping *mapping = ctx;
+    struct functions *all = mapping->function->all;
+    bool kept = mapping->function->config->dead_letters;
+    log_warning("function %s gave up a message after %u attempts (%s): %.*s%s%.*s%s",
+                mapping->function->config->name, dead->attempts, dead_reason_text(dead->reason),
+                (int)dead->error_type.len, (const char *)dead->error_type.data,
+                dead->error_type.len ? ": " : "", (int)dead->error_message.len,
+                (const char *)dead->error_message.data,
+                kept ? "; it is in the dead letter queue" : "; it is dropped");
+    if (all->letter_count == all->letter_capacity) {
+        all->letter_capacity = all->letter_capacity ? all->letter_capacity * 2 : 16;
+        all->letters = memory_resize(all->letters, all->letter_capacity * sizeof *all->letters);
+    }
+    uint64_t ticket = kept ? save_letter(mapping, dead) : 0;
+    *(kept ? &all->counters.dead_letters : &all->counters.discarded) += 1;
+    all->letters[all->letter_count++] = (struct pending_letter){mapping, dead->ordinal, ticket};
+}
+
+/* The letters come in the order of their tickets, with dropped ones (0) between them. */
+void functions_state_durable(struct functions *functions, uint64_t ticket)
+{
+    size_t done = 0;
+    while (done < functions->letter_count && functions->letters[done].ticket <= ticket) {
+        struct pending_letter *letter = &functions->letters[done++];
+        queue_dead_stored(letter->mapping->queue, letter->ordinal);
+    }
+    if (done == 0)
+        return;
+    functions->letter_count -= done;
+    memmove(functions->letters, functions->letters + done,
+            functions->letter_count * sizeof *functions->letters);
+}
+
+/* ---- Starting ---- */
+
+static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
+{
+    const struct config_function *function = mapping->function->config;
+    const struct config_event *event = mapping->event;
+    struct queue_config config = queue_config_default();
+    config.max_count = function->queue_count;
+    config.max_bytes = function->queue_bytes;
+    config.memory_bytes = function->queue_memory_bytes;
+    config.batch_size = event->batch_size ? (uint32_t)event->batch_size : 1;
+    config.window_ms = (uint32_t)event->maximum_batching_window_ms;
+    config.batch_bytes = event->maximum_batching_bytes;
+    config.concurrency = (uint32_t)function->reserved_concurrency;
+    config.max_attempts = (uint32_t)function->maximum_retry_attempts + 1;
+    config.max_age_ms = function->maximum_event_age_ms;
+    struct queue_hooks hooks = {.ctx = mapping,
+                                .random = queue_random,
+                                .load = queue_load,
+                                .acknowledge = queue_acknowledge,
+                                .dead = queue_dead,
+                                .on_room = queue_on_room};
+    return queue_new(&config, &hooks, next_ordinal);
+}
+
+static uint64_t pool_wall_ms(void *ctx)
+{
+    const struct functions_host *host = &((struct function *)ctx)->all->host;
+    return host->wall_ms(host->ctx);
+}
+
+static uint32_t pool_random(void *ctx)
+{
+    const struct functions_host *host = &((struct function *)ctx)->all->host;
+    return host->random(host->ctx);
+}
+
+/* What the lambda worker needs to know (handlers/lambda/README.md). */
+static char *lambda_settings(const struct functions *all, const struct config_function *function)
+{
+    struct buffer out = {0};
+    json_write_raw(&out, "{\"function\":");
+    json_write_string(&out, span_from_string(function->lambda));
+    json_write_raw(&out, ",\"region\":");
+    json_write_string(&out, span_from_string(all->config->region));
+    if (function->endpoint) {
+        json_write_raw(&out, ",\"endpoint\":");
+        json_write_string(&out, span_from_string(function->endpoint));
+    }
+    json_write_raw(&out, ",\"invocationType\":");
+    json_write_string(
+        &out, span_from_string(function->invocation_type == CONFIG_EVENT ? "Event" : "RequestResponse"));
+    json_write_raw(&out, ",\"concurrency\":");
+    json_write_u64(&out, function->reserved_concurrency);
+    json_write_raw(&out, "}");
+    char *settings = memory_string(buffer_span(&out));
+    buffer_fini(&out);
+    return settings;
+}
+
+/* A remote function's worker needs the credentials that the gateway was started with, and where to find more.
+ */
+static const char *const lambda_environment[] = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "HOME",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+};
+
+/* The function's own variables, and those of the gateway that its kind of worker needs; NULL-terminated. The
+ * strings are copied by invoke_pool_start. */
+static char **worker_environment(const struct config_function *function)
+{
+    size_t inherited_max = sizeof lambda_environment / sizeof *lambda_environment;
+    char **environment =
+        memory_new_array(function->environment.count + inherited_max + 1, sizeof *environment);
+    size_t count = 0;
+    for (size_t i = 0; i < function->environment.count; i++)
+        environment[count++] = memory_string(span_from_string(function->environment.items[i]));
+    for (size_t i = 0; function->lambda && i < inherited_max; i++) {
+        const char *value = getenv(lambda_environment[i]);
+        if (!value)
+            continue;
+        size_t bytes = strlen(lambda_environment[i]) + strlen(value) + 2;
+        environment[count] = memory_new(bytes);
+        snprintf(environment[count++], bytes, "%s=%s", lambda_environment[i], value);
+    }
+    return environment;
+}
+
+static void free_strings(char **strings)
+{
+    for (char **at = strings; *at; at++)
+        memory_free(*at);
+    memory_free(strings);
+}
+
+static struct invoke_config pool_config(const struct functions *all, const struct config_function *function)
+{
+    const struct config_workers *workers = &all->config->workers;
+    struct invoke_config config = invoke_config_default();
+    config.function_name = function->name;
+    config.handler = function->handler ? function->handler : function->lambda;
+    config.runtime = function->lambda ? "lambda" : function->runtime;
+    config.workers_max = function->lambda ? LAMBDA_WORKERS : (uint32_t)function->reserved_concurrency;
+    config.workers_provisioned = (uint32_t)function->provisioned_concurrency;
+    if (config.workers_provisioned > config.workers_max)
+        config.workers_provisioned = config.workers_max;
+    config.timeout_ms = (uint32_t)function->timeout_ms;
+    config.memory_mb = (uint32_t)function->memory_mb;
+    config.init_timeout_ms = (uint32_t)workers->init_timeout_ms;
+    config.idle_timeout_ms = (uint32_t)workers->idle_timeout_ms;
+    config.stop_grace_ms = (uint32_t)workers->stop_grace_ms;
+    config.spawn_interval_ms = (uint32_t)workers->spawn_interval_ms;
+    config.restart_base_ms = (uint32_t)workers->restart_base_ms;
+    config.restart_cap_ms = (uint32_t)workers->restart_cap_ms;
+    return config;
+}
+
+static enum sluice_error start_pool(struct functions *all, struct function *function, const char *workers)
+{
+    const struct config_function *given = function->config;
+    struct invoke_config config = pool_config(all, given);
+    struct invoke_hooks hooks = {.ctx = function, .wall_ms = pool_wall_ms, .random = pool_random};
+    char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
+    snprintf(executable, sizeof executable, "%s/%s", workers, config.runtime);
+    char *settings = given->lambda ? lambda_settings(all, given) : NULL;
+    char **environment = worker_environment(given);
+    config.executable = executable;
+    config.settings_json = settings;
+    config.environment = (const char *const *)environment;
+    enum sluice_error error =
+        invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, &function->pool);
+    if (error)
+        log_error("function %s cannot be served: %s", given->name, error_text);
+    else
+        all->pools_running++;
+    memory_free(settings);
+    free_strings(environment);
+    return error;
+}
+
+static char *format_string(const char *format, const char *first, const char *second)
+{
+    size_t bytes = strlen(format) + strlen(first) + strlen(second) + 1;
+    char *string = memory_new(bytes);
+    snprintf(string, bytes, format, first, second);
+    return string;
+}
+
+static void add_mappings(struct functions *all, struct function *function, size_t *at)
+{
+    const struct config_function *config = function->config;
+    for (size_t i = 0; i < config->event_count; i++) {
+        if (!config->events[i].enabled)
+            continue;
+        char number[24];
+        snprintf(number, sizeof number, "/%zu", i + 1);
+        struct mapping *mapping = &all->mappings[(*at)++];
+        mapping->function = function;
+        mapping->event = &config->events[i];
+        mapping->queue_name = format_string("%s%s", config->name, i > 0 ? number : "");
+        rule_set_add(&all->rules, mapping->event->rule, mapping);
+        all->any_senml = all->any_senml || mapping->event->frames == CONFIG_FRAMES_SENML;
+    }
+}
+
+static void functions_free(struct functions *functions)
+{
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        queue_free(functions->mappings[i].queue);
+        memory_free(functions->mappings[i].queue_name);
+    }
+    for (size_t i = 0; i < functions->function_count; i++)
+        memory_free(functions->functions[i].arn);
+    rule_set_fini(&functions->rules);
+    memory_free(functions->functions);
+    memory_free(functions->mappings);
+    memory_free(functions->selections);
+    memory_free(functions->letters);
+    memory_free(functions);
+}
+
+enum sluice_error functions_start(const struct config *config, const char *workers,
+                                  const struct functions_host *host, struct functions **ret_functions)
+{
+    struct functions *all = memory_new(sizeof *all);
+    size_t mapping_max = 0;
+    for (size_t i = 0; i < config->function_count; i++)
+        mapping_max += config->functions[i].event_count;
+    all->config = config;
+    all->host = *host;
+    all->function_count = config->function_count;
+    all->functions = memory_new_array(config->function_count, sizeof *all->functions);
+    all->mappings = memory_new_array(mapping_max, sizeof *all->mappings);
+    enum sluice_error error = SLUICE_OK;
+    for (size_t i = 0; i < config->function_count; i++) {
+        struct function *function = &all->functions[i];
+        function->all = all;
+        function->config = &config->functions[i];
+        function->arn = format_string("arn:aws:lambda:%s:000000000000:function:%s", config->region,
+                                      function->config->name);
+        add_mappings(all, function, &all->mapping_count);
+        enum sluice_error failed = start_pool(all, function, workers);
+        if (failed)
+            error = failed;
+    }
+    *ret_functions = all;
+    return error;
+}
+
+static void finish_stop(struct functions *functions)
+{
+    functions->on_stopped(functions->stopped_ctx);
+    functions_free(functions);
+}
+
+static void pool_stopped(void *ctx)
+{
+    struct functions *functions = ((struct function *)ctx)->all;
+    if (--functions->pools_running == 0)
+        finish_stop(functions);
+}
+
+void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), void *ctx)
+{
+    functions->stopping = true;
+    functions->on_stopped = on_stopped;
+    functions->stopped_ctx = ctx;
+    if (functions->pools_running == 0) {
+        finish_stop(functions);
+        return;
+    }
+    for (size_t i = 0; i < functions->function_count; i++) {
+        if (functions->functions[i].pool)
+            invoke_pool_stop(functions->functions[i].pool, pool_stopped, &functions->functions[i]);
+    }
+}
+
+/* ---- Restoring ---- */
+
+bool functions_restore_queue(struct functions *functions, uint32_t queue, struct span name,
+                             uint64_t next_ordinal)
+{
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        struct mapping *mapping = &functions->mappings[i];
+        if (span_equal(span_from_string(mapping->queue_name), name)) {
+            mapping->queue_id = queue;
+            mapping->queue = new_queue(mapping, next_ordinal);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool functions_restore_entry(struct functions *functions, const struct journal_entry *entry)
+{
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        struct mapping *mapping = &functions->mappings[i];
+        if (mapping->queue_id == entry->queue) {
+            functions->counters.restored++;
+            queue_restore(mapping->queue, entry->ordinal, entry->bytes, entry->position,
+                          uv_now(functions->host.loop));
+            return true;
+        }
+    }
+    return false;
+}
+
+void functions_restored(struct functions *functions)
+{
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        struct mapping *mapping = &functions->mappings[i];
+        if (mapping->queue)
+            continue;
+        mapping->queue_id = journal_queue_open(functions->host.journal, JOURNAL_FUNCTION,
+                                               span_from_string(mapping->queue_name));
+        mapping->queue = new_queue(mapping, 1);
+    }
+}
+
+/* ---- Selecting ---- */
+
+void functions_select_start(struct functions *functions)
+{
+    for (size_t i = 0; i < functions->selection_count; i++) {
+        functions->selections[i].mapping->selected_count = 0;
+        functions->selections[i].mapping->selected_bytes = 0;
+    }
+    functions->selection_count = 0;
+}
+
+static void add_selection(struct functions *functions, struct mapping *mapping, size_t message, size_t bytes)
+{
+    if (functions->selection_count == functions->selection_capacity) {
+        functions->selection_capacity =
+            functions->selection_capacity ? functions->selection_capacity * 2 : 64;
+        functions->selections = memory_resize(functions->selections,
+                                              functions->selection_capacity * sizeof *functions->selections);
+    }
+    functions->selections[functions->selection_count++] = (struct selection){
+        .mapping = mapping,
+        .ordinal = queue_next_ordinal(mapping->queue) + mapping->selected_count,
+        .message = message,
+    };
+    mapping->selected_count++;
+    mapping->selected_bytes += bytes;
+}
+
+static enum functions_form form_of(const struct mapping *mapping)
+{
+    return mapping->event->frames == CONFIG_FRAMES_SENML ? FUNCTIONS_OF_SENML : FUNCTIONS_OF_SAMPLES;
+}
+
+bool functions_want_senml(const struct functions *functions, struct span topic)
+{
+    if (!functions->any_senml)
+        return false;
+    size_t cursor = 0;
+    const struct rule_entry *entry;
+    while ((entry = rule_set_next(&functions->rules, topic, &cursor))) {
+        if (form_of(entry->user) == FUNCTIONS_OF_SENML)
+            return true;
+    }
+    return false;
+}
+
+size_t functions_select(struct functions *functions, const struct message *message, size_t index,
+                        enum functions_form form)
+{
+    struct rule_input input = rule_input_of(message);
+    size_t cursor = 0, found = 0;
+    const struct rule_entry *entry;
+    while ((entry = rule_set_next(&functions->rules, message->topic, &cursor))) {
+        /* A payload that is no JSON is taken too: it becomes a dead letter that says so. */
+        if (form_of(entry->user) != form || rule_matches(entry->rule, &input) == RULE_NO_MATCH)
+            continue;
+        add_selection(functions, entry->user, index, message_bytes(message));
+        found++;
+    }
+    return found;
+}
+
+enum sluice_error functions_select_fits(struct functions *functions)
+{
+    for (size_t i = 0; i < functions->selection_count; i++) {
+        struct mapping *mapping = functions->selections[i].mapping;
+        if (!queue_has_room(mapping->queue, mapping->selected_count, mapping->selected_bytes))
+            return SLUICE_FULL;
+    }
+    return SLUICE_OK;
+}
+
+size_t functions_selected(const struct functions *functions)
+{
+    return functions->selection_count;
+}
+
+size_t functions_selected_message(const struct functions *functions, size_t selection)
+{
+    return functions->selections[selection].message;
+}
+
+struct journal_target functions_selected_target(const struct functions *functions, size_t selection)
+{
+    const struct selection *selected = &functions->selections[selection];
+    return (struct journal_target){
+        .queue = selected->mapping->queue_id, .ordinal = selected->ordinal, .qos = 1};
+}
+
+void functions_selected_queue(struct functions *functions, size_t selection, struct message *message,
+                              uint64_t position, uint64_t now_ms)
+{
+    queue_add(functions->selections[selection].mapping->queue, message, position, now_ms);
+    functions->counters.accepted++;
+}
+
+/* ---- Running ---- */
+
+static void run_mapping(struct mapping *mapping, uint64_t now_ms)
+{
+    struct queue_batch *batch;
+    while (invoke_capacity(mapping->function->pool) > 0 &&
+           queue_next(mapping->queue, now_ms, &batch) == SLUICE_OK)
+        invocation_start(mapping, batch);
+}
+
+void functions_turn(struct functions *functions, uint64_t now_ms)
+{
+    /* Dropped messages have no ticket to wait for. */
+    functions_state_durable(functions, 0);
+    if (functions->stopping)
+        return;
+    for (size_t i = 0; i < functions->mapping_count; i++)
+        run_mapping(&functions->mappings[i], now_ms);
+}
+
+uint64_t functions_next_deadline(const struct functions *functions)
+{
+    uint64_t soonest_ms = UINT64_MAX;
+    if (functions->stopping)
+        return soonest_ms;
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        /* With no worker free its next answer brings the turn. */
+        if (invoke_capacity(functions->mappings[i].function->pool) == 0)
+            continue;
+        uint64_t deadline_ms = queue_next_deadline(functions->mappings[i].queue);
+        soonest_ms = deadline_ms < soonest_ms ? deadline_ms : soonest_ms;
+    }
+    return soonest_ms;
+}
+
+struct functions_counters functions_counters(const struct functions *functions)
+{
+    struct functions_counters counters = functions->counters;
+    counters.queued = 0;
+    for (size_t i = 0; i < functions->mapping_count; i++)
+        counters.queued += queue_stats(functions->mappings[i].queue).count;
+    return counters;
+}

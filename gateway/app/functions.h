@@ -1,0 +1,104 @@
+/*
+ * The functions of the service: for each event of the configuration a mapping
+ * (Lambda: event source mapping) with its rule and its durable queue, and for
+ * each function a pool of workers. A PUBLISH is offered to all mappings at once;
+ * what they select is stored by the caller in one journal record and then queued;
+ * functions_turn leases what is due, invokes, publishes results, and finishes or
+ * retries the messages.
+ *
+ * The loop's thread only. The configuration outlives the functions. Messages are
+ * finished (acknowledged in the journal) only after their result was published or
+ * their dead letter is on disk.
+ */
+#ifndef SLUICE_APP_FUNCTIONS_H
+#define SLUICE_APP_FUNCTIONS_H
+
+#include "app/config.h"
+#include "base/message.h"
+#include "deliver/journal.h"
+#include "deliver/state.h"
+
+#include <uv.h>
+
+struct functions;
+struct mapping;
+
+/* What functions need of the rest of the gateway. */
+struct functions_host {
+    void *ctx;
+    uv_loop_t *loop;
+    struct journal *journal;
+    struct state *state;
+    /* Publishes a result: the errors of broker_publish. */
+    enum sluice_error (*publish)(void *ctx, const struct message *view);
+    /* A queue that had no room has some again. */
+    void (*on_room)(void *ctx);
+    uint64_t (*wall_ms)(void *ctx);
+    uint32_t (*random)(void *ctx);
+};
+
+struct functions_counters {
+    uint64_t accepted;     /* messages put into queues: one for each mapping that selects it */
+    uint64_t restored;     /* found in the journal at start */
+    uint64_t invocations;  /* requests to workers; a batch is one */
+    uint64_t succeeded;    /* messages that their function has handled */
+    uint64_t results;      /* published */
+    uint64_t unpublished;  /* results whose reply topic could not be filled */
+    uint64_t dead_letters; /* messages given up and kept */
+    uint64_t discarded;    /* messages given up where the configuration keeps no dead letters */
+    /* What there is now: */
+    uint64_t queued;
+};
+
+/* Starts the pools. `workers` is the folder with the worker programs. On failure the log has a sentence for
+ * each thing that is wrong. */
+enum sluice_error functions_start(const struct config *config, const char *workers,
+                                  const struct functions_host *host, struct functions **ret_functions);
+/* Stops the workers, calls back, then frees everything. What is queued stays in the journal. */
+void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), void *ctx);
+
+/* ---- Restoring at start: the journal's queues, then functions_restored ---- */
+
+/* False: no mapping has this queue any more. */
+bool functions_restore_queue(struct functions *functions, uint32_t queue, struct span name,
+                             uint64_t next_ordinal);
+/* False: no mapping has its queue. */
+bool functions_restore_entry(struct functions *functions, const struct journal_entry *entry);
+/* Declares the queues of new mappings in the journal. */
+void functions_restored(struct functions *functions);
+
+/* ---- A PUBLISH: select for each message, then commit or forget ---- */
+
+/* Forgets what was selected and not queued. */
+void functions_select_start(struct functions *functions);
+/* In which form a mapping takes telemetry frames. */
+enum functions_form {
+    FUNCTIONS_OF_SAMPLES,
+    FUNCTIONS_OF_SENML,
+};
+/* Whether a mapping takes messages of this topic with frames as SenML. */
+bool functions_want_senml(const struct functions *functions, struct span topic);
+/* Selects the mappings of that form for a message, the `index`-th of its PUBLISH. Returns how many. */
+size_t functions_select(struct functions *functions, const struct message *message, size_t index,
+                        enum functions_form form);
+/* SLUICE_FULL: one of the queues has no room for what was selected; on_room follows. */
+enum sluice_error functions_select_fits(struct functions *functions);
+/* The journal's target for each selection, in the order of selecting: the message's index and the target. */
+size_t functions_selected(const struct functions *functions);
+size_t functions_selected_message(const struct functions *functions, size_t selection);
+struct journal_target functions_selected_target(const struct functions *functions, size_t selection);
+/* The selection's message is in the journal at `position`: queues it (it takes a reference). */
+void functions_selected_queue(struct functions *functions, size_t selection, struct message *message,
+                              uint64_t position, uint64_t now_ms);
+
+/* ---- Running ---- */
+
+/* At the end of each loop turn and at the deadline: leases and invokes what is due. */
+void functions_turn(struct functions *functions, uint64_t now_ms);
+uint64_t functions_next_deadline(const struct functions *functions);
+/* Dead letters up to this ticket are on disk. */
+void functions_state_durable(struct functions *functions, uint64_t ticket);
+
+struct functions_counters functions_counters(const struct functions *functions);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * What functions.c (mappings, queues, selection) and invocation.c (one lease from
+ * event to outcome) share. Nobody else includes it.
+ */
+#ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
+#define SLUICE_APP_FUNCTIONS_INTERNAL_H
+
+#include "app/functions.h"
+#include "base/buffer.h"
+#include "deliver/queue.h"
+#include "invoke/invoke.h"
+#include "route/rule_set.h"
+
+struct function {
+    struct functions *all;
+    const struct config_function *config;
+    struct invoke_pool *pool;
+    char *arn;
+};
+
+struct mapping {
+    struct function *function;
+    const struct config_event *event;
+    char *queue_name; /* the function's; from its second event on NAME/2, ... */
+    uint32_t queue_id;
+    struct queue *queue;
+    size_t selected_count; /* by the PUBLISH under way */
+    size_t selected_bytes;
+};
+
+struct selection {
+    struct mapping *mapping;
+    uint64_t ordinal;
+    size_t message;
+};
+
+/* A dead letter on its way to the disk; ticket 0: it was dropped, and only its entry is left to finish. */
+struct pending_letter {
+    struct mapping *mapping;
+    uint64_t ordinal;
+    uint64_t ticket;
+};
+
+struct functions {
+    const struct config *config;
+    struct functions_host host;
+    struct function *functions;
+    size_t function_count;
+    struct mapping *mappings;
+    size_t mapping_count;
+    struct rule_set rules; /* user: the mapping */
+    bool any_senml;        /* some mapping takes whole frames */
+    struct selection *selections;
+    size_t selection_count, selection_capacity;
+    struct pending_letter *letters; /* in order of tickets */
+    size_t letter_count, letter_capacity;
+    struct functions_counters counters;
+    bool stopping;
+    size_t pools_running;
+    void (*on_stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+/* Invokes the function with a leased batch, which ends by queue_done, now or later. */
+void invocation_start(struct mapping *mapping, struct queue_batch *batch);
+
+#endif

@@ -1,0 +1,279 @@
+#include "app/gateway_internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+enum { FRAME_CHANNELS_LIMIT = 64, FRAME_SAMPLES_LIMIT = 4096 };
+
+/* ---- What the parts tell each other ---- */
+
+static void on_durable(void *ctx, uint64_t seq)
+{
+    struct gateway *gateway = ctx;
+    broker_durable(gateway->broker, seq);
+    broker_resume(gateway->broker); /* whoever was held back for the journal's bounds */
+}
+
+static void on_state_durable(void *ctx, uint64_t ticket)
+{
+    struct gateway *gateway = ctx;
+    broker_state_durable(gateway->broker, ticket);
+    if (gateway->functions)
+        functions_state_durable(gateway->functions, ticket);
+}
+
+static enum sluice_error publish_result(void *ctx, const struct message *view)
+{
+    return broker_publish(((struct gateway *)ctx)->broker, view);
+}
+
+static void on_room(void *ctx)
+{
+    broker_resume(((struct gateway *)ctx)->broker);
+}
+
+static uint64_t host_wall_ms(void *ctx)
+{
+    (void)ctx;
+    return gateway_wall_ms();
+}
+
+static uint32_t host_random(void *ctx)
+{
+    (void)ctx;
+    uint32_t value;
+    if (uv_random(NULL, NULL, &value, sizeof value, 0, NULL) != 0)
+        log_fatal("the system gives no random numbers");
+    return value;
+}
+
+/* ---- The loop ---- */
+
+/*
+ * The end of a turn: what arrived in it has been decoded and stored in memory. Now functions get their events
+ * and the disk its batch; then, before the loop sleeps, each connection and each worker gets one write.
+ */
+static void run_turn(struct gateway *gateway)
+{
+    uint64_t now_ms = uv_now(gateway->loop);
+    broker_tick(gateway->broker, now_ms);
+    if (gateway->functions)
+        functions_turn(gateway->functions, now_ms);
+    if (gateway->storage)
+        storage_turn(gateway->storage, now_ms);
+}
+
+static void on_turn(uv_check_t *turn)
+{
+    run_turn(turn->data);
+}
+
+static void on_deadline(uv_timer_t *deadline)
+{
+    run_turn(deadline->data);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void before_sleep(uv_prepare_t *before)
+{
+    struct gateway *gateway = before->data;
+    uint64_t now_ms = uv_now(gateway->loop);
+    uint64_t next_ms = broker_next_deadline(gateway->broker);
+    if (gateway->functions)
+        next_ms = sooner(next_ms, functions_next_deadline(gateway->functions));
+    if (gateway->storage)
+        next_ms = sooner(next_ms, storage_next_deadline(gateway->storage));
+    if (next_ms == UINT64_MAX)
+        uv_timer_stop(&gateway->deadline);
+    else
+        uv_timer_start(&gateway->deadline, on_deadline, next_ms > now_ms ? next_ms - now_ms : 0, 0);
+}
+
+/* ---- Starting ---- */
+
+static struct broker_config broker_config_of(const struct config *config)
+{
+    const struct config_limits *limits = &config->limits;
+    struct broker_config broker = broker_config_default();
+    broker.packet_bytes = (uint32_t)limits->packet_bytes;
+    broker.connect_bytes = (uint32_t)limits->connect_bytes;
+    broker.client_id_bytes = (uint32_t)limits->client_id_bytes;
+    broker.topic_levels = (uint32_t)limits->topic_levels;
+    broker.connect_timeout_ms = (uint32_t)limits->connect_timeout_ms;
+    broker.keep_alive_max_s = (uint16_t)(limits->keep_alive_max_ms / 1000);
+    broker.session_expiry_max_s = (uint32_t)(limits->session_expiry_max_ms / 1000);
+    broker.receive_maximum = (uint16_t)limits->receive_maximum;
+    broker.inflight_maximum = (uint16_t)limits->inflight_maximum;
+    broker.topic_alias_maximum = (uint16_t)limits->topic_alias_maximum;
+    broker.sessions_count = (uint32_t)limits->sessions_count;
+    broker.subscriptions_count = (uint32_t)limits->subscriptions_count;
+    broker.queue_count = (uint32_t)limits->queue_count;
+    broker.queue_bytes = limits->queue_bytes;
+    broker.queue_memory_bytes = limits->queue_memory_bytes;
+    broker.retained_count = (uint32_t)limits->retained_count;
+    broker.retained_bytes = limits->retained_bytes;
+    broker.output_bytes = (uint32_t)limits->output_bytes;
+    broker.unacknowledged_count = (uint32_t)limits->unacknowledged_count;
+    if (uv_random(NULL, NULL, broker.hash_key, sizeof broker.hash_key, 0, NULL) != 0)
+        log_fatal("the system gives no random numbers");
+    return broker;
+}
+
+static struct journal_config journal_config_of(const struct config *config)
+{
+    struct journal_config journal = journal_config_default();
+    journal.segment_bytes = (uint32_t)config->journal.segment_bytes;
+    journal.max_bytes = config->journal.max_bytes;
+    journal.commit_delay_ms = (uint32_t)config->journal.commit_delay_ms;
+    journal.commit_count = (uint32_t)config->journal.commit_count;
+    journal.commit_bytes = (uint32_t)config->journal.commit_bytes;
+    return journal;
+}
+
+/* The rules were checked when the configuration was loaded. */
+static struct access *access_of(const struct config *config)
+{
+    struct access *access = access_new();
+    for (size_t i = 0; i < config->access_count; i++) {
+        const struct config_access *rule = &config->access[i];
+        for (size_t j = 0; j < rule->publish.count; j++)
+            access_allow(access, rule->who, ACCESS_PUBLISH, rule->publish.items[j]);
+        for (size_t j = 0; j < rule->subscribe.count; j++)
+            access_allow(access, rule->who, ACCESS_SUBSCRIBE, rule->subscribe.items[j]);
+    }
+    return access;
+}
+
+static void start_broker(struct gateway *gateway)
+{
+    struct broker_config config = broker_config_of(gateway->config);
+    struct broker_hooks hooks = gateway_broker_hooks(gateway);
+    gateway->broker = broker_new(&config, &hooks);
+    broker_set_access(gateway->broker, access_of(gateway->config));
+}
+
+static enum sluice_error open_storage(struct gateway *gateway)
+{
+    struct journal_config config = journal_config_of(gateway->config);
+    struct storage_hooks hooks = {
+        .ctx = gateway, .on_durable = on_durable, .on_state_durable = on_state_durable};
+    return storage_open(gateway->loop, gateway->config->data, &config, &hooks, &gateway->storage);
+}
+
+static enum sluice_error start_functions(struct gateway *gateway, const char *workers)
+{
+    struct functions_host host = {.ctx = gateway,
+                                  .loop = gateway->loop,
+                                  .journal = storage_journal(gateway->storage),
+                                  .state = storage_state(gateway->storage),
+                                  .publish = publish_result,
+                                  .on_room = on_room,
+                                  .wall_ms = host_wall_ms,
+                                  .random = host_random};
+    return functions_start(gateway->config, workers, &host, &gateway->functions);
+}
+
+/* Net's own end of a turn must come after this one's: the loop runs the handle that was started last first.
+ */
+static void start_turns(struct gateway *gateway)
+{
+    uv_check_init(gateway->loop, &gateway->turn);
+    uv_prepare_init(gateway->loop, &gateway->before);
+    uv_timer_init(gateway->loop, &gateway->deadline);
+    gateway->turn.data = gateway->before.data = gateway->deadline.data = gateway;
+    uv_check_start(&gateway->turn, on_turn);
+    uv_prepare_start(&gateway->before, before_sleep);
+}
+
+enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, const char *workers,
+                                struct gateway **ret_gateway)
+{
+    struct gateway *gateway = memory_new(sizeof *gateway);
+    gateway->loop = loop;
+    gateway->config = config;
+    gateway->net = net_new(loop);
+    gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_LIMIT);
+    start_broker(gateway);
+    start_turns(gateway);
+    /* Ports and certificates first: until they are there, nothing is written. Nobody is served before the
+     * loop runs. */
+    enum sluice_error error = gateway_listen(gateway);
+    if (!error)
+        error = open_storage(gateway);
+    if (!error)
+        error = start_functions(gateway, workers);
+    if (!error) {
+        gateway->intake =
+            intake_new(loop, storage_journal(gateway->storage), gateway->functions, gateway->frames);
+        error = gateway_restore(gateway);
+    }
+    if (error) {
+        gateway->failed = true; /* there will be nothing to account for */
+        gateway_stop(gateway);
+        return error;
+    }
+    *ret_gateway = gateway;
+    return SLUICE_OK;
+}
+
+/* ---- Stopping: clients, workers, disk; each may still need what stops after it ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct gateway *gateway = handle->data;
+    if (--gateway->handles_open == 0)
+        memory_free(gateway);
+}
+
+static void on_storage_stopped(void *ctx)
+{
+    struct gateway *gateway = ctx;
+    gateway->storage = NULL;
+    if (!gateway->failed)
+        gateway_print_ledger(gateway);
+    net_stop(gateway->net);
+    intake_free(gateway->intake);
+    frames_free(gateway->frames);
+    broker_free(gateway->broker);
+    gateway->handles_open = 3;
+    uv_close((uv_handle_t *)&gateway->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&gateway->before, on_handle_closed);
+    uv_close((uv_handle_t *)&gateway->deadline, on_handle_closed);
+}
+
+static void on_functions_stopped(void *ctx)
+{
+    struct gateway *gateway = ctx;
+    if (gateway->functions)
+        gateway->function_counters = functions_counters(gateway->functions);
+    gateway->functions = NULL;
+    if (gateway->storage)
+        storage_stop(gateway->storage, on_storage_stopped, gateway);
+    else
+        on_storage_stopped(gateway);
+}
+
+void gateway_client_gone(struct gateway *gateway)
+{
+    if (!gateway->stopping || gateway->client_count > 0)
+        return;
+    if (gateway->functions)
+        functions_stop(gateway->functions, on_functions_stopped, gateway);
+    else
+        on_functions_stopped(gateway);
+}
+
+void gateway_stop(struct gateway *gateway)
+{
+    if (gateway->stopping)
+        return;
+    gateway->stopping = true;
+    broker_stop(gateway->broker);
+    for (size_t i = 0; i < gateway->listener_count; i++)
+        net_listener_stop(gateway->listeners[i]);
+    gateway_client_gone(gateway);
+}

@@ -1,0 +1,23 @@
+/*
+ * The gateway: joins net, broker, route, deliver and invoke on one loop. It
+ * starts everything a configuration names or nothing, and stops cleanly: the
+ * listeners first, then the workers, then the disk.
+ */
+#ifndef SLUICE_APP_GATEWAY_H
+#define SLUICE_APP_GATEWAY_H
+
+#include "app/config.h"
+
+#include <uv.h>
+
+struct gateway;
+
+/* `workers` is the folder with the worker programs; `config` outlives the gateway. On failure the log says
+ * what is wrong, nothing runs, and the loop has to be run once more until it is empty. */
+enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, const char *workers,
+                                struct gateway **ret_gateway);
+
+/* Stops and frees; when the loop has run empty it is done. */
+void gateway_stop(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,54 @@
+/* What the parts of the gateway's joining share: gateway.c, restore.c, clients.c, ledger.c. Nobody else
+ * includes it. */
+#ifndef SLUICE_APP_GATEWAY_INTERNAL_H
+#define SLUICE_APP_GATEWAY_INTERNAL_H
+
+#include "app/functions.h"
+#include "app/gateway.h"
+#include "app/intake.h"
+#include "app/storage.h"
+#include "broker/broker.h"
+#include "net/net.h"
+#include "net/tls.h"
+
+enum {
+    GATEWAY_LISTENERS = 2,
+    TLS_SESSIONS_COUNT = 20000, /* that can be resumed */
+    TLS_SESSION_TIMEOUT_S = 24 * 3600,
+};
+
+struct gateway {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct storage *storage;
+    struct broker *broker;
+    struct functions *functions;
+    struct frames *frames;
+    struct intake *intake;
+    struct net *net;
+    struct net_listener *listeners[GATEWAY_LISTENERS];
+    size_t listener_count;
+    uv_check_t turn;     /* the end of each loop turn */
+    uv_prepare_t before; /* sets the timer before the loop sleeps */
+    uv_timer_t deadline;
+    size_t client_count;                         /* connections with a channel */
+    struct functions_counters function_counters; /* as they were when the functions stopped */
+    bool stopping;
+    bool failed; /* to start */
+    unsigned handles_open;
+};
+
+/* host.c: what the broker asks for, answered by the journal, the state and the functions. */
+struct broker_hooks gateway_broker_hooks(struct gateway *gateway);
+/* restore.c: gives the broker and the functions what the disk holds. */
+enum sluice_error gateway_restore(struct gateway *gateway);
+/* clients.c: listens as configured. */
+enum sluice_error gateway_listen(struct gateway *gateway);
+/* gateway.c: a connection has closed; when stopping, the workers stop after the last one. */
+void gateway_client_gone(struct gateway *gateway);
+/* ledger.c: one line of JSON on standard output: what came in, and what became of it. */
+void gateway_print_ledger(const struct gateway *gateway);
+
+uint64_t gateway_wall_ms(void);
+
+#endif

@@ -1,0 +1,160 @@
+#include "app/gateway_internal.h"
+
+#include "base/log.h"
+
+#include <time.h>
+
+uint64_t gateway_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct journal *journal_of(void *ctx)
+{
+    return storage_journal(((struct gateway *)ctx)->storage);
+}
+
+static struct state *state_of(void *ctx)
+{
+    return storage_state(((struct gateway *)ctx)->storage);
+}
+
+static uint64_t wall_ms(void *ctx)
+{
+    (void)ctx;
+    return gateway_wall_ms();
+}
+
+static void fill_random(void *ctx, uint8_t *bytes, size_t len)
+{
+    (void)ctx;
+    if (uv_random(NULL, NULL, bytes, len, 0, NULL) != 0)
+        log_fatal("the system gives no random numbers");
+}
+
+/* ---- Publishing ---- */
+
+static enum mqtt_reason transform(void *ctx, const struct message *view, const struct message **ret_messages,
+                                  size_t *ret_count)
+{
+    return intake_transform(((struct gateway *)ctx)->intake, view, ret_messages, ret_count);
+}
+
+static enum sluice_error store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
+{
+    return intake_store(((struct gateway *)ctx)->intake, publish, ret_seq);
+}
+
+/* ---- The journal ---- */
+
+static uint64_t queue_open(void *ctx, struct span client_id)
+{
+    return journal_queue_open(journal_of(ctx), JOURNAL_SESSION, client_id);
+}
+
+static void queue_drop(void *ctx, uint64_t queue)
+{
+    journal_queue_drop(journal_of(ctx), (uint32_t)queue);
+}
+
+static void acknowledged(void *ctx, uint64_t queue, uint64_t ordinal)
+{
+    journal_acknowledge(journal_of(ctx), (uint32_t)queue, ordinal);
+}
+
+static uint64_t received(void *ctx, uint64_t queue, uint64_t ordinal)
+{
+    return journal_received(journal_of(ctx), (uint32_t)queue, ordinal);
+}
+
+static uint64_t packet_id_free(void *ctx, uint64_t queue, uint16_t packet_id)
+{
+    return journal_packet_id_free(journal_of(ctx), (uint32_t)queue, packet_id);
+}
+
+static enum sluice_error load(void *ctx, uint64_t position, struct message **ret_message)
+{
+    return journal_load(journal_of(ctx), position, ret_message);
+}
+
+/* ---- The state ---- */
+
+static uint64_t session_saved(void *ctx, const struct broker_session *session)
+{
+    return state_save_session(state_of(ctx),
+                              &(struct state_session){
+                                  .client_id = session->client_id,
+                                  .owner = {.kind = (uint32_t)session->owner->kind,
+                                            .name = span_from_string(session->owner->name),
+                                            .fingerprint = span_from_string(session->owner->fingerprint)},
+                                  .expiry_s = session->expiry_s,
+                                  .disconnected_ms = session->disconnected_ms,
+                              });
+}
+
+static uint64_t session_removed(void *ctx, struct span client_id)
+{
+    return state_remove_session(state_of(ctx), client_id);
+}
+
+/* MQTT 5, section 3.8.3.1: how the Subscription Options stand in their byte. */
+static uint32_t options_of(const struct broker_subscription *subscription)
+{
+    return (uint32_t)subscription->qos | (uint32_t)subscription->no_local << 2 |
+           (uint32_t)subscription->retain_as_published << 3 | (uint32_t)subscription->retain_handling << 4;
+}
+
+static uint64_t subscription_saved(void *ctx, const struct broker_subscription *subscription)
+{
+    return state_save_subscription(state_of(ctx), &(struct state_subscription){
+                                                      .client_id = subscription->client_id,
+                                                      .filter = subscription->filter,
+                                                      .identifier = subscription->identifier,
+                                                      .options = options_of(subscription),
+                                                  });
+}
+
+static uint64_t subscription_removed(void *ctx, struct span client_id, struct span filter)
+{
+    return state_remove_subscription(state_of(ctx), client_id, filter);
+}
+
+static uint64_t retained_saved(void *ctx, const struct broker_retained *retained)
+{
+    return state_save_retained(state_of(ctx), &(struct state_retained){
+                                                  .message = retained->message,
+                                                  .publisher = {.kind = (uint32_t)retained->publisher_kind,
+                                                                .name = retained->publisher_name,
+                                                                .fingerprint = retained->message->principal},
+                                              });
+}
+
+static uint64_t retained_removed(void *ctx, struct span topic)
+{
+    return state_remove_retained(state_of(ctx), topic);
+}
+
+struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
+{
+    return (struct broker_hooks){
+        .ctx = gateway,
+        .wall_ms = wall_ms,
+        .random = fill_random,
+        .transform = transform,
+        .store = store,
+        .queue_open = queue_open,
+        .queue_drop = queue_drop,
+        .acknowledged = acknowledged,
+        .received = received,
+        .packet_id_free = packet_id_free,
+        .load = load,
+        .session_saved = session_saved,
+        .session_removed = session_removed,
+        .subscription_saved = subscription_saved,
+        .subscription_removed = subscription_removed,
+        .retained_saved = retained_saved,
+        .retained_removed = retained_removed,
+    };
+}

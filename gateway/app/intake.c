@@ -1,0 +1,165 @@
+#include "app/intake.h"
+
+#include "base/memory.h"
+
+struct intake {
+    uv_loop_t *loop;
+    struct journal *journal;
+    struct functions *functions;
+    struct frames *frames;
+    struct journal_message *messages; /* these two are room for the PUBLISH under way */
+    size_t message_capacity;
+    struct journal_target *targets;
+    size_t target_capacity;
+    struct intake_counters counters;
+};
+
+struct intake *intake_new(uv_loop_t *loop, struct journal *journal, struct functions *functions,
+                          struct frames *frames)
+{
+    struct intake *intake = memory_new(sizeof *intake);
+    intake->loop = loop;
+    intake->journal = journal;
+    intake->functions = functions;
+    intake->frames = frames;
+    return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+    if (!intake)
+        return;
+    memory_free(intake->messages);
+    memory_free(intake->targets);
+    memory_free(intake);
+}
+
+const struct intake_counters *intake_counters(const struct intake *intake)
+{
+    return &intake->counters;
+}
+
+enum mqtt_reason intake_transform(struct intake *intake, const struct message *view,
+                                  const struct message **ret_messages, size_t *ret_count)
+{
+    switch (frames_expand(intake->frames, view, ret_messages, ret_count)) {
+    case SLUICE_OK: return MQTT_SUCCESS;
+    case SLUICE_TOO_LARGE: return MQTT_QUOTA_EXCEEDED;
+    default: return MQTT_PAYLOAD_FORMAT_INVALID;
+    }
+}
+
+/* Offers all messages to the functions. A frame in one piece, if a route takes it so, is one message more
+ * behind its samples: true if there is one. So selections are in the order of messages. */
+static bool select_functions(struct intake *intake, const struct broker_publish *publish,
+                             struct message *ret_senml)
+{
+    struct functions *functions = intake->functions;
+    const struct message *first = publish->messages[0].message;
+    functions_select_start(functions);
+    if (publish->replay)
+        return false;
+    for (size_t i = 0; i < publish->message_count; i++)
+        functions_select(functions, publish->messages[i].message, i, FUNCTIONS_OF_SAMPLES);
+    if (!functions_want_senml(functions, first->topic))
+        return false;
+    if (frames_senml(intake->frames, first, ret_senml))
+        return functions_select(functions, ret_senml, publish->message_count, FUNCTIONS_OF_SENML) > 0;
+    functions_select(functions, first, 0, FUNCTIONS_OF_SENML); /* what is no frame is whole as it is */
+    return false;
+}
+
+static void make_room(struct intake *intake, size_t messages, size_t targets)
+{
+    if (messages > intake->message_capacity) {
+        intake->messages = memory_resize(intake->messages, messages * sizeof *intake->messages);
+        intake->message_capacity = messages;
+    }
+    if (targets > intake->target_capacity) {
+        intake->targets = memory_resize(intake->targets, targets * sizeof *intake->targets);
+        intake->target_capacity = targets;
+    }
+}
+
+/* The journal's view of the PUBLISH in intake->messages: each message with the targets of its sessions, then
+ * of its functions. */
+static size_t lay_out(struct intake *intake, const struct broker_publish *publish,
+                      const struct message *senml)
+{
+    size_t count = publish->message_count + (senml ? 1 : 0);
+    size_t targets_max = functions_selected(intake->functions);
+    for (size_t i = 0; i < publish->message_count; i++)
+        targets_max += publish->messages[i].target_count;
+    make_room(intake, count, targets_max);
+    struct journal_target *at = intake->targets;
+    size_t selection = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct broker_stored *stored = i < publish->message_count ? &publish->messages[i] : NULL;
+        struct journal_target *first = at;
+        for (size_t j = 0; stored && j < stored->target_count; j++) {
+            const struct broker_target *target = &stored->targets[j];
+            *at++ = (struct journal_target){.queue = (uint32_t)target->queue,
+                                            .ordinal = target->ordinal,
+                                            .qos = target->qos,
+                                            .retain = target->retain};
+        }
+        for (; selection < functions_selected(intake->functions) &&
+               functions_selected_message(intake->functions, selection) == i;
+             selection++)
+            *at++ = functions_selected_target(intake->functions, selection);
+        intake->messages[i] = (struct journal_message){.message = stored ? stored->message : senml,
+                                                       .targets = first,
+                                                       .target_count = (size_t)(at - first)};
+    }
+    return count;
+}
+
+/* Gives the broker its positions and the function queues their messages. */
+static void hand_out(struct intake *intake, struct broker_publish *publish, const struct message *senml)
+{
+    uint64_t now_ms = uv_now(intake->loop);
+    for (size_t i = 0; i < publish->message_count; i++)
+        publish->messages[i].ret_position = intake->messages[i].ret_position;
+    struct message *kept_senml = senml ? message_new(senml) : NULL;
+    for (size_t i = 0; i < functions_selected(intake->functions); i++) {
+        size_t index = functions_selected_message(intake->functions, i);
+        struct message *kept =
+            index < publish->message_count ? broker_stored_keep(&publish->messages[index]) : kept_senml;
+        functions_selected_queue(intake->functions, i, kept, intake->messages[index].ret_position, now_ms);
+    }
+    message_unref(kept_senml);
+}
+
+/*
+ * The crash argument: whatever is told to the outside about this PUBLISH waits for the seq of its one record.
+ * Before that is on disk a function may already run (and then runs again after a crash, since nothing was
+ * acknowledged and the publisher repeats), but no subscriber of a durable session and no publisher has heard
+ * of it. A PUBLISH that no queue takes and that is not QoS 2 of a durable session has nothing to keep.
+ */
+enum sluice_error intake_store(struct intake *intake, struct broker_publish *publish, uint64_t *ret_seq)
+{
+    struct message senml_message;
+    bool has_senml = select_functions(intake, publish, &senml_message);
+    const struct message *senml = has_senml ? &senml_message : NULL;
+    size_t count = lay_out(intake, publish, senml);
+    struct journal_origin origin = {0};
+    if (publish->origin_qos == 2)
+        origin = (struct journal_origin){(uint32_t)publish->origin_queue, publish->origin_packet_id};
+    size_t stored = 0;
+    for (size_t i = 0; i < count; i++)
+        stored += intake->messages[i].target_count > 0;
+    if (stored == 0 && origin.queue == 0) {
+        *ret_seq = 0;
+        return SLUICE_OK;
+    }
+    enum sluice_error error = functions_select_fits(intake->functions);
+    if (!error)
+        error = journal_append_messages(intake->journal, origin, intake->messages, count, ret_seq);
+    if (error) {
+        *(error == SLUICE_FULL ? &intake->counters.held : &intake->counters.failed) += 1;
+        return error;
+    }
+    intake->counters.stored += stored;
+    hand_out(intake, publish, senml);
+    return SLUICE_OK;
+}

@@ -1,0 +1,291 @@
+#include "app/functions_internal.h"
+
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "invoke/records.h"
+#include "route/reply.h"
+
+#include <mbedtls/md5.h>
+#include <stdio.h>
+
+enum {
+    UUID_BYTES = 37,       /* with the NUL */
+    MESSAGE_ID_BYTES = 21, /* a 64-bit number, with the NUL */
+    FAULT_BYTES = 256,
+};
+
+/* One lease on its way through a worker. Messages whose payload the rule cannot read are not in the event. */
+struct invocation {
+    struct mapping *mapping;
+    struct queue_batch *batch;
+    char (*message_ids)[MESSAGE_ID_BYTES]; /* of a batch's items */
+    struct buffer event;
+};
+
+static void invocation_free(struct invocation *invocation)
+{
+    buffer_fini(&invocation->event);
+    memory_free(invocation->message_ids);
+    memory_free(invocation);
+}
+
+/* ---- The event ---- */
+
+static void make_uuid(const struct functions_host *host, char uuid[static UUID_BYTES])
+{
+    uint32_t a = host->random(host->ctx), b = host->random(host->ctx), c = host->random(host->ctx),
+             d = host->random(host->ctx);
+    /* RFC 9562, version 4 */
+    snprintf(uuid, UUID_BYTES, "%08x-%04x-4%03x-%04x-%04x%08x", a, b >> 16, b & 0xfff,
+             0x8000 | (c >> 16 & 0x3fff), c & 0xffff, d);
+}
+
+static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
+{
+    unsigned char digest[16];
+    mbedtls_md5(bytes.data, bytes.len, digest);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* Selects from one item's message. What the rule cannot read will never be readable: it is given up at once.
+ */
+static bool select_event(struct invocation *invocation, size_t index, uint64_t now_ms, struct buffer *out)
+{
+    struct queue_item *item = &invocation->batch->items[index];
+    struct rule_input input = rule_input_of(item->message);
+    if (rule_select(invocation->mapping->event->rule, &input, out) == RULE_MATCH)
+        return true;
+    char fault[FAULT_BYTES];
+    rule_payload_fault(&input, fault, sizeof fault);
+    struct queue_error error = {.type = SPAN_LITERAL("InvalidPayload"), .message = span_from_string(fault)};
+    queue_reject(invocation->mapping->queue, invocation->batch, index, now_ms, &error);
+    return false;
+}
+
+static void add_record(struct invocation *invocation, size_t index, struct records_writer *writer,
+                       struct span body)
+{
+    const struct queue_item *item = &invocation->batch->items[index];
+    const struct functions_host *host = &invocation->mapping->function->all->host;
+    uint64_t since_ms = uv_now(host->loop) - item->first_ms;
+    char *id = invocation->message_ids[index];
+    snprintf(id, MESSAGE_ID_BYTES, "%llu", (unsigned long long)item->ordinal);
+    struct record_attribute attributes[] = {
+        {SPAN_LITERAL("topic"), item->message->topic},
+        {SPAN_LITERAL("client"), item->message->client_id},
+    };
+    struct record record = {
+        .message_id = span_from_string(id),
+        .body = body,
+        .sender_id = item->message->client_id,
+        .receive_count = item->attempt,
+        .sent_ms = item->message->received_ms,
+        .first_receive_ms = host->wall_ms(host->ctx) - since_ms,
+        .attributes = attributes,
+        .attribute_count = sizeof attributes / sizeof *attributes,
+    };
+    records_add(writer, &record);
+}
+
+/* Lambda's event for a batch. Returns how many records it has. */
+static size_t write_records(struct invocation *invocation, uint64_t now_ms)
+{
+    const struct function *function = invocation->mapping->function;
+    struct records_source source = {
+        .event_source = SPAN_LITERAL("aws:sqs"),
+        .arn = span_from_string(function->arn),
+        .region = span_from_string(function->all->config->region),
+        .md5 = md5_hex,
+    };
+    invocation->message_ids = memory_new_array(invocation->batch->count, MESSAGE_ID_BYTES);
+    struct records_writer writer = records_begin(&invocation->event, &source);
+    struct buffer body = {0};
+    for (size_t i = 0; i < invocation->batch->count; i++) {
+        buffer_consume(&body, buffer_len(&body));
+        if (select_event(invocation, i, now_ms, &body))
+            add_record(invocation, i, &writer, buffer_span(&body));
+    }
+    buffer_fini(&body);
+    records_end(&writer);
+    return writer.count;
+}
+
+static bool write_event(struct invocation *invocation, uint64_t now_ms)
+{
+    if (invocation->mapping->event->batch_size > 0)
+        return write_records(invocation, now_ms) > 0;
+    return select_event(invocation, 0, now_ms, &invocation->event);
+}
+
+static void write_context(const struct invocation *invocation, struct buffer *out)
+{
+    const struct function *function = invocation->mapping->function;
+    char uuid[UUID_BYTES];
+    make_uuid(&function->all->host, uuid);
+    json_write_raw(out, "{\"requestId\":");
+    json_write_string(out, span_from_string(uuid));
+    json_write_raw(out, ",\"functionName\":");
+    json_write_string(out, span_from_string(function->config->name));
+    json_write_raw(out, ",\"invokedFunctionArn\":");
+    json_write_string(out, span_from_string(function->arn));
+    json_write_raw(out, ",\"attempt\":");
+    json_write_u64(out, invocation->batch->items[0].attempt);
+    json_write_raw(out, "}");
+}
+
+/* ---- The result ---- */
+
+/* Nothing was said: there is nothing to publish. */
+static bool is_nothing(struct span payload)
+{
+    return payload.len == 0 || span_equal(payload, SPAN_LITERAL("null"));
+}
+
+/*
+ * Publishes what the function answered. SLUICE_FULL or SLUICE_IO: it could not be taken now. A batch's answer
+ * names its own topic's values, since the batch has many; a list of failures is no result.
+ */
+static enum sluice_error publish_result(struct invocation *invocation, struct span payload)
+{
+    struct function *function = invocation->mapping->function;
+    struct functions *all = function->all;
+    const char *reply = function->config->reply;
+    bool is_batch = invocation->mapping->event->batch_size > 0;
+    if (!reply || is_nothing(payload) || invocation->mapping->event->report_batch_item_failures)
+        return SLUICE_OK;
+    struct buffer topic = {0};
+    enum sluice_error error =
+        reply_topic(span_from_string(reply), is_batch ? payload : buffer_span(&invocation->event),
+                    is_batch ? SPAN_EMPTY : invocation->batch->items[0].message->client_id, &topic);
+    if (error) {
+        all->counters.unpublished++;
+        log_warning(
+            "function %s: its reply topic %s has a part without a value in this %s; the result is not "
+            "published",
+            function->config->name, reply, is_batch ? "result" : "event");
+        error = SLUICE_OK; /* the function did its work; trying again would not help */
+    } else {
+        struct message result = {.qos = 1,
+                                 .topic = buffer_span(&topic),
+                                 .payload = payload,
+                                 .received_ms = all->host.wall_ms(all->host.ctx)};
+        error = all->host.publish(all->host.ctx, &result);
+        if (error == SLUICE_INVALID) {
+            all->counters.unpublished++;
+            log_warning("function %s: %.*s is no Topic Name; the result is not published",
+                        function->config->name, (int)result.topic.len, (const char *)result.topic.data);
+            error = SLUICE_OK;
+        } else if (!error) {
+            all->counters.results++;
+        }
+    }
+    buffer_fini(&topic);
+    return error;
+}
+
+static void set_outcomes(struct invocation *invocation, enum queue_outcome outcome)
+{
+    for (size_t i = 0; i < invocation->batch->count; i++) {
+        if (invocation->batch->items[i].outcome != QUEUE_REJECTED)
+            invocation->batch->items[i].outcome = outcome;
+    }
+}
+
+/* The function says itself which records failed. */
+static void set_reported_outcomes(struct invocation *invocation, struct span answer)
+{
+    size_t count = invocation->batch->count;
+    struct span *ids = memory_new_array(count, sizeof *ids);
+    bool *failed = memory_new_array(count, sizeof *failed);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = span_from_string(invocation->message_ids[i]);
+    records_failed(answer, ids, count, failed);
+    for (size_t i = 0; i < count; i++) {
+        if (invocation->batch->items[i].outcome != QUEUE_REJECTED)
+            invocation->batch->items[i].outcome = failed[i] ? QUEUE_FAILED : QUEUE_SUCCEEDED;
+    }
+    memory_free(ids);
+    memory_free(failed);
+}
+
+static enum queue_outcome outcome_of(enum invoke_outcome outcome)
+{
+    switch (outcome) {
+    case INVOKE_SUCCEEDED: return QUEUE_SUCCEEDED;
+    case INVOKE_FUNCTION_ERROR:
+    case INVOKE_TIMED_OUT:
+    case INVOKE_CRASHED: return QUEUE_FAILED;
+    case INVOKE_TRANSPORT_ERROR:
+    case INVOKE_THROTTLED: return QUEUE_NOT_ATTEMPTED;
+    }
+    return QUEUE_FAILED;
+}
+
+/*
+ * The crash argument: the result is published, and so in the journal if anything must have it, before the
+ * messages that it came of are acknowledged in the same journal. A crash between the two repeats the
+ * invocation; nothing is lost. If the result cannot be taken now, the messages wait and are invoked again.
+ */
+static void finish(struct invocation *invocation, const struct invoke_result *result)
+{
+    struct mapping *mapping = invocation->mapping;
+    struct functions *all = mapping->function->all;
+    struct queue_error error = {.retry_after_ms = result->retry_after_ms,
+                                .type = result->error_type,
+                                .message = result->error_message};
+    enum queue_outcome outcome = outcome_of(result->outcome);
+    if (outcome == QUEUE_SUCCEEDED && publish_result(invocation, result->payload) != SLUICE_OK) {
+        outcome = QUEUE_NOT_ATTEMPTED;
+        error.type = SPAN_LITERAL("ResultNotPublished");
+        error.message = SPAN_LITERAL("the gateway could not store the result now");
+    }
+    if (outcome == QUEUE_SUCCEEDED && mapping->event->report_batch_item_failures)
+        set_reported_outcomes(invocation, result->payload);
+    else
+        set_outcomes(invocation, outcome);
+    for (size_t i = 0; i < invocation->batch->count; i++)
+        all->counters.succeeded += invocation->batch->items[i].outcome == QUEUE_SUCCEEDED;
+    queue_done(mapping->queue, invocation->batch, uv_now(all->host.loop), &error);
+    invocation_free(invocation);
+}
+
+static void on_done(void *ctx, const struct invoke_result *result)
+{
+    struct invocation *invocation = ctx;
+    if (result->outcome != INVOKE_SUCCEEDED)
+        log_debug("function %s: %.*s: %.*s", invocation->mapping->function->config->name,
+                  (int)result->error_type.len, (const char *)result->error_type.data,
+                  (int)result->error_message.len, (const char *)result->error_message.data);
+    finish(invocation, result);
+}
+
+void invocation_start(struct mapping *mapping, struct queue_batch *batch)
+{
+    struct functions *all = mapping->function->all;
+    struct invocation *invocation = memory_new(sizeof *invocation);
+    invocation->mapping = mapping;
+    invocation->batch = batch;
+    if (!write_event(invocation, uv_now(all->host.loop))) {
+        queue_done(mapping->queue, batch, uv_now(all->host.loop), NULL);
+        invocation_free(invocation);
+        return;
+    }
+    struct buffer context = {0};
+    write_context(invocation, &context);
+    struct invoke_request request = {.context = buffer_span(&context),
+                                     .event = buffer_span(&invocation->event),
+                                     .on_done = on_done,
+                                     .ctx = invocation};
+    enum sluice_error error = invoke_submit(mapping->function->pool, &request);
+    buffer_fini(&context);
+    if (!error) {
+        all->counters.invocations++;
+        return;
+    }
+    finish(invocation, &(struct invoke_result){.outcome = error == SLUICE_TOO_LARGE ? INVOKE_FUNCTION_ERROR
+                                                                                    : INVOKE_TRANSPORT_ERROR,
+                                               .error_type = SPAN_LITERAL("InvalidEvent"),
+                                               .error_message = span_from_string(sluice_error_text(error))});
+}

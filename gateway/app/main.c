@@ -1,0 +1,51 @@
+#include "app/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int version_command(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("sluice " SLUICE_VERSION);
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *arguments;
+    const char *text;
+} commands[] = {
+    {"run", run_command, "[--config FILE] [--verbose]", "run the gateway until Ctrl-C or SIGTERM"},
+    {"check", check_command, "[--config FILE]", "check a configuration and start nothing"},
+    {"pki", pki_command, "init DIR | issue DIR NAME ...", "make a certificate authority and certificates"},
+    {"dlq", dlq_command, "ls [--config FILE] [FUNCTION]", "list the dead letters"},
+    {"reference", reference_command, "", "print the configuration reference as Markdown"},
+    {"version", version_command, "", "print the version"},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: sluice COMMAND [ARGUMENTS]\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  %-10s %-32s %s\n", commands[i].name, commands[i].arguments, commands[i].text);
+    fputs("FILE is serverless.yml in this folder unless it is given.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    if (*name)
+        fprintf(stderr, "sluice: there is no command '%s'\n", name);
+    print_usage(stderr);
+    return 2;
+}

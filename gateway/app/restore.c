@@ -1,0 +1,134 @@
+#include "app/gateway_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+
+/* ---- Sessions, subscriptions, retained messages: the state ---- */
+
+static struct identity identity_of(const struct state_identity *stored)
+{
+    struct identity identity = {.kind = (enum identity_kind)stored->kind};
+    snprintf(identity.name, sizeof identity.name, "%.*s", (int)stored->name.len,
+             (const char *)stored->name.data);
+    snprintf(identity.fingerprint, sizeof identity.fingerprint, "%.*s", (int)stored->fingerprint.len,
+             (const char *)stored->fingerprint.data);
+    return identity;
+}
+
+static void on_session(void *ctx, const struct state_session *stored)
+{
+    struct gateway *gateway = ctx;
+    struct identity owner = identity_of(&stored->owner);
+    struct broker_session session = {.client_id = stored->client_id,
+                                     .owner = &owner,
+                                     .expiry_s = stored->expiry_s,
+                                     .disconnected_ms = stored->disconnected_ms};
+    enum sluice_error error = broker_restore_session(gateway->broker, &session, uv_now(gateway->loop));
+    if (error)
+        log_warning("a stored session is not restored: %s", sluice_error_text(error));
+}
+
+static void on_subscription(void *ctx, const struct state_subscription *stored)
+{
+    struct gateway *gateway = ctx;
+    struct broker_subscription subscription = {.client_id = stored->client_id,
+                                               .filter = stored->filter,
+                                               .qos = stored->options & 3,
+                                               .no_local = stored->options >> 2 & 1,
+                                               .retain_as_published = stored->options >> 3 & 1,
+                                               .retain_handling = stored->options >> 4 & 3,
+                                               .identifier = stored->identifier};
+    enum sluice_error error = broker_restore_subscription(gateway->broker, &subscription);
+    if (error)
+        log_warning("a stored subscription is not restored: %s", sluice_error_text(error));
+}
+
+static void on_retained(void *ctx, const struct state_retained *stored)
+{
+    struct gateway *gateway = ctx;
+    struct broker_retained retained = {.message = stored->message,
+                                       .publisher_kind = (enum identity_kind)stored->publisher.kind,
+                                       .publisher_name = stored->publisher.name};
+    enum sluice_error error = broker_restore_retained(gateway->broker, &retained);
+    if (error)
+        log_warning("a stored retained message is not restored: %s", sluice_error_text(error));
+}
+
+/* ---- Queues: the journal ---- */
+
+struct restoring {
+    struct gateway *gateway;
+    enum journal_queue_kind kind; /* of the queue whose contents are being shown */
+    bool wanted;                  /* somebody of this configuration has it */
+    uint32_t dropped[256];        /* sessions' queues that nobody has */
+    size_t dropped_count;
+};
+
+static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, struct span name,
+                     uint64_t next_ordinal)
+{
+    struct restoring *restoring = ctx;
+    struct gateway *gateway = restoring->gateway;
+    restoring->kind = kind;
+    if (kind == JOURNAL_FUNCTION) {
+        restoring->wanted = functions_restore_queue(gateway->functions, queue, name, next_ordinal);
+        if (!restoring->wanted)
+            log_warning(
+                "the journal has a queue of function %.*s, which is not configured; what it holds is kept",
+                (int)name.len, (const char *)name.data);
+        return;
+    }
+    restoring->wanted = broker_restore_queue(gateway->broker, name, queue, next_ordinal) == SLUICE_OK;
+    /* Its session ended, and the gateway did before it could say so here. More of them wait for the next
+     * start. */
+    if (!restoring->wanted &&
+        restoring->dropped_count < sizeof restoring->dropped / sizeof *restoring->dropped)
+        restoring->dropped[restoring->dropped_count++] = queue;
+}
+
+static void on_entry(void *ctx, const struct journal_entry *entry)
+{
+    struct restoring *restoring = ctx;
+    struct gateway *gateway = restoring->gateway;
+    if (!restoring->wanted)
+        return;
+    if (restoring->kind == JOURNAL_FUNCTION) {
+        functions_restore_entry(gateway->functions, entry);
+        return;
+    }
+    struct broker_target target = {
+        .queue = entry->queue, .ordinal = entry->ordinal, .qos = entry->qos, .retain = entry->retain};
+    enum sluice_error error =
+        broker_restore_entry(gateway->broker, &target, entry->received, entry->position, entry->bytes);
+    if (error)
+        log_warning("a stored message of a session is not restored: %s", sluice_error_text(error));
+}
+
+static void on_packet_id(void *ctx, uint32_t queue, uint16_t packet_id)
+{
+    struct restoring *restoring = ctx;
+    if (restoring->wanted)
+        broker_restore_packet_id(restoring->gateway->broker, queue, packet_id);
+}
+
+enum sluice_error gateway_restore(struct gateway *gateway)
+{
+    struct state_visitor visitor = {.ctx = gateway,
+                                    .on_session = on_session,
+                                    .on_subscription = on_subscription,
+                                    .on_retained = on_retained};
+    enum sluice_error error = state_load(storage_state(gateway->storage), &visitor);
+    if (error)
+        return error;
+    struct restoring restoring = {.gateway = gateway};
+    struct journal *journal = storage_journal(gateway->storage);
+    journal_visit(journal, &(struct journal_visitor){.ctx = &restoring,
+                                                     .on_queue = on_queue,
+                                                     .on_entry = on_entry,
+                                                     .on_packet_id = on_packet_id});
+    for (size_t i = 0; i < restoring.dropped_count; i++)
+        journal_queue_drop(journal, restoring.dropped[i]);
+    functions_restored(gateway->functions);
+    return SLUICE_OK;
+}
