@@ -188,6 +188,8 @@ void storage_turn(struct storage *storage, uint64_t now_ms)
 
 uint64_t storage_next_deadline(const struct storage *storage)
 {
+    if (storage->on_stopped && !storage->journal_batch && !storage->state_batch)
+        return 0; /* a turn ends it */
     uint64_t journal_ms = storage->journal_batch ? UINT64_MAX : journal_next_deadline(storage->journal);
     uint64_t state_ms = storage->state_batch ? UINT64_MAX : state_next_deadline(storage->state);
     return journal_ms < state_ms ? journal_ms : state_ms;
