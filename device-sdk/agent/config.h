@@ -18,13 +18,14 @@
 enum {
     SOURCES_MAX = 32,
     TOPIC_BYTES = 512,
+    TARGET_BYTES = 512,
 };
 
 /* A [file NAME] or [command NAME] section. */
 struct source {
     bool is_command;
     char name[64];
-    char target[PATH_MAX]; /* the file, or the command's text */
+    char target[TARGET_BYTES]; /* the file, or the command's text */
     char unit[33];
     uint32_t decimals;
     double scale, offset;
@@ -44,7 +45,7 @@ struct agent_config {
     uint32_t outbox_bytes;
     uint32_t when_full; /* enum sluice_when_full */
 
-    char root[PATH_MAX];
+    char root[256];
     uint32_t hwmon, iio, thermal, power, proc; /* 0 or 1 */
     char exclude[1024];
 

@@ -38,13 +38,13 @@ const struct config_row config_rows[] = {
     {"sensors", "exclude", CONFIG_TEXT, AT(exclude), 0, SIZE(exclude), NULL, "", "names to leave out, with * and ?, as --list shows them"},
     {"sensors", "root", CONFIG_TEXT, AT(root), 0, SIZE(root), NULL, "", "directory under which the board's /sys and /proc are, as in a container"},
 
-    {"file", "path", CONFIG_TEXT, SOURCE(target), 0, PATH_MAX, NULL, NULL, "a file whose first line has a number in it"},
+    {"file", "path", CONFIG_TEXT, SOURCE(target), 0, TARGET_BYTES, NULL, NULL, "a file whose first line has a number in it"},
     {"file", "unit", CONFIG_TEXT, SOURCE(unit), 0, 33, NULL, "", "its unit, as SenML has them: Cel %RH Pa V A W m/s"},
     {"file", "decimals", CONFIG_NUMBER, SOURCE(decimals), 0, 9, NULL, "2", "places after the point that are kept"},
     {"file", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", "value = (number + offset) * scale"},
     {"file", "offset", CONFIG_REAL, SOURCE(offset), 0, 0, NULL, "0", "see scale"},
 
-    {"command", "run", CONFIG_TEXT, SOURCE(target), 0, PATH_MAX, NULL, NULL, "a shell command whose output has a number in it"},
+    {"command", "run", CONFIG_TEXT, SOURCE(target), 0, TARGET_BYTES, NULL, NULL, "a shell command whose output has a number in it"},
     {"command", "unit", CONFIG_TEXT, SOURCE(unit), 0, 33, NULL, "", "as in [file]; so are the next three"},
     {"command", "decimals", CONFIG_NUMBER, SOURCE(decimals), 0, 9, NULL, "2", ""},
     {"command", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", ""},

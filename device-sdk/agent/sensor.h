@@ -13,12 +13,11 @@
 #include "agent/command.h"
 #include "sluice/device.h"
 
-#include <limits.h>
-
 enum {
     SENSORS_MAX = 64, /* the channels of a frame */
     SENSOR_NAME_BYTES = 65,
     SENSOR_UNIT_BYTES = 33,
+    SENSOR_PATH_BYTES = 512,
 };
 
 struct sensor {
@@ -28,8 +27,8 @@ struct sensor {
     enum sluice_channel_type type;
 
     bool (*read)(struct sensor *sensor, double *ret_number);
-    char path[PATH_MAX];
-    double scale; /* value = (number + offset) * scale */
+    char path[SENSOR_PATH_BYTES]; /* or the text of a command */
+    double scale;                 /* value = (number + offset) * scale */
     double offset;
     uint64_t busy_count, total_count; /* of the processor, when it was last read */
     struct command command;

@@ -78,14 +78,14 @@ static const struct attribute *match(const struct attribute *attributes, const c
 }
 
 /* `directory/file`; false if it is too long to be one. */
-static bool join(char path[PATH_MAX], const char *directory, const char *file)
+static bool join(char path[SENSOR_PATH_BYTES], const char *directory, const char *file)
 {
-    return snprintf(path, PATH_MAX, "%s/%s", directory, file) < PATH_MAX;
+    return snprintf(path, SENSOR_PATH_BYTES, "%s/%s", directory, file) < SENSOR_PATH_BYTES;
 }
 
 static bool read_number(const char *directory, const char *file, double *ret_number)
 {
-    char path[PATH_MAX], line[64];
+    char path[SENSOR_PATH_BYTES], line[64];
     if (!join(path, directory, file) || !sensor_read_line(path, line, sizeof line))
         return false;
     *ret_number = strtod(line, NULL);
@@ -117,7 +117,7 @@ static bool ends_with(const char *text, const char *end)
 /* The attribute's part of the sensor's name: its label if the driver has one, else the file's name. */
 static void describe(const char *directory, const char *file, char ret_text[64])
 {
-    char path[PATH_MAX], base[NAME_MAX + 1];
+    char path[SENSOR_PATH_BYTES], base[NAME_MAX + 1];
     snprintf(base, sizeof base, "%s", file);
     if (ends_with(base, "_input"))
         base[strlen(base) - strlen("_input")] = '\0';
@@ -156,9 +156,9 @@ static void find_in_device(struct sensor_list *list, const struct sensor_search 
                            const char *directory, const char *name_file, const char *name,
                            const struct attribute *attributes)
 {
-    char path[PATH_MAX], device[64];
+    char path[SENSOR_PATH_BYTES], device[64];
     if (!name_file || !join(path, directory, name_file) || !sensor_read_line(path, device, sizeof device))
-        snprintf(device, sizeof device, "%s", name);
+        snprintf(device, sizeof device, "%.63s", name);
     struct dirent **files;
     int count = list_directory(directory, &files);
     for (int i = 0; i < count; i++) {
@@ -186,7 +186,7 @@ void sysfs_find(struct sensor_list *list, const struct sensor_search *search)
         {search->power, "/sys/class/power_supply", "[!.]*", NULL, power_attributes},
     };
     for (size_t c = 0; c < sizeof classes / sizeof classes[0]; c++) {
-        char directory[PATH_MAX], path[PATH_MAX];
+        char directory[SENSOR_PATH_BYTES], path[SENSOR_PATH_BYTES];
         struct dirent **devices;
         snprintf(directory, sizeof directory, "%s%s", search->root, classes[c].directory);
         int count = classes[c].wanted ? list_directory(directory, &devices) : 0;

@@ -289,10 +289,8 @@ static enum sluice_error send_all(struct sluice_device *device, uint64_t now_ms)
     for (struct span output; (output = engine_output(&device->engine, now_ms)).len > 0;) {
         size_t len;
         enum sluice_error error = port->send(port, output.data, output.len, &len);
-        if (error == SLUICE_AGAIN)
-            return SLUICE_OK;
         if (error)
-            return engine_fail(&device->engine, error, port->error, "");
+            return error == SLUICE_AGAIN ? SLUICE_OK : error;
         engine_sent(&device->engine, len, now_ms);
     }
     return SLUICE_OK;
@@ -304,10 +302,12 @@ static void step_up(struct sluice_device *device, uint64_t now_ms)
     enum sluice_error error = receive_all(device, now_ms);
     if (!error)
         error = engine_tick(&device->engine, now_ms);
-    if (!error)
-        error = send_all(device, now_ms);
-    else if (device->engine.state == ENGINE_LEAVING)
-        send_all(device, now_ms); /* the reason why we leave, if the connection takes it at once */
+    if (error) {
+        if (device->engine.state == ENGINE_LEAVING)
+            send_all(device, now_ms); /* the reason why we leave, if the connection takes it at once */
+    } else if ((error = send_all(device, now_ms))) {
+        engine_fail(&device->engine, error, device->port->error, "");
+    }
     if (error)
         lose(device, now_ms, error);
 }

@@ -129,7 +129,8 @@ uint16_t engine_next_packet_id(struct engine *engine)
 {
     do
         engine->last_packet_id++;
-    while (engine->last_packet_id == 0 || engine->last_packet_id == engine->subscribe_id);
+    while (engine->last_packet_id == 0 || engine->last_packet_id == engine->subscribe_id ||
+           outbox_find(&engine->outbox, engine->last_packet_id));
     return engine->last_packet_id;
 }
 

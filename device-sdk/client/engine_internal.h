@@ -6,8 +6,7 @@
 
 /* Queues one packet; false if there is no room for it, which leaves the queue as it was. */
 bool engine_send_control(struct engine *engine, const struct mqtt_packet *packet);
-/* A new Packet Identifier. Those of the outbox lie close behind the last one, so only the one of a
- * SUBSCRIBE can be in the way. */
+/* A Packet Identifier that is not in use [MQTT-2.2.1-3]; there always is one: see outbox.c. */
 uint16_t engine_next_packet_id(struct engine *engine);
 
 #endif

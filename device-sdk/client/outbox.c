@@ -4,7 +4,7 @@
 
 enum {
     ENTRY_ALIGN = _Alignof(struct outbox_entry),
-    /* Packet Identifiers in use lie within one round of 65,535, so that a new one is never in use. */
+    /* Below the number of Packet Identifiers, so that there is always one that is not in use. */
     COUNT_MAX = 32768,
 };
 

@@ -336,6 +336,30 @@ static void a_wrong_configuration_is_refused(void **state)
     assert_int_equal(sluice_device_open(memory, enough, &config, &fake.port, &device), SLUICE_OK);
 }
 
+/* Attempts that found no room once used up Packet Identifiers, until those came round that were in use. */
+static void a_packet_identifier_in_use_is_not_given_again(void **state)
+{
+    (void)state;
+    struct sluice_device_config config = base_config();
+    config.when_full = SLUICE_REFUSE;
+    config.in_flight_max = 1000;
+    open_with(&config, sluice_device_size(&config, 2700));
+    uint32_t in_use_count = 0; /* with the identifiers 1 to in_use_count */
+    while (publish("x") == SLUICE_OK)
+        in_use_count++;
+    go_online(false);
+    for (uint32_t id = 1; id <= in_use_count; id++)
+        assert_int_equal(take(MQTT_PUBLISH).packet_id, id);
+    for (uint32_t i = 0; i < UINT16_MAX - in_use_count / 2; i++)
+        assert_int_equal(publish("x"), SLUICE_FULL);
+    fake_port_give_ack(&fake, MQTT_PUBACK, 1, MQTT_SUCCESS);
+    poll_device();
+    assert_int_equal(publish("x"), SLUICE_OK);
+    poll_device();
+    uint16_t id = take(MQTT_PUBLISH).packet_id;
+    assert_true(id > in_use_count);
+}
+
 /* Every message arrives exactly in order, whatever the connection does in between. */
 static void nothing_is_lost_over_a_connection_that_keeps_breaking(void **state)
 {
@@ -395,6 +419,7 @@ int main(void)
         cmocka_unit_test(thinning_keeps_the_whole_time_span),
         cmocka_unit_test(a_refused_frame_waits_for_room),
         cmocka_unit_test(a_wrong_configuration_is_refused),
+        cmocka_unit_test(a_packet_identifier_in_use_is_not_given_again),
         cmocka_unit_test(nothing_is_lost_over_a_connection_that_keeps_breaking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
