@@ -89,8 +89,8 @@ static void check_access(void *ctx, struct session *session)
     struct subscription *next;
     for (struct subscription *subscription = session->subscriptions; subscription; subscription = next) {
         next = subscription->next;
-        struct span whole = subscription_filter(subscription), share, filter = whole;
-        topic_filter_share(whole, &share, &filter);
+        struct span whole = subscription_filter(subscription), share, filter;
+        subscription_take_apart(whole, &share, &filter);
         if (grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
             continue;
         if (session->queue != 0)

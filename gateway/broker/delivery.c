@@ -212,8 +212,8 @@ static uint32_t *identifiers_of(const struct session *session, struct span topic
     uint32_t *identifiers = NULL;
     size_t count = 0;
     for (const struct subscription *at = session->subscriptions; at; at = at->next) {
-        struct span share, filter = subscription_filter(at);
-        topic_filter_share(filter, &share, &filter);
+        struct span share, filter;
+        subscription_take_apart(subscription_filter(at), &share, &filter);
         if (at->identifier == 0 || !topic_matches(filter, topic))
             continue;
         identifiers = memory_resize(identifiers, (count + 2) * sizeof *identifiers);

@@ -29,12 +29,11 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
                                               const struct broker_subscription *subscription)
 {
     struct session *session = session_find(broker, subscription->client_id);
-    struct span share = SPAN_EMPTY, filter = subscription->filter;
+    struct span share, filter;
     if (!session)
         return SLUICE_NOT_FOUND;
-    if (topic_filter_share(subscription->filter, &share, &filter) && share.len == 0)
-        return SLUICE_INVALID;
-    if (!topic_filter_valid(filter) || topic_level_count(filter) > broker->config.topic_levels)
+    if (!subscription_take_apart(subscription->filter, &share, &filter) || !topic_filter_valid(filter) ||
+        topic_level_count(filter) > broker->config.topic_levels)
         return SLUICE_INVALID;
     session_subscribe(session, subscription, share, filter);
     return SLUICE_OK;

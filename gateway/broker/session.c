@@ -227,19 +227,32 @@ void session_stop_waiting(struct session *session)
 
 /* ---- Its subscriptions ---- */
 
-struct subscription *session_subscription(struct session *session, struct span filter)
+/* Walks the shorter of two lists, all to this filter or all of this session, so that neither a popular filter
+ * nor a client with many makes it slow. */
+struct subscription *session_subscription(const struct session *session, struct span share,
+                                          struct span filter)
 {
-    struct subscription *subscription = session->subscriptions;
-    while (subscription && !span_equal(subscription_filter(subscription), filter))
-        subscription = subscription->next;
-    return subscription;
+    const struct subscription_list *list = subscriptions_find(&session->broker->subscriptions, share, filter);
+    if (!list)
+        return NULL;
+    if (list->count <= session->subscription_count) {
+        for (uint32_t i = 0; i < list->count; i++) {
+            if (list->items[i]->session == session)
+                return list->items[i];
+        }
+        return NULL;
+    }
+    struct subscription *at = session->subscriptions;
+    while (at && !(at->place < list->count && list->items[at->place] == at))
+        at = at->next;
+    return at;
 }
 
 struct subscription *session_subscribe(struct session *session, const struct broker_subscription *wanted,
                                        struct span share, struct span filter)
 {
     struct broker *broker = session->broker;
-    struct subscription *subscription = session_subscription(session, wanted->filter);
+    struct subscription *subscription = session_subscription(session, share, filter);
     if (!subscription) {
         subscription = memory_new(sizeof *subscription + wanted->filter.len);
         memcpy(subscription->filter, wanted->filter.data, wanted->filter.len);

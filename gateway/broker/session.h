@@ -74,8 +74,10 @@ void session_table_fini(struct broker *broker);
 void session_wait(struct session *session);
 void session_stop_waiting(struct session *session);
 
-/* The subscription to exactly this filter, or NULL. */
-struct subscription *session_subscription(struct session *session, struct span filter);
+/* Its subscription to exactly this filter, of this share or plain; or NULL. */
+struct subscription *session_subscription(const struct session *session, struct span share,
+                                          struct span filter);
+/* Adds or changes one; share and filter are the parts of wanted->filter. */
 struct subscription *session_subscribe(struct session *session, const struct broker_subscription *wanted,
                                        struct span share, struct span filter);
 void session_unsubscribe(struct session *session, struct subscription *subscription);

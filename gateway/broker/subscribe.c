@@ -61,14 +61,6 @@ static void send_retained(struct session *session, const struct subscription *su
 
 /* ---- SUBSCRIBE ---- */
 
-/* A Shared Subscription as its two parts; any other as an empty share and itself. False: malformed. */
-static bool take_apart(struct span whole, struct span *ret_share, struct span *ret_filter)
-{
-    *ret_share = SPAN_EMPTY;
-    *ret_filter = whole;
-    return !topic_filter_share(whole, ret_share, ret_filter) || ret_share->len > 0;
-}
-
 static enum mqtt_reason check(const struct session *session, const struct mqtt_filter *wanted,
                               struct span share, struct span filter, bool is_new)
 {
@@ -94,9 +86,9 @@ static struct outcome subscribe(struct channel *channel, const struct mqtt_filte
     struct broker *broker = channel->broker;
     struct session *session = channel->session;
     struct span share, filter;
-    if (!take_apart(wanted->filter, &share, &filter))
+    if (!subscription_take_apart(wanted->filter, &share, &filter))
         return (struct outcome){.reason = MQTT_TOPIC_FILTER_INVALID};
-    bool is_new = session_subscription(session, wanted->filter) == NULL;
+    bool is_new = session_subscription(session, share, filter) == NULL;
     enum mqtt_reason reason = check(session, wanted, share, filter, is_new);
     if (reason >= MQTT_UNSPECIFIED_ERROR)
         return (struct outcome){.reason = (uint8_t)reason};
@@ -134,8 +126,8 @@ static void send_all_retained(struct session *session, const struct mqtt_packet 
     struct reader at = reader_of(packet->filters.list);
     struct mqtt_filter wanted;
     for (size_t i = 0; mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted); i++) {
-        if (outcomes[i].wants_retained)
-            send_retained(session, session_subscription(session, wanted.filter), wanted.filter);
+        if (outcomes[i].wants_retained) /* and so it is no Shared Subscription */
+            send_retained(session, session_subscription(session, SPAN_EMPTY, wanted.filter), wanted.filter);
     }
 }
 
@@ -174,7 +166,10 @@ enum sluice_error subscribe_on_unsubscribe(struct channel *channel, const struct
     struct mqtt_filter unwanted;
     uint64_t ticket = 0;
     while (mqtt_filter_next(&at, MQTT_UNSUBSCRIBE, &unwanted)) {
-        struct subscription *subscription = session_subscription(session, unwanted.filter);
+        struct span share, filter;
+        struct subscription *subscription = subscription_take_apart(unwanted.filter, &share, &filter)
+                                                ? session_subscription(session, share, filter)
+                                                : NULL;
         uint8_t reason = subscription ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
         if (subscription)
             session_unsubscribe(session, subscription);

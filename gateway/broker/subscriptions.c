@@ -1,6 +1,7 @@
 #include "broker/subscriptions.h"
 
 #include "base/memory.h"
+#include "wire/topic.h"
 
 static void list_add(struct subscription_list *list, struct subscription *subscription)
 {
@@ -24,13 +25,20 @@ static void list_remove(struct subscription_list *list, const struct subscriptio
     }
 }
 
+static struct share_group *find_group(const struct subscribers *subscribers, struct span name)
+{
+    struct share_group *group = subscribers->groups;
+    while (group && !span_equal(span_of(group->name, group->name_len), name))
+        group = group->next;
+    return group;
+}
+
 static struct share_group *group_of(struct subscribers *subscribers, struct span name)
 {
-    for (struct share_group *group = subscribers->groups; group; group = group->next) {
-        if (span_equal(span_of(group->name, group->name_len), name))
-            return group;
-    }
-    struct share_group *group = memory_new(sizeof *group + name.len);
+    struct share_group *group = find_group(subscribers, name);
+    if (group)
+        return group;
+    group = memory_new(sizeof *group + name.len);
     memcpy(group->name, name.data, name.len);
     group->name_len = name.len;
     group->next = subscribers->groups;
@@ -72,6 +80,26 @@ void subscriptions_remove(struct topic_tree *tree, struct subscription *subscrip
     memory_free(subscribers);
     node->value = NULL;
     topic_tree_release(tree, node);
+}
+
+const struct subscription_list *subscriptions_find(const struct topic_tree *tree, struct span share,
+                                                   struct span filter)
+{
+    const struct topic_node *node = topic_tree_find(tree, filter);
+    if (!node || !node->value)
+        return NULL;
+    const struct subscribers *subscribers = node->value;
+    if (share.len == 0)
+        return subscribers->plain.count > 0 ? &subscribers->plain : NULL;
+    const struct share_group *group = find_group(subscribers, share);
+    return group ? &group->members : NULL;
+}
+
+bool subscription_take_apart(struct span whole, struct span *ret_share, struct span *ret_filter)
+{
+    *ret_share = SPAN_EMPTY;
+    *ret_filter = whole;
+    return !topic_filter_share(whole, ret_share, ret_filter) || ret_share->len > 0;
 }
 
 static void add_match(void *ctx, void *value)

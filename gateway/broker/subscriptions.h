@@ -54,6 +54,12 @@ struct subscription_matches {
 void subscriptions_add(struct topic_tree *tree, struct subscription *subscription, struct span share,
                        struct span filter);
 void subscriptions_remove(struct topic_tree *tree, struct subscription *subscription);
+/* Those to exactly this filter, of this share or plain; NULL: there is none. */
+const struct subscription_list *subscriptions_find(const struct topic_tree *tree, struct span share,
+                                                   struct span filter);
+/* Splits what a client sent into share (empty: not shared) and filter. False: a malformed Shared
+ * Subscription. */
+bool subscription_take_apart(struct span whole, struct span *ret_share, struct span *ret_filter);
 /* Replaces *matches by what matches `name`. They live until a subscription is added or removed. */
 void subscriptions_match(const struct topic_tree *tree, struct span name,
                          struct subscription_matches *matches);

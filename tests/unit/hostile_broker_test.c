@@ -75,6 +75,43 @@ static void other_protocol_levels_get_the_right_refusal(void **state)
     }
 }
 
+/* 20, 26 */
+static void a_bad_v5_connect_is_told_why(void **state)
+{
+    (void)state;
+    static const struct {
+        struct span connect;
+        enum mqtt_reason reason;
+    } table[] = {
+        {SPAN_LITERAL("\x10\x11\x00\x04MQTT\x05\x02\x00\x00\x03\x21\x00\x00\x00\x01"
+                      "a"),
+         MQTT_PROTOCOL_ERROR},
+        {SPAN_LITERAL("\x10\x13\x00\x04MQTT\x05\x02\x00\x00\x05\x27\x00\x00\x00\x00\x00\x01"
+                      "a"),
+         MQTT_PROTOCOL_ERROR},
+        {SPAN_LITERAL("\x10\x14\x00\x04MQTT\x05\x02\x00\x00\x06\x21\x00\x05\x21\x00\x05\x00\x01"
+                      "a"),
+         MQTT_PROTOCOL_ERROR},
+        {SPAN_LITERAL("\x10\x0f\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01"
+                      "ab"),
+         MQTT_MALFORMED_PACKET},
+        {SPAN_LITERAL("\x10\x12\x00\x04MQTT\x05\x02\x00\x00\x04\x15\x00\x01x\x00\x01"
+                      "a"),
+         MQTT_BAD_AUTHENTICATION_METHOD},
+    };
+    struct host *host = host_new();
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct client client;
+        client_open(&client, host, NULL);
+        client.version = MQTT_5;
+        client_give(&client, table[i].connect);
+        assert_int_equal(client_expect(&client, MQTT_CONNACK).reason, table[i].reason);
+        assert_true(client.asked_to_close);
+        client_vanish(&client);
+    }
+    host_free(host);
+}
+
 /* 16, 17, 18 */
 static void bad_client_ids_are_refused(void **state)
 {
@@ -465,6 +502,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_does_not_begin_with_connect_is_closed_in_silence),
         cmocka_unit_test(other_protocol_levels_get_the_right_refusal),
+        cmocka_unit_test(a_bad_v5_connect_is_told_why),
         cmocka_unit_test(bad_client_ids_are_refused),
         cmocka_unit_test(a_client_id_is_taken_literally_in_rules),
         cmocka_unit_test(packets_out_of_place_close_with_a_reason),

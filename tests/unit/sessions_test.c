@@ -378,6 +378,24 @@ static void wills_fire_as_the_standard_says(void **state)
     }
 }
 
+static void a_goodbye_may_ask_for_the_will(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct client client, watcher;
+    client_connect(&watcher, host, &(struct client_options){.client_id = "watcher"});
+    client_subscribe(&watcher, "#", 0);
+    client_connect(&client, host,
+                   &(struct client_options){.version = MQTT_5, .client_id = "a", .will = &will});
+    struct mqtt_packet packet = {
+        .type = MQTT_DISCONNECT, .version = MQTT_5, .reason = MQTT_DISCONNECT_WITH_WILL};
+    client_send(&client, &packet);
+    client_vanish(&client);
+    client_expect_publish(&watcher, "will/a", "gone", 0);
+    client_vanish(&watcher);
+    host_free(host);
+}
+
 static void a_will_that_is_not_allowed_is_refused_or_does_not_fire(void **state)
 {
     (void)state;
@@ -462,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_connection_without_connect_is_closed),
         cmocka_unit_test(the_server_imposes_its_keep_alive),
         cmocka_unit_test(wills_fire_as_the_standard_says),
+        cmocka_unit_test(a_goodbye_may_ask_for_the_will),
         cmocka_unit_test(a_will_that_is_not_allowed_is_refused_or_does_not_fire),
         cmocka_unit_test(a_will_waits_for_room),
         cmocka_unit_test(stopping_says_goodbye),
