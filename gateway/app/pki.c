@@ -62,7 +62,7 @@ static void maker_fini(struct maker *maker)
 
 static enum sluice_error fail(enum sluice_error error, char *ret_text, const char *subject, const char *what)
 {
-    snprintf(ret_text, PKI_TEXT_BYTES, "%s %s", subject, what);
+    snprintf(ret_text, PKI_TEXT_BYTES, "%.380s %.120s", subject, what);
     return error;
 }
 
