@@ -6,6 +6,7 @@
 #include "invoke/records.h"
 #include "route/reply.h"
 
+#include <inttypes.h>
 #include <mbedtls/md5.h>
 #include <stdio.h>
 
@@ -32,13 +33,12 @@ static void invocation_free(struct invocation *invocation)
 
 /* ---- The event ---- */
 
-static void make_uuid(const struct functions_host *host, char uuid[static UUID_BYTES])
+/* The same when the message is tried again, also after a restart: RFC 9562, version 8, whose bits are ours.
+ */
+static void write_request_id(const struct invocation *invocation, char request_id[static UUID_BYTES])
 {
-    uint32_t a = host->random(host->ctx), b = host->random(host->ctx), c = host->random(host->ctx),
-             d = host->random(host->ctx);
-    /* RFC 9562, version 4 */
-    snprintf(uuid, UUID_BYTES, "%08x-%04x-4%03x-%04x-%04x%08x", a, b >> 16, b & 0xfff,
-             0x8000 | (c >> 16 & 0x3fff), c & 0xffff, d);
+    snprintf(request_id, UUID_BYTES, "%08" PRIx32 "-0000-8000-8000-%012" PRIx64,
+             invocation->mapping->queue_id, invocation->batch->items[0].ordinal & UINT64_C(0xffffffffffff));
 }
 
 static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
@@ -122,10 +122,10 @@ static bool write_event(struct invocation *invocation, uint64_t now_ms)
 static void write_context(const struct invocation *invocation, struct buffer *out)
 {
     const struct function *function = invocation->mapping->function;
-    char uuid[UUID_BYTES];
-    make_uuid(&function->all->host, uuid);
+    char request_id[UUID_BYTES];
+    write_request_id(invocation, request_id);
     json_write_raw(out, "{\"requestId\":");
-    json_write_string(out, span_from_string(uuid));
+    json_write_string(out, span_from_string(request_id));
     json_write_raw(out, ",\"functionName\":");
     json_write_string(out, span_from_string(function->config->name));
     json_write_raw(out, ",\"invokedFunctionArn\":");

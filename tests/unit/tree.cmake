@@ -9,3 +9,5 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
     COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/unit/tidy_test.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
   set_tests_properties(tidy_test PROPERTIES SKIP_RETURN_CODE 77)
 endif()
+add_test(NAME reference_test
+  COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/unit/reference_test.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
