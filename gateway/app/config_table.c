@@ -11,28 +11,27 @@
 
 #define GROUP(at, about)                                                                                     \
     {                                                                                                        \
-        .path = at, .type = PARAMETER_GROUP, .text = about                                                   \
+        .path = (at), .type = PARAMETER_GROUP, .text = (about)                                               \
     }
 #define NOT_HERE(at, about)                                                                                  \
     {                                                                                                        \
-        .path = at, .type = PARAMETER_NOT_HERE, .text = about                                                \
+        .path = (at), .type = PARAMETER_NOT_HERE, .text = (about)                                            \
     }
 #define NOTED(at, about)                                                                                     \
     {                                                                                                        \
-        .path = at, .type = PARAMETER_NOTED, .text = about                                                   \
+        .path = (at), .type = PARAMETER_NOTED, .text = (about)                                               \
     }
 
 /* A number: where it goes, its unit, default and bounds. */
+#define NUMBER(kind, at, into, counted, normal, least, most, about)                                          \
+    {                                                                                                        \
+        .path = (at), .type = (kind), .offset = (into), .unit = (counted), .fallback = (normal),             \
+        .minimum = (least), .maximum = (most), .text = (about)                                               \
+    }
 #define COUNT(at, into, counted, normal, least, most, about)                                                 \
-    {                                                                                                        \
-        .path = at, .type = PARAMETER_COUNT, .offset = into, .unit = counted, .fallback = normal,            \
-        .minimum = least, .maximum = most, .text = about                                                     \
-    }
+    NUMBER(PARAMETER_COUNT, at, into, counted, normal, least, most, about)
 #define SECONDS(at, into, normal, least, most, about)                                                        \
-    {                                                                                                        \
-        .path = at, .type = PARAMETER_SECONDS, .offset = into, .unit = "s", .fallback = normal,              \
-        .minimum = least, .maximum = most, .text = about                                                     \
-    }
+    NUMBER(PARAMETER_SECONDS, at, into, "s", normal, least, most, about)
 
 /* The most that a limit in bytes may be: what a 32-bit size holds, or a large disk. */
 #define BYTES_32 4294967295.0

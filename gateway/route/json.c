@@ -294,7 +294,7 @@ bool json_member(struct span object, struct span name, struct span *ret_value)
 {
     if (object.len == 0 || object.data[0] != '{')
         return false;
-    struct json_walk walk = json_walk_of(object);
+    struct json_walk walk = {skip_spaces(span_skip(object, 1)), .is_object = true};
     struct span key, value;
     while (json_next(&walk, &key, &value)) {
         if (key_is(key, name)) {

@@ -136,7 +136,7 @@ static const struct expression *application(struct parser *parser, const struct 
                                             const struct expression *const *arguments, size_t count)
 {
     struct expression *expression = arena_new(&parser->rule->arena, sizeof *expression);
-    const struct expression **kept = arena_new(&parser->rule->arena, (count + 1) * sizeof *kept);
+    const struct expression **kept = arena_new(&parser->rule->arena, count * sizeof *kept);
     for (size_t i = 0; i < count; i++) {
         kept[i] = arguments[i];
         if (expression->depth < arguments[i]->depth)
