@@ -166,18 +166,13 @@ enum sluice_error sluice_device_open(void *memory, size_t memory_bytes,
 
 /* ---- samples and messages ---- */
 
-static struct sluice_bytes bytes_of(struct span span)
-{
-    return (struct sluice_bytes){span.data, span.len};
-}
-
 enum sluice_error sluice_device_flush(struct sluice_device *device)
 {
     struct span frame = batch_finish(&device->batch);
     if (frame.len == 0)
         return SLUICE_OK;
-    struct sluice_message message = {.topic = bytes_of(span_from_string(device->config.topic)),
-                                     .payload = bytes_of(frame)};
+    struct sluice_message message = {.topic = engine_bytes(span_from_string(device->config.topic)),
+                                     .payload = engine_bytes(frame)};
     enum sluice_error error = engine_publish(&device->engine, &message, true);
     if (error)
         return error;

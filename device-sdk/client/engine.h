@@ -20,6 +20,12 @@
 
 #define ENGINE_NEVER UINT64_MAX
 
+/* Spans are the SDK's own; its callers see struct sluice_bytes. */
+static inline struct sluice_bytes engine_bytes(struct span span)
+{
+    return (struct sluice_bytes){span.data, span.len};
+}
+
 enum engine_state {
     ENGINE_IDLE,    /* no connection */
     ENGINE_OPENING, /* CONNECT is on its way; only CONNACK may come */

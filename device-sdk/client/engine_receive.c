@@ -48,11 +48,6 @@ static enum sluice_error on_connack(struct engine *engine, const struct mqtt_pac
     return SLUICE_OK;
 }
 
-static struct sluice_bytes bytes_of(struct span span)
-{
-    return (struct sluice_bytes){span.data, span.len};
-}
-
 static enum sluice_error on_publish(struct engine *engine, const struct mqtt_packet *packet, uint64_t now_ms)
 {
     (void)now_ms;
@@ -64,13 +59,14 @@ static enum sluice_error on_publish(struct engine *engine, const struct mqtt_pac
     mqtt_property_bytes(packet->properties, MQTT_RESPONSE_TOPIC, &response_topic);
     mqtt_property_bytes(packet->properties, MQTT_CORRELATION_DATA, &correlation);
     if (engine->config->on_message)
-        engine->config->on_message(engine->config->context, &(struct sluice_message){
-                                                                .topic = bytes_of(packet->publish.topic),
-                                                                .payload = bytes_of(packet->publish.payload),
-                                                                .response_topic = bytes_of(response_topic),
-                                                                .correlation = bytes_of(correlation),
-                                                                .retain = packet->publish.retain,
-                                                            });
+        engine->config->on_message(engine->config->context,
+                                   &(struct sluice_message){
+                                       .topic = engine_bytes(packet->publish.topic),
+                                       .payload = engine_bytes(packet->publish.payload),
+                                       .response_topic = engine_bytes(response_topic),
+                                       .correlation = engine_bytes(correlation),
+                                       .retain = packet->publish.retain,
+                                   });
     engine->counters->received++;
     if (packet->publish.qos == 1 &&
         !engine_send_control(

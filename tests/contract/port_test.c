@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ struct server {
 
 static void exec_server(int output, const char *certificate, const char *key, const char *accept)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* where a test fails half-way */
     dup2(output, STDOUT_FILENO);
     dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
     execlp("openssl", "openssl", "s_server", "-accept", accept, "-cert", certificate, "-key", key, "-CAfile",
@@ -277,8 +279,8 @@ static void what_is_no_gateway_is_named(void **state)
     port->close(port);
     assert_int_equal(connect_to(port, "no host has this name.invalid", server.tcp_port), SLUICE_NOT_FOUND);
     port->close(port);
-    assert_int_equal(port->connect(port, "localhost", 1), SLUICE_AGAIN);
-    port->close(port); /* abandons the lookup */
+    (void)port->connect(port, "localhost", 1); /* has most likely not looked up the name yet: */
+    port->close(port);                         /* abandons it */
     sluice_posix_free(port);
 }
 

@@ -91,6 +91,28 @@ static void samples_without_a_clock_make_frames_of_their_own(void **state)
     assert_false(decoder.has_clock);
 }
 
+static void a_clock_that_is_set_back_or_far_ahead_is_carried_as_it_is(void **state)
+{
+    (void)state;
+    open_device();
+    go_online(false);
+    const uint64_t times_ms[] = {1700000000000, 1, 1700000000001, 4102444800000, 4102444799000};
+    for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++)
+        sample(times_ms[i], 20);
+    sluice_device_flush(device);
+    poll_device();
+    static struct frame_decoder decoder;
+    struct frame_value values[2];
+    struct mqtt_packet packet = take(MQTT_PUBLISH);
+    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload, &(struct frame_limits){64, 1000}, 0),
+                     SLUICE_OK);
+    for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
+        int64_t time_ms;
+        assert_true(frame_next_sample(&decoder, &time_ms, values));
+        assert_int_equal(time_ms, times_ms[i]);
+    }
+}
+
 static void what_was_not_acknowledged_is_sent_again_with_dup(void **state)
 {
     (void)state;
@@ -408,6 +430,7 @@ int main(void)
         cmocka_unit_test(an_urgent_sample_goes_at_once),
         cmocka_unit_test(a_frame_is_sent_before_it_outgrows_its_packet),
         cmocka_unit_test(samples_without_a_clock_make_frames_of_their_own),
+        cmocka_unit_test(a_clock_that_is_set_back_or_far_ahead_is_carried_as_it_is),
         cmocka_unit_test(what_was_not_acknowledged_is_sent_again_with_dup),
         cmocka_unit_test(a_gateway_without_the_session_gets_new_messages),
         cmocka_unit_test(a_half_sent_packet_starts_anew_on_the_next_connection),

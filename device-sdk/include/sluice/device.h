@@ -3,6 +3,9 @@
  * over TLS. It gathers samples into compact frames, keeps what is not yet
  * acknowledged, connects and reconnects, and takes commands.
  *
+ *     #include "sluice/device.h"
+ *     #include "sluice/posix.h"
+ *
  *     static _Alignas(max_align_t) unsigned char memory[32 * 1024];
  *     static const struct sluice_channel channels[] = {{"temperature", "Cel", 2}, {"humidity", "%RH", 1}};
  *
@@ -188,9 +191,11 @@ enum sluice_error sluice_device_sample(struct sluice_device *device, uint64_t no
 enum sluice_error sluice_device_flush(struct sluice_device *device);
 
 /*
- * Publishes one message with QoS 1, after what is already in the outbox.
+ * Publishes one message with QoS 1, after what is already in the outbox: an event,
+ * or the answer to a command (to its response_topic, with its correlation).
  * SLUICE_INVALID: topic or response_topic is no Topic Name; SLUICE_FULL: see
- * when_full; SLUICE_TOO_LARGE: it can never fit the outbox.
+ * when_full; SLUICE_TOO_LARGE: it can never fit the outbox, or response_topic and
+ * correlation together are over 250 bytes.
  */
 enum sluice_error sluice_device_publish(struct sluice_device *device, const struct sluice_message *message);
 
