@@ -67,7 +67,7 @@ static int difference(const char *a, const char *b)
     return 2;
 }
 
-/* Calls the row's last name if it is a member of the group at `prefix`, else NULL. */
+/* The last name of the row's path if it is a member of the group at `prefix`, else NULL. */
 static const char *member_name(const struct parameter *parameter, const char *prefix)
 {
     size_t group = parameter_group_len(parameter->path);
