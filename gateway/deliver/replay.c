@@ -278,12 +278,12 @@ static void scan_records(struct scan *scan)
 
 /* ---- Segment by segment ---- */
 
-static void set_aside(struct journal *journal, uint32_t number)
+static void set_aside(struct journal *journal, uint32_t number, const char *why)
 {
     char name[SEGMENT_NAME_BYTES], kept[SEGMENT_NAME_BYTES];
     segment_name(number, false, name);
     segment_name(number, true, kept);
-    log_warning("journal: %s holds nothing that can be read, and is kept as %s", name, kept);
+    log_warning("journal: %s %s, and is kept as %s", name, why, kept);
     journal->disk->ops->rename(journal->disk, name, kept);
 }
 
@@ -335,7 +335,7 @@ static void take_segment(struct journal *journal, const struct found_segment *fo
     if (scan.records == 0) {
         segment_remove(&journal->segments, segment);
         if (bytes.len > 0 && (found->header_error || scan.damaged))
-            set_aside(journal, found->number);
+            set_aside(journal, found->number, "holds nothing that can be read");
         else
             remove_file(journal, found->number);
     } else if (scan.damaged) {
@@ -347,12 +347,12 @@ static void replay_segment(struct journal *journal, const struct found_segment *
 {
     char name[SEGMENT_NAME_BYTES];
     segment_name(found->number, false, name);
-    if (found->is_void) {
-        remove_file(journal, found->number);
-        return;
-    }
     if (found->header_error == SLUICE_NOT_FOUND) {
         log_error("journal: %s is of a version that this program does not know, and is left alone", name);
+        return;
+    }
+    if (found->is_void) {
+        set_aside(journal, found->number, "was begun and given up");
         return;
     }
     struct buffer bytes = {0};

@@ -1,0 +1,304 @@
+/* state.h over a real file: what is saved is there after a restart, and a bad file stops nothing. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "deliver/state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    char directory[64], path[96];
+    struct state *state;
+    char text[2048]; /* what callbacks showed */
+    size_t len;
+    uint64_t last_id;
+};
+
+static void show(struct fixture *fixture, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void show(struct fixture *fixture, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(fixture->text + fixture->len, sizeof fixture->text - fixture->len, format, arguments);
+    va_end(arguments);
+    if (len > 0 && fixture->len + (size_t)len < sizeof fixture->text)
+        fixture->len += (size_t)len;
+}
+
+#define TEXT(span) (int)(span).len, (const char *)(span).data
+
+static void on_session(void *ctx, const struct state_session *session)
+{
+    show(ctx, "session %.*s owner %u %.*s %.*s expiry %u at %u;", TEXT(session->client_id),
+         session->owner.kind, TEXT(session->owner.name), TEXT(session->owner.fingerprint), session->expiry_s,
+         (unsigned)session->disconnected_ms);
+}
+
+static void on_subscription(void *ctx, const struct state_subscription *subscription)
+{
+    show(ctx, "subscription %.*s %.*s id %u options %u;", TEXT(subscription->client_id),
+         TEXT(subscription->filter), subscription->identifier, subscription->options);
+}
+
+static void on_retained(void *ctx, const struct state_retained *retained)
+{
+    const struct message *message = retained->message;
+    show(ctx, "retained %.*s=%.*s/%.*s q%u %u %u by %u %.*s;", TEXT(message->topic), TEXT(message->payload),
+         TEXT(message->properties), message->qos, (unsigned)message->received_ms,
+         (unsigned)message->expires_ms, retained->publisher.kind, TEXT(retained->publisher.name));
+}
+
+static void on_letter(void *ctx, const struct state_dead_letter *letter)
+{
+    struct fixture *fixture = ctx;
+    fixture->last_id = letter->id;
+    show(ctx, "letter %.*s %u %.*s %.*s %.*s x%u %u-%u %.*s=%.*s;", TEXT(letter->function),
+         (unsigned)letter->ordinal, TEXT(letter->reason), TEXT(letter->error_type),
+         TEXT(letter->error_message), letter->attempts, (unsigned)letter->first_ms, (unsigned)letter->last_ms,
+         TEXT(letter->message->topic), TEXT(letter->message->payload));
+}
+
+static int fixture_new(void **state)
+{
+    struct fixture *fixture = memory_new(sizeof *fixture);
+    snprintf(fixture->directory, sizeof fixture->directory, "/tmp/state_test.XXXXXX");
+    if (!mkdtemp(fixture->directory))
+        return -1;
+    snprintf(fixture->path, sizeof fixture->path, "%s/sluice.db", fixture->directory);
+    *state = fixture;
+    return state_open(fixture->path, &fixture->state);
+}
+
+static int fixture_free(void **state)
+{
+    static const char *const names[] = {
+        "sluice.db",         "sluice.db-wal",         "sluice.db-shm",
+        "sluice.db.damaged", "sluice.db.damaged-wal", "sluice.db.damaged-shm"};
+    struct fixture *fixture = *state;
+    state_close(fixture->state);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", fixture->directory, names[i]);
+        unlink(path);
+    }
+    int result = rmdir(fixture->directory);
+    memory_free(fixture);
+    return result;
+}
+
+static uint64_t commit(struct fixture *fixture)
+{
+    struct state_batch *batch = state_batch_begin(fixture->state, 0);
+    assert_non_null(batch);
+    assert_null(state_batch_begin(fixture->state, 0));
+    state_batch_run(batch);
+    uint64_t ticket = 0;
+    assert_int_equal(state_batch_end(fixture->state, batch, 0, &ticket), SLUICE_OK);
+    return ticket;
+}
+
+static void restart(struct fixture *fixture)
+{
+    state_close(fixture->state);
+    fixture->state = NULL;
+    assert_int_equal(state_open(fixture->path, &fixture->state), SLUICE_OK);
+}
+
+static const char *load(struct fixture *fixture)
+{
+    fixture->len = 0;
+    fixture->text[0] = '\0';
+    assert_int_equal(state_load(fixture->state,
+                                &(struct state_visitor){fixture, on_session, on_subscription, on_retained}),
+                     SLUICE_OK);
+    return fixture->text;
+}
+
+static uint64_t save_letter(struct fixture *fixture, const char *function, uint64_t ordinal)
+{
+    return state_save_dead_letter(
+        fixture->state,
+        &(struct state_dead_letter){
+            .function = span_from_string(function),
+            .ordinal = ordinal,
+            .reason = SPAN_LITERAL("attempts"),
+            .error_type = SPAN_LITERAL("TypeError"),
+            .error_message = SPAN_LITERAL("it's bad"),
+            .attempts = 3,
+            .first_ms = 5,
+            .last_ms = 9,
+            .message = &(struct message){.topic = SPAN_LITERAL("t"), .payload = SPAN_LITERAL("{}")}});
+}
+
+static void what_is_saved_is_there_after_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct state_identity owner = {1, SPAN_LITERAL("dev'1"), SPAN_LITERAL("ab12")};
+    struct state_session session = {SPAN_LITERAL("c1"), owner, UINT32_MAX, 0};
+    uint64_t first = state_save_session(fixture->state, &session);
+    session.disconnected_ms = 77;
+    state_save_session(fixture->state, &session);
+    session.client_id = SPAN_LITERAL("c2");
+    state_save_session(fixture->state, &session);
+    state_save_subscription(fixture->state, &(struct state_subscription){
+                                                SPAN_LITERAL("c1"), SPAN_LITERAL("a/#"), 268435455, 0x2e});
+    state_save_subscription(fixture->state,
+                            &(struct state_subscription){SPAN_LITERAL("c1"), SPAN_LITERAL("b/+"), 0, 1});
+    state_save_subscription(fixture->state,
+                            &(struct state_subscription){SPAN_LITERAL("c2"), SPAN_LITERAL("a/#"), 0, 0});
+    state_remove_subscription(fixture->state, SPAN_LITERAL("c1"), SPAN_LITERAL("b/+"));
+    state_remove_session(fixture->state, SPAN_LITERAL("c2"));
+    struct message message = {.topic = SPAN_LITERAL("r"),
+                              .payload = SPAN_LITERAL("on"),
+                              .properties = SPAN_LITERAL("p"),
+                              .qos = 1,
+                              .received_ms = 3,
+                              .expires_ms = 8};
+    state_save_retained(fixture->state, &(struct state_retained){&message, owner});
+    message.topic = SPAN_LITERAL("gone");
+    state_save_retained(fixture->state, &(struct state_retained){&message, owner});
+    uint64_t last = state_remove_retained(fixture->state, message.topic);
+    assert_true(last > first && state_pending_bytes(fixture->state) > 0);
+    assert_int_equal(commit(fixture), last);
+    assert_int_equal(state_pending_bytes(fixture->state), 0);
+    assert_int_equal(state_next_deadline(fixture->state), UINT64_MAX);
+    restart(fixture);
+    assert_string_equal(load(fixture), "session c1 owner 1 dev'1 ab12 expiry 4294967295 at 77;"
+                                       "subscription c1 a/# id 268435455 options 46;"
+                                       "retained r=on/p q1 3 8 by 1 dev'1;");
+}
+
+static void what_was_not_committed_is_not_there(void **state)
+{
+    struct fixture *fixture = *state;
+    state_save_session(fixture->state, &(struct state_session){.client_id = SPAN_LITERAL("c1")});
+    restart(fixture);
+    assert_string_equal(load(fixture), "");
+}
+
+static void dead_letters_are_listed_read_counted_and_removed(void **state)
+{
+    struct fixture *fixture = *state;
+    save_letter(fixture, "f", 1);
+    save_letter(fixture, "f", 1); /* the gateway died between storing it and acknowledging the entry */
+    save_letter(fixture, "g", 1);
+    save_letter(fixture, "f", 2);
+    commit(fixture);
+    restart(fixture);
+    uint64_t count = 0;
+    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_EMPTY, &count), SLUICE_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(state_list_dead_letters(fixture->state, SPAN_LITERAL("f"), 0, 1, on_letter, fixture),
+                     SLUICE_OK);
+    static const char first[] = "letter f 1 attempts TypeError it's bad x3 5-9 t={};";
+    assert_string_equal(fixture->text, first);
+    uint64_t id = fixture->last_id;
+    fixture->len = 0;
+    assert_int_equal(state_list_dead_letters(fixture->state, SPAN_EMPTY, id, 10, on_letter, fixture),
+                     SLUICE_OK);
+    assert_non_null(strstr(fixture->text, "letter g 1 "));
+    assert_non_null(strstr(fixture->text, "letter f 2 "));
+    fixture->len = 0;
+    assert_int_equal(state_read_dead_letter(fixture->state, id, on_letter, fixture), SLUICE_OK);
+    assert_string_equal(fixture->text, first);
+    state_remove_dead_letter(fixture->state, id);
+    commit(fixture);
+    assert_int_equal(state_read_dead_letter(fixture->state, id, on_letter, fixture), SLUICE_NOT_FOUND);
+}
+
+static void put_file(const char *path, const char *content, size_t len)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(content, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char zeros[8192];
+    static const struct {
+        const char *name, *content;
+        size_t len;
+        bool kept;
+    } rows[] = {
+        {"no database",
+         "this is no database at all, but text that is long enough to be one header. "
+         "It goes on until more than a hundred bytes are there, as a header has.",
+         140, true},
+        {"zeros", zeros, sizeof zeros, true},
+        {"empty", "", 0, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        print_message("%s\n", rows[i].name);
+        char kept[128];
+        snprintf(kept, sizeof kept, "%s.damaged", fixture->path);
+        unlink(kept);
+        state_close(fixture->state);
+        fixture->state = NULL;
+        put_file(fixture->path, rows[i].content, rows[i].len);
+        assert_int_equal(state_open(fixture->path, &fixture->state), SLUICE_OK);
+        struct stat status;
+        assert_int_equal(stat(kept, &status) == 0, rows[i].kept);
+        assert_string_equal(load(fixture), "");
+        state_save_session(fixture->state, &(struct state_session){.client_id = SPAN_LITERAL("c1")});
+        commit(fixture);
+        restart(fixture);
+        assert_non_null(strstr(load(fixture), "session c1 "));
+    }
+}
+
+static void a_damaged_page_is_found_at_start(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t i = 0; i < 500; i++)
+        save_letter(fixture, "f", i);
+    commit(fixture);
+    state_close(fixture->state); /* checkpoints the log into the database */
+    fixture->state = NULL;
+    FILE *file = fopen(fixture->path, "r+b");
+    assert_non_null(file);
+    for (long page = 1; page < 12; page++) {
+        assert_int_equal(fseek(file, page * 4096, SEEK_SET), 0);
+        assert_int_equal(fwrite("garbage!garbage!", 1, 16, file), 16);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(state_open(fixture->path, &fixture->state), SLUICE_OK);
+    uint64_t count = 1;
+    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_EMPTY, &count), SLUICE_OK);
+    assert_int_equal(count, 0);
+}
+
+static void a_place_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    struct state *none = NULL;
+    assert_int_equal(state_open("/nonexistent/sluice.db", &none), SLUICE_IO);
+    assert_null(none);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_new, fixture_free)
+
+int main(void)
+{
+    log_set_level(LOG_ERROR + 1); /* damage is reported, and this test makes it */
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_saved_is_there_after_a_restart),
+        TEST(what_was_not_committed_is_not_there),
+        TEST(dead_letters_are_listed_read_counted_and_removed),
+        TEST(a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place),
+        TEST(a_damaged_page_is_found_at_start),
+        cmocka_unit_test(a_place_that_is_not_there_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
