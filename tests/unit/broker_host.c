@@ -285,8 +285,11 @@ static enum mqtt_reason on_transform(void *ctx, const struct message *view,
     const struct host *host = ctx;
     if (host->transform_answer != MQTT_SUCCESS)
         return host->transform_answer;
-    for (size_t i = 0; i < host->copies; i++)
+    for (size_t i = 0; i < host->copies; i++) {
         copies[i] = *view;
+        if (host->copies > 1)
+            copies[i].topic = copies[i].payload = span_of(&"01234567"[i], 1);
+    }
     *ret_messages = copies;
     *ret_count = host->copies;
     return MQTT_SUCCESS;

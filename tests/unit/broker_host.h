@@ -50,7 +50,7 @@ struct host {
     uint64_t seq, durable_seq, ticket;
     enum sluice_error store_answer;
     enum mqtt_reason transform_answer;
-    size_t copies; /* messages that transform makes of one */
+    size_t copies; /* messages that transform makes of one: over 1 their topics and payloads are 0, 1, ... */
     size_t stored_count, replay_count, load_count;
     size_t failing_loads; /* so many of the next ones */
     uint64_t next_queue;

@@ -591,26 +591,63 @@ static void what_transform_refuses_is_told(void **state)
 static void one_publish_may_become_many_messages(void **state)
 {
     (void)state;
+    static const struct {
+        struct client_options options;
+        const char *filter;
+        uint8_t qos;
+    } table[] = {
+        {{.client_id = "all"}, "+", 0},
+        {{.client_id = "third"}, "2", 0},
+        {{.client_id = "all at QoS 1"}, "+", 1},
+        {{.client_id = "durable", .keep_session = true}, "+", 1},
+    };
     struct host *host = host_new();
     host->copies = 5;
-    struct client from, transient, durable;
+    struct client from, to[4];
     client_connect(&from, host, &v5);
-    client_connect(&transient, host, &v3);
-    client_connect(&durable, host, &(struct client_options){.client_id = "d", .keep_session = true});
-    client_subscribe(&transient, "t", 1);
-    client_subscribe(&durable, "t", 1);
-    uint16_t id = client_publish(&from, "t", "x", 1, false);
-    client_expect_ack(&from, MQTT_PUBACK, id, MQTT_SUCCESS);
-    for (int i = 0; i < 5; i++) {
-        client_expect_publish(&transient, "t", "x", 1);
-        client_expect_publish(&durable, "t", "x", 1);
+    for (size_t i = 0; i < 4; i++) {
+        client_connect(&to[i], host, &table[i].options);
+        client_subscribe(&to[i], table[i].filter, table[i].qos);
     }
-    client_expect_nothing(&transient);
-    client_expect_nothing(&durable);
+    uint16_t id = client_publish(&from, "frame", "x", 1, false);
+    client_expect_ack(&from, MQTT_PUBACK, id, MQTT_SUCCESS);
+    for (int message = 0; message < 5; message++) {
+        char text[2] = {(char)('0' + message), '\0'};
+        for (size_t i = 0; i < 4; i++) {
+            if (i != 1 || message == 2)
+                client_expect_publish(&to[i], text, text, table[i].qos);
+        }
+    }
     assert_int_equal(broker_counters(host->broker)->messages, 5);
+    for (size_t i = 0; i < 4; i++) {
+        client_expect_nothing(&to[i]);
+        client_vanish(&to[i]);
+    }
     client_vanish(&from);
-    client_vanish(&transient);
-    client_vanish(&durable);
+    host_free(host);
+}
+
+/* The second copy must not be made from the first one's bytes: they move when their output grows. */
+static void a_member_that_subscribes_besides_gets_two_copies(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct client client, from;
+    client_connect(&client, host, &v3);
+    client_connect(&from, host, &v5);
+    client_subscribe(&client, "t", 0);
+    client_subscribe(&client, "$share/g/t", 0);
+    client_subscribe(&client, "$share/h/t", 0);
+    client_expect_nothing(&client);
+    char payload[3001];
+    memset(payload, 'x', 3000);
+    payload[3000] = '\0';
+    client_publish(&from, "t", payload, 0, false);
+    for (int i = 0; i < 3; i++)
+        client_expect_publish(&client, "t", payload, 0);
+    client_expect_nothing(&client);
+    client_vanish(&client);
+    client_vanish(&from);
     host_free(host);
 }
 
@@ -657,6 +694,7 @@ int main(void)
         cmocka_unit_test(held_connections_may_leave),
         cmocka_unit_test(what_transform_refuses_is_told),
         cmocka_unit_test(one_publish_may_become_many_messages),
+        cmocka_unit_test(a_member_that_subscribes_besides_gets_two_copies),
         cmocka_unit_test(the_gateway_publishes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
