@@ -190,6 +190,8 @@ void connection_settle(struct net_connection *connection)
         send_output(connection);
     if (!connection->ending) {
         bool reads = !connection->paused && (!connection->closing || connection->lingering);
+        if (connection->stream)
+            tls_stream_rest(connection->stream);
         connection_poll(connection, (reads ? UV_READABLE : 0) | (connection->stuck ? UV_WRITABLE : 0));
     } else if (!connection->handshake || !connection->handshake->busy) {
         take_down(connection);

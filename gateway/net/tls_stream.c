@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "net/tls_identity.h"
 #include "net/tls_internal.h"
+#include "net/tls_park.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +14,7 @@ enum { OUTPUT_STROKE_BYTES = 128 * 1024 }; /* of ciphertext, before the socket m
 struct tls_stream {
     mbedtls_ssl_context ssl;
     struct net_tls *tls;
+    struct tls_parked parked;
     struct span arrived; /* ciphertext that mbedTLS has yet to take */
     struct buffer output;
     int fd;
@@ -69,6 +71,7 @@ void tls_stream_free(struct tls_stream *stream)
 {
     if (!stream)
         return;
+    tls_unpark(&stream->ssl, &stream->parked);
     mbedtls_ssl_free(&stream->ssl);
     net_tls_unref(stream->tls);
     buffer_fini(&stream->output);
@@ -136,7 +139,9 @@ enum sluice_error tls_stream_handshake(struct tls_stream *stream, struct net_pee
     if (result != 0)
         return alive ? error_of(result) : SLUICE_CLOSED;
     stream->handshaking = false;
-    return alive ? check_peer(stream, ret_peer) : SLUICE_CLOSED;
+    enum sluice_error error = alive ? check_peer(stream, ret_peer) : SLUICE_CLOSED;
+    tls_forget_peer_certificate(&stream->ssl);
+    return error;
 }
 
 /* ---- After it ---- */
@@ -147,6 +152,7 @@ enum sluice_error tls_stream_decrypt(struct tls_stream *stream, struct span ciph
     size_t len = 0;
     int result;
     stream->arrived = cipher;
+    tls_unpark(&stream->ssl, &stream->parked);
     do {
         assert(len < capacity_bytes);
         result = mbedtls_ssl_read(&stream->ssl, text + len, capacity_bytes - len);
@@ -160,6 +166,8 @@ enum sluice_error tls_stream_decrypt(struct tls_stream *stream, struct span ciph
 
 enum sluice_error tls_stream_encrypt(struct tls_stream *stream, struct buffer *text)
 {
+    if (buffer_len(text) > 0)
+        tls_unpark(&stream->ssl, &stream->parked);
     while (buffer_len(text) > 0 && buffer_len(&stream->output) < OUTPUT_STROKE_BYTES) {
         struct span rest = buffer_span(text);
         int written = mbedtls_ssl_write(&stream->ssl, rest.data, rest.len);
@@ -173,9 +181,16 @@ enum sluice_error tls_stream_encrypt(struct tls_stream *stream, struct buffer *t
 
 void tls_stream_goodbye(struct tls_stream *stream)
 {
-    if (!stream->said_goodbye)
-        mbedtls_ssl_close_notify(&stream->ssl);
+    if (stream->said_goodbye)
+        return;
+    tls_unpark(&stream->ssl, &stream->parked);
+    mbedtls_ssl_close_notify(&stream->ssl);
     stream->said_goodbye = true;
+}
+
+void tls_stream_rest(struct tls_stream *stream)
+{
+    tls_park(&stream->ssl, &stream->parked);
 }
 
 struct buffer *tls_stream_output(struct tls_stream *stream)

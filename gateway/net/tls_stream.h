@@ -32,6 +32,8 @@ enum sluice_error tls_stream_decrypt(struct tls_stream *stream, struct span ciph
 enum sluice_error tls_stream_encrypt(struct tls_stream *stream, struct buffer *text);
 /* Tells the peer, once, that nothing follows. */
 void tls_stream_goodbye(struct tls_stream *stream);
+/* Nothing more in this turn: gives back the memory that it needs at work only. */
+void tls_stream_rest(struct tls_stream *stream);
 /* Ciphertext to be sent. */
 struct buffer *tls_stream_output(struct tls_stream *stream);
 

@@ -81,7 +81,20 @@ static const char *path(const char *name)
     return buffer;
 }
 
-/* Opens them all and holds them until all are there. */
+static bool connect_one(const struct row *row, struct tls_client *client)
+{
+    client->ca_path = path("ca.crt");
+    client->version = row->version;
+    client->certificate_path = row->certificate ? path("sensor.crt") : NULL;
+    client->key_path = path("sensor.key");
+    if (row->tls)
+        return tls_client_connect(client) == 0 &&
+               mbedtls_ssl_write(&client->ssl, (const unsigned char *)"x", 1) == 1;
+    client->fd = tcp_client_connect(client->port);
+    return write(client->fd, "x", 1) == 1;
+}
+
+/* Opens them all, each with one byte sent, and holds them until all are there. */
 static int run_clients(const struct row *row, uint16_t port, size_t count)
 {
     struct tls_client *clients = memory_new_array(count, sizeof *clients);
@@ -89,16 +102,10 @@ static int run_clients(const struct row *row, uint16_t port, size_t count)
     mbedtls_ssl_session_init(&session);
     for (size_t i = 0; i < count; i++) {
         clients[i].port = port;
-        clients[i].ca_path = path("ca.crt");
-        clients[i].version = row->version;
-        clients[i].certificate_path = row->certificate ? path("sensor.crt") : NULL;
-        clients[i].key_path = path("sensor.key");
         clients[i].resume = row->resumed && i > 0 ? &session : NULL;
-        if (!row->tls)
-            clients[i].fd = tcp_client_connect(port);
-        else if (tls_client_connect(&clients[i]))
+        if (!connect_one(row, &clients[i]))
             return 1;
-        if (row->tls && row->resumed && i == 0)
+        if (row->resumed && i == 0)
             mbedtls_ssl_get_session(&clients[i].ssl, &session);
     }
     return 0;
