@@ -38,6 +38,22 @@ static const char *key_of(struct walk *walk, const yaml_node_t *node)
     return (const char *)node->data.scalar.value;
 }
 
+/* The pair's key, or NULL after saying what is wrong with it: that it is no name, or was there before. */
+static const char *key_once(struct walk *walk, const yaml_node_t *mapping, const yaml_node_pair_t *pair)
+{
+    const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
+    const char *name = key_of(walk, key);
+    const yaml_node_pair_t *other = mapping->data.mapping.pairs.start;
+    for (; name && other < pair; other++) {
+        const yaml_node_t *before = yaml_document_get_node(walk->document, other->key);
+        if (before->type == YAML_SCALAR_NODE && span_equal(scalar_text(before), scalar_text(key))) {
+            config_error(walk->problems, place_of(key), "%s is there twice; allowed: once", name);
+            return NULL;
+        }
+    }
+    return name;
+}
+
 static void wrong_type(struct walk *walk, const struct parameter *parameter, const yaml_node_t *node)
 {
     static const char *const names[] = {[YAML_NO_NODE] = "empty",
@@ -162,7 +178,7 @@ static void read_environment(struct walk *walk, const struct parameter *paramete
     yaml_node_pair_t *pair = node->data.mapping.pairs.start;
     for (; pair < node->data.mapping.pairs.top; pair++) {
         const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
-        const char *name = key_of(walk, key);
+        const char *name = key_once(walk, node, pair);
         if (!name)
             continue;
         if (!variable_name_valid(name)) {
@@ -253,7 +269,7 @@ static void read_named_items(struct walk *walk, const struct parameter *paramete
     struct config_function *function = (void *)new_items(walk, parameter, (size_t)(end - pair), field);
     for (; pair < end; pair++, function++) {
         const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
-        const char *name = key_of(walk, key);
+        const char *name = key_once(walk, node, pair);
         function->place = place_of(key);
         function->name = arena_string(&walk->config->arena, span_from_string(name));
         if (name && !function_name_valid(name))
@@ -291,17 +307,6 @@ static void read_value(struct walk *walk, const struct parameter *parameter, con
     }
 }
 
-static bool is_repeated(struct walk *walk, const yaml_node_t *mapping, const yaml_node_pair_t *pair)
-{
-    const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
-    for (const yaml_node_pair_t *other = mapping->data.mapping.pairs.start; other < pair; other++) {
-        const yaml_node_t *before = yaml_document_get_node(walk->document, other->key);
-        if (before->type == YAML_SCALAR_NODE && span_equal(scalar_text(before), scalar_text(key)))
-            return true;
-    }
-    return false;
-}
-
 static void check_required(struct walk *walk, const yaml_node_t *mapping, const char *prefix)
 {
     for (size_t i = 0; i < config_parameter_count; i++) {
@@ -328,16 +333,14 @@ static void read_mapping(struct walk *walk, const yaml_node_t *node, const char 
     const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
     for (; pair < node->data.mapping.pairs.top; pair++) {
         const yaml_node_t *key_node = yaml_document_get_node(walk->document, pair->key);
-        const char *key = key_of(walk, key_node);
+        const char *key = key_once(walk, node, pair);
         if (!key)
             continue;
         char path[PATH_BYTES + KEY_BYTES];
         snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "." : "", key);
         const struct parameter *parameter =
             strchr(key, '.') || strchr(key, '*') ? NULL : parameter_find(path);
-        if (is_repeated(walk, node, pair))
-            config_error(walk->problems, place_of(key_node), "%s is there twice; allowed: once", path);
-        else if (!parameter)
+        if (!parameter)
             unknown_key(walk, prefix, key, key_node);
         else
             read_value(walk, parameter, key_node, yaml_document_get_node(walk->document, pair->value), base);

@@ -196,6 +196,8 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"a: [", "dir/serverless.yml:2:1: this is no YAML: "},
         {"service: x\n---\nservice: y\n", ":3:1: there is a second document; allowed: one in a file"},
         {"service: a\nservice: b\n", ":2:1: service is there twice; allowed: once"},
+        {"functions: {f: {lambda: a}, f: {lambda: b}}", ":1:29: f is there twice; allowed: once"},
+        {"provider: {environment: {A: x, A: y}}", ":1:32: A is there twice; allowed: once"},
         {"service: [a]\n", ":1:10: service is a list; allowed: text"},
         {"servce: a\n", ":1:1: there is no servce; did you mean service?"},
         {"nonsense: a\n", ":1:1: there is no nonsense; allowed: service, provider, gateway, functions"},
