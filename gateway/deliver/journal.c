@@ -189,7 +189,7 @@ static void enter_targets(struct journal *journal, struct journal_message *messa
 static enum sluice_error room_for(const struct journal *journal, size_t bytes)
 {
     if (journal->failed)
-        return journal->failed;
+        return SLUICE_IO;
     if (bytes > journal->config.buffer_bytes)
         return SLUICE_TOO_LARGE;
     if (buffer_len(&journal->pending) + bytes > journal->config.buffer_bytes ||

@@ -118,8 +118,8 @@ struct journal_origin {
 /*
  * One record for one PUBLISH: all its messages in all their queues and its
  * Packet Identifier are stored together or not at all. SLUICE_FULL: a bound is
- * reached or the disk has no space; try again after a commit. SLUICE_IO: the
- * disk fails. SLUICE_TOO_LARGE: over buffer_bytes, or 65,535 messages. Nothing
+ * reached; try again after a commit. SLUICE_IO: the disk fails or has no space,
+ * as journal_commit_end has said. SLUICE_TOO_LARGE: over buffer_bytes, or 65,535 messages. Nothing
  * was stored then.
  */
 enum sluice_error journal_append_messages(struct journal *journal, struct journal_origin origin,
@@ -153,7 +153,7 @@ void journal_batch_run(struct journal_batch *batch);
  * SLUICE_OK: everything up to *ret_durable_seq is on disk.
  * SLUICE_AGAIN: the disk refused; the batch is due again at once, in a new file.
  * SLUICE_IO, SLUICE_FULL: it refused that too. Nothing above the last durable
- * seq may be acknowledged; appends of messages give the same error, and the
+ * seq may be acknowledged; appends of messages give SLUICE_IO, and the
  * batch, kept in memory, is due again after retry_ms; when that is written
  * everything works again.
  */
