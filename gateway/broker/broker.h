@@ -233,9 +233,10 @@ enum sluice_error broker_publish(struct broker *broker, const struct message *vi
 /* Refuses new connections' CONNECT with 0x89 and says goodbye (0x8B) to those there are. */
 void broker_stop(struct broker *broker);
 
-/* ---- Restoring at start, before any channel, in this order ---- */
+/* ---- Restoring at start: after broker_set_access, before any channel, in this order ---- */
 
-/* A damaged record is refused (SLUICE_INVALID, SLUICE_EXISTS), and the rest goes on. The session's queue is
+/* A damaged record is refused (SLUICE_INVALID, SLUICE_EXISTS), and one that the rules no longer allow
+ * (SLUICE_DENIED); the rest goes on. The session's queue is
  * opened by hooks.queue_open. */
 enum sluice_error broker_restore_session(struct broker *broker, const struct broker_session *session,
                                          uint64_t now_ms);

@@ -35,6 +35,8 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
     if (!subscription_take_apart(subscription->filter, &share, &filter) || !topic_filter_valid(filter) ||
         topic_level_count(filter) > broker->config.topic_levels)
         return SLUICE_INVALID;
+    if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
+        return SLUICE_DENIED;
     session_subscribe(session, subscription, share, filter);
     return SLUICE_OK;
 }

@@ -66,26 +66,29 @@ void retained_publish(struct broker *broker, struct broker_stored *stored, const
     keep(broker, broker_stored_keep(stored), saved.publisher_kind, saved.publisher_name);
 }
 
+static bool publisher_allowed(const struct broker *broker, const struct broker_retained *retained)
+{
+    struct identity publisher = {.kind = retained->publisher_kind};
+    if (retained->publisher_name.len >= sizeof publisher.name)
+        return false;
+    if (retained->publisher_name.len > 0)
+        memcpy(publisher.name, retained->publisher_name.data, retained->publisher_name.len);
+    struct grants *grants = grants_new(broker->access, &publisher, retained->message->client_id);
+    bool allowed = grants_topic(grants, ACCESS_PUBLISH, retained->message->topic);
+    grants_free(grants);
+    return allowed;
+}
+
 enum sluice_error retained_restore(struct broker *broker, const struct broker_retained *from)
 {
+    if (!publisher_allowed(broker, from))
+        return SLUICE_DENIED;
     if (!has_room(broker, NULL, message_bytes(from->message)))
         return SLUICE_FULL;
     struct message *message = message_new(from->message);
     keep(broker, message, from->publisher_kind, from->publisher_name);
     message_unref(message);
     return SLUICE_OK;
-}
-
-static bool publisher_allowed(const struct broker *broker, const struct retained *retained)
-{
-    struct identity publisher = {.kind = retained->publisher_kind};
-    if (retained->publisher_name_len >= sizeof publisher.name)
-        return false;
-    memcpy(publisher.name, retained->publisher_name, retained->publisher_name_len);
-    struct grants *grants = grants_new(broker->access, &publisher, retained->message->client_id);
-    bool allowed = grants_topic(grants, ACCESS_PUBLISH, retained->message->topic);
-    grants_free(grants);
-    return allowed;
 }
 
 struct withdrawn {
@@ -98,7 +101,9 @@ static void collect_withdrawn(void *ctx, void *value)
 {
     struct withdrawn *withdrawn = ctx;
     struct retained *retained = value;
-    if (!publisher_allowed(withdrawn->broker, retained))
+    struct broker_retained view = {retained->message, retained->publisher_kind,
+                                   span_of(retained->publisher_name, retained->publisher_name_len)};
+    if (!publisher_allowed(withdrawn->broker, &view))
         withdrawn->nodes[withdrawn->count++] = retained->node;
 }
 

@@ -20,7 +20,7 @@ struct retained {
 /* Sets, replaces, or (an empty payload) removes the retained message of its topic [MQTT-3.3.1-6], and tells
  * the state's keeper. `publisher` NULL: the gateway itself. */
 void retained_publish(struct broker *broker, struct broker_stored *stored, const struct identity *publisher);
-/* The same at start: tells nobody. SLUICE_FULL: at the bound. */
+/* The same at start: tells nobody. SLUICE_FULL: at the bound. SLUICE_DENIED: not allowed any more. */
 enum sluice_error retained_restore(struct broker *broker, const struct broker_retained *from);
 /* Removes those whose publisher may no longer publish them. */
 void retained_check_access(struct broker *broker);

@@ -65,7 +65,7 @@ struct host {
 /* Everybody may publish and subscribe to everything; see host_rules. Ready for a broker of this
  * configuration. */
 struct host *host_new(void);
-/* Changes config first, where the test wants: host->config. */
+/* Starts again, empty, with what the test has changed in host->config. */
 void host_restart_with_config(struct host *host);
 void host_free(struct host *host);
 void host_advance(struct host *host, uint64_t ms);

@@ -365,6 +365,31 @@ static void damaged_records_are_refused(void **state)
     host_free(host);
 }
 
+/* HOSTILE 38, 39: the rules changed while the gateway was down. */
+static void what_is_not_allowed_any_more_is_not_restored(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct access *access = access_new();
+    access_allow(access, "anonymous", ACCESS_PUBLISH, "b");
+    access_allow(access, "anonymous", ACCESS_SUBSCRIBE, "b");
+    broker_set_access(host->broker, access);
+    struct identity nobody = {.kind = IDENTITY_ANONYMOUS};
+    struct broker_session session = {SPAN_LITERAL("a"), &nobody, 60, 0};
+    assert_int_equal(broker_restore_session(host->broker, &session, host->now_ms), SLUICE_OK);
+    static const char *const topics[] = {"a", "b"};
+    for (size_t i = 0; i < 2; i++) {
+        struct span topic = span_from_string(topics[i]);
+        enum sluice_error wanted = i == 0 ? SLUICE_DENIED : SLUICE_OK;
+        struct broker_subscription subscription = {.client_id = session.client_id, .filter = topic};
+        struct message message = {.topic = topic, .payload = SPAN_LITERAL("x")};
+        struct broker_retained retained = {.message = &message, .publisher_kind = IDENTITY_ANONYMOUS};
+        assert_int_equal(broker_restore_subscription(host->broker, &subscription), wanted);
+        assert_int_equal(broker_restore_retained(host->broker, &retained), wanted);
+    }
+    host_free(host);
+}
+
 /* ---- Trouble ---- */
 
 static void a_dead_disk_is_told_or_held_back(void **state)
@@ -504,6 +529,7 @@ int main(void)
         cmocka_unit_test(qos_2_arrives_once_whenever_the_crash_comes),
         cmocka_unit_test(restored_messages_keep_packet_ids_and_identifiers),
         cmocka_unit_test(damaged_records_are_refused),
+        cmocka_unit_test(what_is_not_allowed_any_more_is_not_restored),
         cmocka_unit_test(a_dead_disk_is_told_or_held_back),
         cmocka_unit_test(waiting_acknowledgements_are_bounded),
         cmocka_unit_test(an_unreadable_message_does_not_stop_the_queue),
