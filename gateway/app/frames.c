@@ -8,6 +8,7 @@
 
 struct frames {
     struct frame_limits limits;
+    size_t bytes_max;
     struct frame_decoder decoder;
     bool is_frame;       /* the last message was one; it is open in `decoder` */
     struct message view; /* that message, its spans the caller's */
@@ -20,10 +21,11 @@ struct frames {
     struct frames_counters counters;
 };
 
-struct frames *frames_new(uint32_t channels_max, uint32_t samples_max)
+struct frames *frames_new(uint32_t channels_max, uint32_t samples_max, size_t bytes_max)
 {
     struct frames *frames = memory_new(sizeof *frames);
     frames->limits = (struct frame_limits){channels_max, samples_max};
+    frames->bytes_max = bytes_max;
     return frames;
 }
 
@@ -72,7 +74,7 @@ static void make_room(struct frames *frames, size_t count)
 }
 
 /* Writes every sample behind the last one; payloads hold offsets until the text no longer moves. */
-static size_t write_samples(struct frames *frames, const struct message *sample)
+static enum sluice_error write_samples(struct frames *frames, const struct message *sample, size_t *ret_count)
 {
     struct frame_value values[FRAME_CHANNELS_MAX];
     size_t bytes_max = frame_json_bytes_max(&frames->decoder);
@@ -85,13 +87,30 @@ static size_t write_samples(struct frames *frames, const struct message *sample)
         buffer_grown(&frames->text, writer_len(&out));
         frames->messages[count] = *sample;
         frames->messages[count++].payload = span_of(NULL, writer_len(&out));
+        if (buffer_len(&frames->text) + count * message_bytes(sample) > frames->bytes_max)
+            return SLUICE_TOO_LARGE;
     }
     const uint8_t *at = buffer_span(&frames->text).data;
     for (size_t i = 0; i < count; i++) {
         frames->messages[i].payload.data = at;
         at += frames->messages[i].payload.len;
     }
-    return count;
+    *ret_count = count;
+    return SLUICE_OK;
+}
+
+static enum sluice_error expand(struct frames *frames, const struct message *view, size_t *ret_count)
+{
+    enum sluice_error error =
+        frame_decode_open(&frames->decoder, view->payload, &frames->limits, view->received_ms);
+    if (error)
+        return error;
+    frames->view = *view;
+    make_room(frames, frames->decoder.sample_count);
+    struct message sample = *view;
+    sample.payload = SPAN_EMPTY;
+    sample.properties = json_properties(&frames->properties[0], view->properties, "application/json");
+    return write_samples(frames, &sample, ret_count);
 }
 
 enum sluice_error frames_expand(struct frames *frames, const struct message *view,
@@ -103,8 +122,8 @@ enum sluice_error frames_expand(struct frames *frames, const struct message *vie
         *ret_count = 1;
         return SLUICE_OK;
     }
-    enum sluice_error error =
-        frame_decode_open(&frames->decoder, view->payload, &frames->limits, view->received_ms);
+    size_t count = 0;
+    enum sluice_error error = expand(frames, view, &count);
     if (error) {
         frames->is_frame = false;
         frames->counters.refused++;
@@ -112,11 +131,6 @@ enum sluice_error frames_expand(struct frames *frames, const struct message *vie
                     (const char *)view->client_id.data, sluice_error_text(error));
         return error;
     }
-    frames->view = *view;
-    make_room(frames, frames->decoder.sample_count);
-    struct message sample = *view;
-    sample.properties = json_properties(&frames->properties[0], view->properties, "application/json");
-    size_t count = write_samples(frames, &sample);
     frames->counters.decoded++;
     frames->counters.samples += count;
     *ret_messages = frames->messages;

@@ -19,7 +19,8 @@ struct frames_counters {
     uint64_t refused; /* malformed, or over the limits */
 };
 
-struct frames *frames_new(uint32_t channels_max, uint32_t samples_max);
+/* `bytes_max`: of all messages of one frame together, as message_bytes. */
+struct frames *frames_new(uint32_t channels_max, uint32_t samples_max, size_t bytes_max);
 void frames_free(struct frames *frames);
 const struct frames_counters *frames_counters(const struct frames *frames);
 

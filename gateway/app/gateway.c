@@ -3,7 +3,14 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-enum { FRAME_CHANNELS_LIMIT = 64, FRAME_SAMPLES_LIMIT = 4096 };
+enum {
+    FRAME_CHANNELS_LIMIT = 64,
+    FRAME_SAMPLES_LIMIT = 4096,
+    FRAME_BYTES_LIMIT = 4 * 1024 * 1024, /* decoded */
+    /* The journal's buffer takes the largest packet, or frame, with all its targets, and more while the disk
+     * is busy. */
+    JOURNAL_BUFFER_PACKETS = 4,
+};
 
 /* ---- What the parts tell each other ---- */
 
@@ -128,6 +135,8 @@ static struct journal_config journal_config_of(const struct config *config)
     struct journal_config journal = journal_config_default();
     journal.segment_bytes = (uint32_t)config->journal.segment_bytes;
     journal.max_bytes = config->journal.max_bytes;
+    if (journal.buffer_bytes / JOURNAL_BUFFER_PACKETS < config->limits.packet_bytes)
+        journal.buffer_bytes = (uint32_t)config->limits.packet_bytes * JOURNAL_BUFFER_PACKETS;
     journal.commit_delay_ms = (uint32_t)config->journal.commit_delay_ms;
     journal.commit_count = (uint32_t)config->journal.commit_count;
     journal.commit_bytes = (uint32_t)config->journal.commit_bytes;
@@ -196,7 +205,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     gateway->loop = loop;
     gateway->config = config;
     gateway->net = net_new(loop);
-    gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_LIMIT);
+    gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_LIMIT, FRAME_BYTES_LIMIT);
     start_broker(gateway);
     start_turns(gateway);
     /* Ports and certificates first: until they are there, nothing is written. Nobody is served before the
