@@ -105,8 +105,8 @@ value() {
 }
 cat agent.log >&2
 [ -n "$seconds" ] || exit 0
-published=$(value agent.json samplesPublished)
-acknowledged=$(value agent.json samplesAcknowledged)
+published=$(value agent.json samples_published)
+acknowledged=$(value agent.json samples_acknowledged)
 stored=$(value gateway.out stored)
 # Lost is what was acknowledged and not stored, and what a queue took and no longer accounts for.
 unstored=$((acknowledged > stored ? acknowledged - stored : 0))

@@ -127,6 +127,8 @@ static void write_stats(const struct agent *agent)
         uint64_t value;
     } rows[] = {
         {"samples", c.samples},
+        {"samples_published", c.samples_published},
+        {"samples_acknowledged", c.samples_acknowledged},
         {"samples_dropped", c.samples_dropped},
         {"published", c.published},
         {"acknowledged", c.acknowledged},

@@ -173,7 +173,7 @@ enum sluice_error sluice_device_flush(struct sluice_device *device)
         return SLUICE_OK;
     struct sluice_message message = {.topic = engine_bytes(span_from_string(device->config.topic)),
                                      .payload = engine_bytes(frame)};
-    enum sluice_error error = engine_publish(&device->engine, &message, true);
+    enum sluice_error error = engine_publish(&device->engine, &message, (uint16_t)device->batch.sample_count);
     if (error)
         return error;
     device->counters.frames++;
@@ -200,7 +200,7 @@ enum sluice_error sluice_device_sample(struct sluice_device *device, uint64_t no
 
 enum sluice_error sluice_device_publish(struct sluice_device *device, const struct sluice_message *message)
 {
-    enum sluice_error error = engine_publish(&device->engine, message, false);
+    enum sluice_error error = engine_publish(&device->engine, message, 0);
     if (error == SLUICE_FULL)
         device->counters.refused++;
     return error;

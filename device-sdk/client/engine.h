@@ -95,10 +95,12 @@ enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms);
 uint64_t engine_deadline_ms(const struct engine *engine);
 
 /*
- * Puts a PUBLISH with QoS 1 into the outbox, making room as when_full says.
+ * Puts a PUBLISH with QoS 1 into the outbox, making room as when_full says;
+ * `sample_count`: of a telemetry frame, 0 for another message.
  * SLUICE_FULL, SLUICE_TOO_LARGE, SLUICE_INVALID (a topic): nothing was put.
  */
-enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message, bool is_frame);
+enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message,
+                                 uint16_t sample_count);
 
 /* Keeps a sentence, of two parts, for sluice_device_error; gives `error` back. */
 enum sluice_error engine_fail(struct engine *engine, enum sluice_error error, const char *what,

@@ -38,7 +38,8 @@ static enum sluice_error publish_properties(const struct sluice_message *message
     return block->failed ? SLUICE_TOO_LARGE : SLUICE_OK;
 }
 
-enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message, bool is_frame)
+enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message,
+                                 uint16_t sample_count)
 {
     struct span topic = span_of(message->topic.data, message->topic.len);
     uint8_t memory[PROPERTIES_MAX_BYTES];
@@ -59,7 +60,8 @@ enum sluice_error engine_publish(struct engine *engine, const struct sluice_mess
     size_t len = mqtt_encoded_size(&packet);
     uint8_t *place;
     do
-        error = len ? outbox_add(&engine->outbox, len, packet.packet_id, is_frame, &place) : SLUICE_TOO_LARGE;
+        error =
+            len ? outbox_add(&engine->outbox, len, packet.packet_id, sample_count, &place) : SLUICE_TOO_LARGE;
     while (error == SLUICE_FULL && make_room(engine));
     if (error)
         return error;

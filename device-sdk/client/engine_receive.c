@@ -97,6 +97,7 @@ static enum sluice_error on_puback(struct engine *engine, const struct mqtt_pack
                     "the gateway rejected a message: ", mqtt_reason_text(packet->reason));
     } else {
         engine->counters->acknowledged++;
+        engine->counters->samples_acknowledged += entry->sample_count;
     }
     outbox_settle(&engine->outbox, entry);
     return SLUICE_OK;

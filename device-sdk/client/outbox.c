@@ -51,7 +51,7 @@ static void move_to_start(struct outbox *outbox)
     outbox->head = 0;
 }
 
-enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_id, bool is_frame,
+enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_id, uint16_t sample_count,
                              uint8_t **ret_packet)
 {
     size_t bytes = outbox_entry_bytes(len);
@@ -62,7 +62,8 @@ enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_
     if (bytes > outbox->capacity_bytes - outbox->tail)
         move_to_start(outbox);
     struct outbox_entry *entry = (struct outbox_entry *)(void *)(outbox->memory + outbox->tail);
-    *entry = (struct outbox_entry){.len = (uint32_t)len, .packet_id = packet_id, .is_frame = is_frame};
+    *entry =
+        (struct outbox_entry){.len = (uint32_t)len, .packet_id = packet_id, .sample_count = sample_count};
     outbox->tail += bytes;
     outbox->count++;
     *ret_packet = outbox_packet(entry);
@@ -103,7 +104,7 @@ size_t outbox_thin(struct outbox *outbox, const struct outbox_entry *keep)
     for (size_t from = outbox->head; from < outbox->tail;) {
         struct outbox_entry *entry = entry_at(outbox, from);
         size_t bytes = outbox_entry_bytes(entry->len);
-        bool thinnable = entry->is_frame && entry->state == OUTBOX_WAITING && entry != keep;
+        bool thinnable = entry->sample_count > 0 && entry->state == OUTBOX_WAITING && entry != keep;
         if (thinnable && drop)
             dropped_count++;
         else

@@ -24,8 +24,8 @@ enum outbox_state {
 struct outbox_entry {
     uint32_t len; /* of the packet, which follows this header */
     uint16_t packet_id;
-    uint8_t state;    /* enum outbox_state */
-    uint8_t is_frame; /* telemetry, which may be thinned out */
+    uint16_t sample_count; /* of a telemetry frame, which may be thinned out; 0: another message */
+    uint8_t state;         /* enum outbox_state */
 };
 
 struct outbox {
@@ -47,7 +47,7 @@ size_t outbox_entry_bytes(size_t len);
  * next call; the entry counts from now on. SLUICE_FULL: not now;
  * SLUICE_TOO_LARGE: not even in an empty outbox.
  */
-enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_id, bool is_frame,
+enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_id, uint16_t sample_count,
                              uint8_t **ret_packet);
 
 /* The first entry, or NULL; the one after `entry`, or NULL. */

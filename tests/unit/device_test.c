@@ -43,6 +43,7 @@ static void samples_arrive_as_one_frame(void **state)
     struct sluice_device_counters counters = sluice_device_counters(device);
     assert_int_equal(counters.samples_published, 2);
     assert_int_equal(counters.acknowledged, 1);
+    assert_int_equal(counters.samples_acknowledged, counters.samples);
     assert_int_equal(counters.queued, 0);
 }
 

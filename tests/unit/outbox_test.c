@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-enum { CAPACITY_BYTES = 1000 };
+enum { CAPACITY_BYTES = 1200 }; /* whole entries */
 
 static struct outbox_entry memory[CAPACITY_BYTES / sizeof(struct outbox_entry)];
 
@@ -19,10 +19,10 @@ static struct outbox fresh(void)
 }
 
 /* A packet whose bytes all follow from its identifier. */
-static enum sluice_error add(struct outbox *outbox, uint16_t id, size_t len, bool is_frame)
+static enum sluice_error add(struct outbox *outbox, uint16_t id, size_t len, uint16_t sample_count)
 {
     uint8_t *packet;
-    enum sluice_error error = outbox_add(outbox, len, id, is_frame, &packet);
+    enum sluice_error error = outbox_add(outbox, len, id, sample_count, &packet);
     if (!error)
         memset(packet, id & 0xff, len);
     return error;
@@ -40,7 +40,7 @@ static void packets_leave_in_order_and_whole(void **state)
     struct outbox outbox = fresh();
     uint16_t in = 1, out = 1;
     for (int round = 0; round < 2000; round++) {
-        while (add(&outbox, in, 1 + in * 37u % 200, true) == SLUICE_OK)
+        while (add(&outbox, in, 1 + in * 37u % 200, 4) == SLUICE_OK)
             in++;
         assert_int_equal(outbox.count, in - out);
         for (int i = 0; i < 1 + round % 4 && outbox.count > 0; i++, out++) {
@@ -58,12 +58,12 @@ static void full_and_too_large_are_told_apart(void **state)
     (void)state;
     struct outbox outbox = fresh();
     const size_t most = CAPACITY_BYTES - sizeof(struct outbox_entry);
-    assert_int_equal(add(&outbox, 1, most + 1, true), SLUICE_TOO_LARGE);
-    assert_int_equal(add(&outbox, 1, most, true), SLUICE_OK);
-    assert_int_equal(add(&outbox, 2, 1, true), SLUICE_FULL);
+    assert_int_equal(add(&outbox, 1, most + 1, 4), SLUICE_TOO_LARGE);
+    assert_int_equal(add(&outbox, 1, most, 4), SLUICE_OK);
+    assert_int_equal(add(&outbox, 2, 1, 4), SLUICE_FULL);
     outbox_settle(&outbox, outbox_first(&outbox));
     assert_null(outbox_first(&outbox));
-    assert_int_equal(add(&outbox, 3, most, true), SLUICE_OK);
+    assert_int_equal(add(&outbox, 3, most, 4), SLUICE_OK);
 }
 
 static void an_early_acknowledgement_waits_for_those_before(void **state)
@@ -71,7 +71,7 @@ static void an_early_acknowledgement_waits_for_those_before(void **state)
     (void)state;
     struct outbox outbox = fresh();
     for (uint16_t id = 1; id <= 3; id++)
-        add(&outbox, id, 10, true);
+        add(&outbox, id, 10, 4);
     outbox_settle(&outbox, outbox_find(&outbox, 2));
     assert_int_equal(outbox.count, 2);
     assert_int_equal(outbox_first(&outbox)->packet_id, 1);
@@ -85,7 +85,7 @@ static void what_was_sent_is_sent_again(void **state)
     (void)state;
     struct outbox outbox = fresh();
     for (uint16_t id = 1; id <= 3; id++)
-        add(&outbox, id, 10, true);
+        add(&outbox, id, 10, 4);
     outbox_find(&outbox, 1)->state = OUTBOX_SENT;
     outbox_find(&outbox, 2)->state = OUTBOX_SENT;
     assert_int_equal(outbox_unsent(&outbox)->packet_id, 3);

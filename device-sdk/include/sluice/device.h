@@ -139,21 +139,22 @@ struct sluice_device_config {
  * queued.
  */
 struct sluice_device_counters {
-    uint64_t samples;           /* given to sluice_device_sample */
-    uint64_t samples_published; /* are in frames that went to the outbox */
-    uint64_t samples_dropped;   /* were given SLUICE_FULL, or could not be put into a frame */
-    uint64_t frames;            /* that went to the outbox */
-    uint64_t published;         /* frames and messages that went to the outbox */
-    uint64_t acknowledged;      /* by the gateway's PUBACK */
-    uint64_t dropped_oldest;    /* SLUICE_DROP_OLDEST */
-    uint64_t dropped_thinned;   /* SLUICE_THIN_OUT */
-    uint64_t dropped_rejected;  /* the gateway's PUBACK said no: sluice_device_error has its reason */
-    uint64_t dropped_too_large; /* over the Maximum Packet Size that the gateway announced */
-    uint64_t refused;           /* messages that were given SLUICE_FULL; samples_dropped has the samples */
-    uint64_t queued;            /* are in the outbox now */
-    uint64_t resent;            /* PUBLISH packets that went out again after a reconnect */
-    uint64_t received;          /* messages given to on_message */
-    uint64_t bytes_sent;        /* MQTT bytes; TLS adds 29 for each packet */
+    uint64_t samples;              /* given to sluice_device_sample */
+    uint64_t samples_published;    /* are in frames that went to the outbox */
+    uint64_t samples_acknowledged; /* are in frames that the gateway acknowledged */
+    uint64_t samples_dropped;      /* were given SLUICE_FULL, or could not be put into a frame */
+    uint64_t frames;               /* that went to the outbox */
+    uint64_t published;            /* frames and messages that went to the outbox */
+    uint64_t acknowledged;         /* by the gateway's PUBACK */
+    uint64_t dropped_oldest;       /* SLUICE_DROP_OLDEST */
+    uint64_t dropped_thinned;      /* SLUICE_THIN_OUT */
+    uint64_t dropped_rejected;     /* the gateway's PUBACK said no: sluice_device_error has its reason */
+    uint64_t dropped_too_large;    /* over the Maximum Packet Size that the gateway announced */
+    uint64_t refused;              /* messages that were given SLUICE_FULL; samples_dropped has the samples */
+    uint64_t queued;               /* are in the outbox now */
+    uint64_t resent;               /* PUBLISH packets that went out again after a reconnect */
+    uint64_t received;             /* messages given to on_message */
+    uint64_t bytes_sent;           /* MQTT bytes; TLS adds 29 for each packet */
     uint64_t bytes_received;
     uint64_t attempts; /* connections tried, */
     uint64_t connects; /* and accepted by the gateway */
