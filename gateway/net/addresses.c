@@ -12,15 +12,15 @@ static uint64_t first_eight_bytes(const uint8_t *bytes)
     return read_u64(&reader);
 }
 
-uint64_t addresses_key(const struct sockaddr_storage *address)
+uint64_t addresses_key(const union socket_address *address)
 {
     /* IPv4 goes below 2^32, where no IPv6 prefix in use lies. */
-    if (address->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr);
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(six))
-        return first_eight_bytes(six->s6_addr + 8) & UINT32_MAX;
-    return first_eight_bytes(six->s6_addr);
+    if (address->any.sa_family == AF_INET)
+        return ntohl(address->four.sin_addr.s_addr);
+    const uint8_t *six = address->six.sin6_addr.s6_addr;
+    if (IN6_IS_ADDR_V4MAPPED(&address->six.sin6_addr))
+        return first_eight_bytes(six + 8) & UINT32_MAX;
+    return first_eight_bytes(six);
 }
 
 void addresses_fini(struct addresses *addresses)

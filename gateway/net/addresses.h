@@ -11,6 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+};
+
 struct addresses_entry {
     uint64_t key;
     uint32_t count; /* 0: free */
@@ -24,7 +30,7 @@ struct addresses {
 };
 
 /* What counts as one address: all of an IPv4 one, the /64 of an IPv6 one (a subscriber has that many). */
-uint64_t addresses_key(const struct sockaddr_storage *address);
+uint64_t addresses_key(const union socket_address *address);
 
 /* Zeroed but for its seed it is empty. */
 void addresses_fini(struct addresses *addresses);

@@ -44,20 +44,19 @@ void listener_unref(struct net_listener *listener)
 
 /* ---- Accepting ---- */
 
-static void name_address(const struct sockaddr_storage *address, char *ret_name)
+static void name_address(const union socket_address *address, char *ret_name)
 {
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
     ret_name[0] = '\0'; /* if neither knows it */
-    if (address->ss_family == AF_INET)
-        uv_ip4_name((const struct sockaddr_in *)address, ret_name, NET_ADDRESS_BYTES);
-    else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-        uv_inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, ret_name, NET_ADDRESS_BYTES);
+    if (address->any.sa_family == AF_INET)
+        uv_ip4_name(&address->four, ret_name, NET_ADDRESS_BYTES);
+    else if (IN6_IS_ADDR_V4MAPPED(&address->six.sin6_addr))
+        uv_inet_ntop(AF_INET, address->six.sin6_addr.s6_addr + 12, ret_name, NET_ADDRESS_BYTES);
     else
-        uv_ip6_name(six, ret_name, NET_ADDRESS_BYTES);
+        uv_ip6_name(&address->six, ret_name, NET_ADDRESS_BYTES);
 }
 
 /* Refusals are counted and not logged: they come in floods. */
-static void admit(struct net_listener *listener, int fd, const struct sockaddr_storage *address)
+static void admit(struct net_listener *listener, int fd, const union socket_address *address)
 {
     struct net_counters *counters = &listener->counters;
     uint64_t key = addresses_key(address);
@@ -97,9 +96,9 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     (void)status; /* accept says it better */
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN && wants_more(listener); i++) {
-        struct sockaddr_storage address;
+        union socket_address address = {0};
         socklen_t len = sizeof address;
-        int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener->fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0)
             admit(listener, fd, &address);
         else if (errno == EAGAIN)
@@ -130,13 +129,12 @@ static void on_retry(void *owner, uint64_t now_ms)
 /* ---- Starting and stopping ---- */
 
 static enum sluice_error parse_address(const struct net_listener_config *config,
-                                       struct sockaddr_storage *ret_address, socklen_t *ret_len,
-                                       char *ret_text)
+                                       union socket_address *ret_address, socklen_t *ret_len, char *ret_text)
 {
-    struct sockaddr_storage address = {0};
-    if (uv_ip4_addr(config->address, config->port, (struct sockaddr_in *)&address) == 0) {
+    union socket_address address = {0};
+    if (uv_ip4_addr(config->address, config->port, &address.four) == 0) {
         *ret_len = sizeof(struct sockaddr_in);
-    } else if (uv_ip6_addr(config->address, config->port, (struct sockaddr_in6 *)&address) == 0) {
+    } else if (uv_ip6_addr(config->address, config->port, &address.six) == 0) {
         *ret_len = sizeof(struct sockaddr_in6);
     } else {
         snprintf(ret_text, NET_TEXT_BYTES, "listen %s: \"%s\" is not an IPv4 or IPv6 address", config->name,
@@ -170,15 +168,15 @@ static enum sluice_error explain(const struct net_listener_config *config, int e
 }
 
 /* A listening socket, or -1 with errno. */
-static int open_socket(const struct sockaddr_storage *address, socklen_t len, int backlog_count)
+static int open_socket(const union socket_address *address, socklen_t len, int backlog_count)
 {
-    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    if (address->ss_family == AF_INET6)
+    if (address->any.sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &(int){0}, sizeof(int));
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) == 0 &&
-        bind(fd, (const struct sockaddr *)address, len) == 0 && listen(fd, backlog_count) == 0)
+        bind(fd, &address->any, len) == 0 && listen(fd, backlog_count) == 0)
         return fd;
     int error = errno;
     close(fd);
@@ -188,10 +186,9 @@ static int open_socket(const struct sockaddr_storage *address, socklen_t len, in
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address = {0};
-    getsockname(fd, (struct sockaddr *)&address, &(socklen_t){sizeof address});
-    return ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port
-                                              : ((struct sockaddr_in6 *)&address)->sin6_port);
+    union socket_address address = {0};
+    getsockname(fd, &address.any, &(socklen_t){sizeof address});
+    return ntohs(address.any.sa_family == AF_INET ? address.four.sin_port : address.six.sin6_port);
 }
 
 static struct net_listener *listener_new(struct net *net, const struct net_listener_config *config,
@@ -220,8 +217,8 @@ enum sluice_error net_listener_start(struct net *net, const struct net_listener_
                                      const struct net_callbacks *callbacks,
                                      struct net_listener **ret_listener, char *ret_text)
 {
-    struct sockaddr_storage address;
-    socklen_t len;
+    union socket_address address = {0};
+    socklen_t len = 0;
     enum sluice_error error = parse_address(config, &address, &len, ret_text);
     if (error)
         return error;

@@ -80,8 +80,9 @@ void tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *parked)
     attach(&ssl->out_buf, ssl->out_buf_len, out, parked->out_offsets);
     memcpy(ssl->in_ctr, parked->in_counter, TLS_PARK_COUNTER_BYTES);
     memcpy(ssl->out_ctr, parked->out_counter, TLS_PARK_COUNTER_BYTES);
-    if (ssl->in_left > 0)
-        memcpy(ssl->in_hdr, buffer_span(&parked->record).data, ssl->in_left);
+    struct span record = buffer_span(&parked->record);
+    if (record.data)
+        memcpy(ssl->in_hdr, record.data, record.len);
     buffer_fini(&parked->record);
     parked->is_parked = false;
 }

@@ -31,8 +31,9 @@ static void deliver(struct net_connection *connection, uint8_t *data, size_t len
         transfer_present(connection);
         return;
     }
-    if (kept_bytes > 0) {
-        memcpy(data - kept_bytes, buffer_span(kept).data, kept_bytes);
+    struct span front = buffer_span(kept);
+    if (front.data) {
+        memcpy(data - kept_bytes, front.data, kept_bytes);
         buffer_consume(kept, kept_bytes);
     }
     struct span rest = span_of(data - kept_bytes, kept_bytes + len);

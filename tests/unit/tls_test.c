@@ -1,33 +1,21 @@
 /* net.h over TLS: who gets in and under which name, resumption, and handshakes that go wrong. */
-#include "app/pki.h"
 #include "base/memory.h"
 #include "net/net.h"
 #include "net/tls.h"
+#include "tls_certificates.h"
 #include "tls_client.h"
 
-#include <mbedtls/asn1.h>
-#include <mbedtls/oid.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-enum { PATH_BYTES = 256, ECHO_BYTES = 3000000 };
-
-/* Certificates are made once, for all tests. */
-static char directory[] = "/tmp/tls_test.XXXXXX";
-
-static const char *path(const char *name, char buffer[PATH_BYTES])
-{
-    snprintf(buffer, PATH_BYTES, "%s/%.200s", directory, name);
-    return buffer;
-}
+enum { ECHO_BYTES = 3000000 };
 
 struct fixture {
     uv_loop_t loop;
@@ -97,7 +85,8 @@ static void on_client_done(uv_async_t *async)
 
 static int set_up(void **state)
 {
-    static char certificate[PATH_BYTES], key[PATH_BYTES], ca[PATH_BYTES];
+    static char certificate[CERTIFICATES_PATH_BYTES], key[CERTIFICATES_PATH_BYTES],
+        ca[CERTIFICATES_PATH_BYTES];
     struct fixture *fixture = memory_new(sizeof *fixture);
     uv_loop_init(&fixture->loop);
     uv_async_init(&fixture->loop, &fixture->client_done, on_client_done);
@@ -106,9 +95,9 @@ static int set_up(void **state)
     fixture->config.name = "mqtts";
     fixture->config.address = "127.0.0.1";
     fixture->tls_config = (struct net_tls_config){
-        .certificate = path("gateway.crt", certificate),
-        .key = path("gateway.key", key),
-        .client_ca = path("ca.crt", ca),
+        .certificate = certificates_path("gateway.crt", certificate),
+        .key = certificates_path("gateway.key", key),
+        .client_ca = certificates_path("ca.crt", ca),
         .client_certificate_required = true,
         .sessions_count = 16,
         .session_timeout_s = 3600,
@@ -174,11 +163,11 @@ static void visit_run(void *ctx)
 
 static void visit(struct fixture *fixture, struct visit *visit)
 {
-    char ca[PATH_BYTES];
+    char ca[CERTIFICATES_PATH_BYTES];
     uv_thread_t thread;
     visit->fixture = fixture;
     visit->client.port = net_listener_port(fixture->listener);
-    visit->client.ca_path = path("ca.crt", ca);
+    visit->client.ca_path = certificates_path("ca.crt", ca);
     visit->echo_bytes = visit->echo_bytes ? visit->echo_bytes : 5;
     assert_int_equal(uv_thread_create(&thread, visit_run, visit), 0);
     uv_run(&fixture->loop, UV_RUN_DEFAULT);
@@ -188,129 +177,20 @@ static void visit(struct fixture *fixture, struct visit *visit)
     assert_int_equal(fixture->closed, fixture->opened);
 }
 
-/* `name` is of a certificate in the directory, NULL for none. */
+/* `name` is of a certificate in the certificates_directory, NULL for none. */
 static bool visit_as(struct fixture *fixture, const char *name, mbedtls_ssl_protocol_version version)
 {
-    char certificate[PATH_BYTES], key[PATH_BYTES], file[PATH_BYTES];
+    char certificate[CERTIFICATES_PATH_BYTES], key[CERTIFICATES_PATH_BYTES], file[CERTIFICATES_PATH_BYTES];
     struct visit guest = {.client.version = version};
     if (name) {
         snprintf(file, sizeof file, "%s.crt", name);
-        guest.client.certificate_path = path(file, certificate);
+        guest.client.certificate_path = certificates_path(file, certificate);
         snprintf(file, sizeof file, "%s.key", name);
-        guest.client.key_path = path(file, key);
+        guest.client.key_path = certificates_path(file, key);
     }
     visit(fixture, &guest);
     mbedtls_ssl_session_free(&guest.session);
     return guest.echoed;
-}
-
-/* ---- Certificates that `sluice pki` does not make ---- */
-
-struct odd_certificate {
-    const char *name;    /* of the files */
-    const char *subject; /* for mbedtls_x509write_crt_set_subject_name */
-    const char *from, *to;
-};
-
-static const struct odd_certificate odd_certificates[] = {
-    {"expired", "CN=expired", "20200101000000", "20210101000000"},
-    {"not-yet", "CN=not-yet", "20900101000000", "20910101000000"},
-    {"two-names", "CN=sensor-1,SN=sensor-2", "20200101000000", "20900101000000"},
-    {"no-name", "O=sensor-1", "20200101000000", "20900101000000"},
-    {"nul", "CN=sensor~11", "20200101000000", "20900101000000"},
-    {"newline", "CN=#0c0973656e736f720a3131", "20200101000000", "20900101000000"},
-    {"bmp", "CN=#1e0461626364", "20200101000000", "20900101000000"},
-    {"other-attributes", "O=Greenhouse,CN=sensor-3,OU=North", "20200101000000", "20900101000000"},
-};
-
-static void write_file(const char *name, const char *suffix, const unsigned char *text)
-{
-    char file[PATH_BYTES], full[PATH_BYTES];
-    snprintf(file, sizeof file, "%s%s", name, suffix);
-    FILE *out = fopen(path(file, full), "we");
-    fputs((const char *)text, out);
-    fclose(out);
-    chmod(full, 0600);
-}
-
-/* What mbedTLS's writer does not let through: a surname becomes a second Common Name, `~` becomes NUL. */
-static int twist(mbedtls_x509write_cert *writer)
-{
-    for (mbedtls_asn1_named_data *name = writer->MBEDTLS_PRIVATE(subject); name; name = name->next) {
-        if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_SUR_NAME, &name->oid) == 0)
-            memcpy(name->oid.p, MBEDTLS_OID_AT_CN, name->oid.len);
-        unsigned char *tilde = memchr(name->val.p, '~', name->val.len);
-        if (tilde)
-            *tilde = '\0';
-    }
-    return 0;
-}
-
-static int make_odd(const struct odd_certificate *odd, struct tls_client *tools)
-{
-    char ca_key_path[PATH_BYTES];
-    unsigned char pem[4096];
-    mbedtls_pk_context ca_key;
-    mbedtls_x509write_cert writer;
-    mbedtls_pk_init(&ca_key);
-    mbedtls_pk_init(&tools->key);
-    mbedtls_x509write_crt_init(&writer);
-    mbedtls_x509write_crt_set_version(&writer, MBEDTLS_X509_CRT_VERSION_3);
-    mbedtls_x509write_crt_set_md_alg(&writer, MBEDTLS_MD_SHA256);
-    mbedtls_x509write_crt_set_subject_key(&writer, &tools->key);
-    mbedtls_x509write_crt_set_issuer_key(&writer, &ca_key);
-    int failed = mbedtls_pk_parse_keyfile(&ca_key, path("ca.key", ca_key_path), NULL, mbedtls_ctr_drbg_random,
-                                          &tools->random) ||
-                 mbedtls_pk_setup(&tools->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) ||
-                 mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(tools->key),
-                                     mbedtls_ctr_drbg_random, &tools->random) ||
-                 mbedtls_x509write_crt_set_issuer_name(&writer, "CN=Greenhouse") ||
-                 mbedtls_x509write_crt_set_subject_name(&writer, odd->subject) || twist(&writer) ||
-                 mbedtls_x509write_crt_set_serial_raw(&writer, (unsigned char *)"\x42", 1) ||
-                 mbedtls_x509write_crt_set_validity(&writer, odd->from, odd->to) ||
-                 mbedtls_x509write_crt_pem(&writer, pem, sizeof pem, mbedtls_ctr_drbg_random, &tools->random);
-    if (!failed) {
-        write_file(odd->name, ".crt", pem);
-        failed = mbedtls_pk_write_key_pem(&tools->key, pem, sizeof pem);
-        write_file(odd->name, ".key", pem);
-    }
-    mbedtls_x509write_crt_free(&writer);
-    mbedtls_pk_free(&tools->key);
-    mbedtls_pk_free(&ca_key);
-    return failed;
-}
-
-static int make_certificates(void **state)
-{
-    char text[PKI_TEXT_BYTES], stranger[PATH_BYTES];
-    struct tls_client tools = {0};
-    int failed = 0;
-    (void)state;
-    if (!mkdtemp(directory))
-        return -1;
-    path("stranger", stranger);
-    failed |= pki_init(directory, "Greenhouse", text) || pki_init(stranger, "Greenhouse", text) ||
-              pki_issue(&(struct pki_request){directory, "gateway", .server = true, .hosts = {"gw.local"},
-                                              .hosts_count = 1},
-                        text) ||
-              pki_issue(&(struct pki_request){.directory = directory, .name = "sensor-1"}, text) ||
-              pki_issue(&(struct pki_request){.directory = stranger, .name = "sensor-1"}, text);
-    mbedtls_entropy_init(&tools.entropy);
-    mbedtls_ctr_drbg_init(&tools.random);
-    failed |= mbedtls_ctr_drbg_seed(&tools.random, mbedtls_entropy_func, &tools.entropy, NULL, 0);
-    for (size_t i = 0; i < sizeof odd_certificates / sizeof *odd_certificates && !failed; i++)
-        failed = make_odd(&odd_certificates[i], &tools);
-    mbedtls_ctr_drbg_free(&tools.random);
-    mbedtls_entropy_free(&tools.entropy);
-    return failed;
-}
-
-static int remove_certificates(void **state)
-{
-    char command[PATH_BYTES];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    return system(command);
 }
 
 /* ---- Who gets in ---- */
@@ -395,7 +275,7 @@ static void one_rdn_of_two_names_is_refused(void **state)
         "grep -q 'sensor-1 + CN = sensor-2' && openssl req -key rdn.key -new -subj /CN=sensor-4 -out rsa.csr "
         "&& openssl x509 -req -in rsa.csr -CA ca.crt -CAkey ca.key -days 9 -set_serial 78 -out rsa.crt "
         "2>/dev/null && cp rdn.key rsa.key",
-        directory);
+        certificates_directory);
     assert_int_equal(system(command), 0);
     start(fixture);
     assert_false(visit_as(fixture, "rdn", 0));
@@ -414,13 +294,14 @@ static bool same_session(const mbedtls_ssl_session *one, const mbedtls_ssl_sessi
 static void resumed_session_has_its_certificates_name_until_tls_is_replaced(void **state)
 {
     struct fixture *fixture = *state;
-    char certificate[PATH_BYTES], key[PATH_BYTES], fingerprint[NET_FINGERPRINT_BYTES];
+    char certificate[CERTIFICATES_PATH_BYTES], key[CERTIFICATES_PATH_BYTES],
+        fingerprint[NET_FINGERPRINT_BYTES];
     struct visit visits[3];
     start(fixture);
     for (int i = 0; i < 3; i++) {
         visits[i] = (struct visit){.client.version = MBEDTLS_SSL_VERSION_TLS1_2,
-                                   .client.certificate_path = path("sensor-1.crt", certificate),
-                                   .client.key_path = path("sensor-1.key", key),
+                                   .client.certificate_path = certificates_path("sensor-1.crt", certificate),
+                                   .client.key_path = certificates_path("sensor-1.key", key),
                                    .client.resume = i > 0 ? &visits[i - 1].session : NULL};
         if (i == 2) { /* as after new files, a new CRL for one, were loaded */
             struct net_tls *tls = new_tls(fixture);
@@ -448,11 +329,11 @@ static void forgotten_sessions_get_a_full_handshake(void **state)
         uint32_t sessions_count, session_timeout_s;
     } rows[] = {{"none are kept", 0, 3600}, {"too old", 16, 0}};
     struct fixture *fixture = *state;
-    char certificate[PATH_BYTES], key[PATH_BYTES];
+    char certificate[CERTIFICATES_PATH_BYTES], key[CERTIFICATES_PATH_BYTES];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct visit first = {.client.version = MBEDTLS_SSL_VERSION_TLS1_2,
-                              .client.certificate_path = path("sensor-1.crt", certificate),
-                              .client.key_path = path("sensor-1.key", key)};
+                              .client.certificate_path = certificates_path("sensor-1.crt", certificate),
+                              .client.key_path = certificates_path("sensor-1.key", key)};
         struct visit second = first;
         fixture->tls_config.sessions_count = rows[i].sessions_count;
         fixture->tls_config.session_timeout_s = rows[i].session_timeout_s;
@@ -486,7 +367,8 @@ static bool make_crl(const char *name, const char *revoked)
              "printf '[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ndefault_md=sha256\\n' >crl.cnf && "
              "%s%s%s openssl ca -config crl.cnf -gencrl -crlhours 24 -keyfile ca.key -cert ca.crt -out %s "
              "2>/dev/null",
-             directory, revoked ? "openssl ca -config crl.cnf -keyfile ca.key -cert ca.crt -revoke " : "",
+             certificates_directory,
+             revoked ? "openssl ca -config crl.cnf -keyfile ca.key -cert ca.crt -revoke " : "",
              revoked ? revoked : "", revoked ? ".crt 2>/dev/null &&" : "", name);
     return system(command) == 0;
 }
@@ -494,10 +376,10 @@ static bool make_crl(const char *name, const char *revoked)
 static void revoked_certificate_is_refused_also_where_none_is_required(void **state)
 {
     struct fixture *fixture = *state;
-    static char crl[PATH_BYTES]; /* the fixture keeps it */
+    static char crl[CERTIFICATES_PATH_BYTES]; /* the fixture keeps it */
     if (system("command -v openssl >/dev/null") != 0)
         skip();
-    fixture->tls_config.crl = path("ca.crl", crl);
+    fixture->tls_config.crl = certificates_path("ca.crl", crl);
     for (int required = 0; required < 2; required++) {
         fixture->tls_config.client_certificate_required = required;
         assert_true(make_crl("ca.crl", NULL));
@@ -518,12 +400,12 @@ static void revoked_certificate_is_refused_also_where_none_is_required(void **st
 static void much_goes_through_unchanged(void **state)
 {
     struct fixture *fixture = *state;
-    char certificate[PATH_BYTES], key[PATH_BYTES];
+    char certificate[CERTIFICATES_PATH_BYTES], key[CERTIFICATES_PATH_BYTES];
     start(fixture);
     for (int i = 0; i < 2; i++) {
         struct visit guest = {.client.version = i ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2,
-                              .client.certificate_path = path("sensor-1.crt", certificate),
-                              .client.key_path = path("sensor-1.key", key),
+                              .client.certificate_path = certificates_path("sensor-1.crt", certificate),
+                              .client.key_path = certificates_path("sensor-1.key", key),
                               .echo_bytes = ECHO_BYTES};
         visit(fixture, &guest);
         assert_true(guest.echoed);
@@ -536,11 +418,11 @@ static void much_goes_through_unchanged(void **state)
 static void closing_is_announced_after_the_last_words(void **state)
 {
     struct fixture *fixture = *state;
-    char certificate[PATH_BYTES], key[PATH_BYTES];
+    char certificate[CERTIFICATES_PATH_BYTES], key[CERTIFICATES_PATH_BYTES];
     fixture->says_goodbye = true;
     start(fixture);
-    struct visit guest = {.client.certificate_path = path("sensor-1.crt", certificate),
-                          .client.key_path = path("sensor-1.key", key)};
+    struct visit guest = {.client.certificate_path = certificates_path("sensor-1.crt", certificate),
+                          .client.key_path = certificates_path("sensor-1.key", key)};
     visit(fixture, &guest);
     assert_string_equal(guest.answer, "goodbye");
     assert_int_equal(guest.end, 0);
@@ -637,13 +519,15 @@ static void stopping_waits_for_handshakes_in_the_pool(void **state)
 
 static void files_that_do_not_fit_are_named(void **state)
 {
-    char buffers[8][PATH_BYTES];
-    const char *certificate = path("gateway.crt", buffers[0]), *key = path("gateway.key", buffers[1]);
-    const char *other_key = path("sensor-1.key", buffers[2]), *missing = path("missing", buffers[3]);
-    const char *junk = path("junk", buffers[4]), *ca = path("ca.crt", buffers[5]);
-    const char *broken = path("broken.crt", buffers[6]);
-    write_file("junk", "", (const unsigned char *)"certificate: none\n");
-    write_file("broken", ".crt", (const unsigned char *)"-----BEGIN CERTIFICATE-----\nAAAA\n");
+    char buffers[8][CERTIFICATES_PATH_BYTES];
+    const char *certificate = certificates_path("gateway.crt", buffers[0]),
+               *key = certificates_path("gateway.key", buffers[1]);
+    const char *other_key = certificates_path("sensor-1.key", buffers[2]),
+               *missing = certificates_path("missing", buffers[3]);
+    const char *junk = certificates_path("junk", buffers[4]), *ca = certificates_path("ca.crt", buffers[5]);
+    const char *broken = certificates_path("broken.crt", buffers[6]);
+    certificates_write("junk", "", (const unsigned char *)"certificate: none\n");
+    certificates_write("broken", ".crt", (const unsigned char *)"-----BEGIN CERTIFICATE-----\nAAAA\n");
     const struct {
         struct net_tls_config config;
         const char *path, *text;
@@ -653,7 +537,10 @@ static void files_that_do_not_fit_are_named(void **state)
         {{certificate, missing, NULL, NULL, false, 0, 0}, missing, "cannot be read", SLUICE_NOT_FOUND},
         {{certificate, key, missing, NULL, false, 0, 0}, missing, "cannot be read", SLUICE_NOT_FOUND},
         {{certificate, key, ca, missing, false, 0, 0}, missing, "cannot be read", SLUICE_NOT_FOUND},
-        {{directory, key, NULL, NULL, false, 0, 0}, directory, "cannot be read", SLUICE_IO},
+        {{certificates_directory, key, NULL, NULL, false, 0, 0},
+         certificates_directory,
+         "cannot be read",
+         SLUICE_IO},
         {{junk, key, NULL, NULL, false, 0, 0}, junk, "is not a PEM file", SLUICE_INVALID},
         {{broken, key, NULL, NULL, false, 0, 0}, broken, "cannot be parsed", SLUICE_INVALID},
         {{certificate, certificate, NULL, NULL, false, 0, 0}, certificate, "no private key", SLUICE_INVALID},
@@ -690,5 +577,5 @@ int main(void)
         TLS_TEST(stopping_waits_for_handshakes_in_the_pool),
         TLS_TEST(files_that_do_not_fit_are_named),
     };
-    return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
+    return cmocka_run_group_tests(tests, certificates_make, certificates_remove);
 }
