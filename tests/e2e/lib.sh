@@ -47,12 +47,18 @@ started() {
     PIDS="$1 $PIDS"
 }
 
+# Nothing comes any more when the gateway has ended by itself.
+check_gateway() {
+    [ -z "$GATEWAY" ] || kill -0 "$GATEWAY" 2> /dev/null || fail "the gateway ended"
+}
+
 # wait_for TEXT FILE PID: until TEXT stands in FILE; fails when PID ends before. The bound is for a
 # machine that hangs, not a measure of time.
 wait_for() {
     turns=0
     until grep -q -- "$1" "$2" 2> /dev/null; do
         kill -0 "$3" 2> /dev/null || { grep -q -- "$1" "$2" && return 0; fail "the process ended before '$1' came"; }
+        check_gateway
         turns=$((turns + 1))
         [ "$turns" -lt 1200 ] || fail "'$1' did not come within two minutes"
         sleep 0.1
@@ -63,6 +69,7 @@ wait_for() {
 wait_until() {
     turns=0
     until "$@"; do
+        check_gateway
         turns=$((turns + 1))
         [ "$turns" -lt 1200 ] || fail "'$*' did not come true within two minutes"
         sleep 0.1
@@ -93,15 +100,14 @@ start_gateway() {
 }
 
 gateway_ready() {
-    [ "$(grep -c 'sluice is ready' "$DIR/gateway.log")" = "$READY_COUNT" ] && return 0
-    kill -0 "$GATEWAY" 2> /dev/null || fail "the gateway did not start"
-    return 1
+    [ "$(grep -c 'sluice is ready' "$DIR/gateway.log")" = "$READY_COUNT" ]
 }
 
 # stop_gateway: a clean stop; its last line of standard output, the ledger, stays in $DIR/gateway.out.
 stop_gateway() {
     kill "$GATEWAY"
     wait "$GATEWAY" || fail "the gateway ended with status $?"
+    GATEWAY=
     accepted=$(($(ledger accepted) + $(ledger restored)))
     accounted=$(($(ledger invoked) + $(ledger queued) + $(ledger deadLetters) + $(ledger discarded)))
     [ "$accepted" = "$accounted" ] || fail "the ledger does not balance: $(cat "$DIR/gateway.out")"
@@ -111,6 +117,7 @@ stop_gateway() {
 kill_gateway() {
     kill -KILL "$GATEWAY"
     wait "$GATEWAY" 2> /dev/null || true
+    GATEWAY=
 }
 
 # ledger FIELD: a number of the ledger.
@@ -147,6 +154,7 @@ as() {
 subscribe() {
     name=$1
     shift
+    : > "$DIR/$name.log" # what an earlier one of that name wrote is not taken for this one's
     stdbuf -oL mosquitto_sub -d -F 'got %t %q %r %p' "$@" > "$DIR/$name.log" 2>&1 &
     SUBSCRIBER=$!
     started "$SUBSCRIBER"

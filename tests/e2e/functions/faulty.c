@@ -1,0 +1,84 @@
+/*
+ * A function that goes wrong when its event says so, for the end-to-end tests:
+ * {"do":"crash"} and so on. Of a batch it looks at the text as a whole. What is
+ * none of these is answered with the event itself.
+ */
+#include <sluice/handler.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+SLUICE_HANDLER;
+
+static enum sluice_outcome crash(struct sluice_context *context)
+{
+    (void)context;
+    signal(SIGSEGV, SIG_DFL); /* no report of a sanitizer */
+    raise(SIGSEGV);
+    return SLUICE_FAILED;
+}
+
+static enum sluice_outcome leave(struct sluice_context *context)
+{
+    (void)context;
+    _exit(3);
+}
+
+static enum sluice_outcome hang(struct sluice_context *context)
+{
+    (void)context;
+    while (pause() != 0) /* it never gives 0 */
+        continue;
+    return SLUICE_FAILED;
+}
+
+static enum sluice_outcome be_at_fault(struct sluice_context *context)
+{
+    return sluice_fail(context, "Refused", "this event is never good");
+}
+
+/* Onto the connection to the gateway, the worker's only socket, where only frames may stand. */
+static enum sluice_outcome write_garbage(struct sluice_context *context)
+{
+    struct stat status;
+    int fd = STDERR_FILENO + 1;
+    while (fstat(fd, &status) != 0 || !S_ISSOCK(status.st_mode))
+        fd++;
+    static const char garbage[] = "this is no frame of the worker protocol";
+    if (write(fd, garbage, sizeof garbage) < 0)
+        _exit(4);
+    return hang(context);
+}
+
+/* Until the test makes the file GATE. */
+static enum sluice_outcome wait_at_gate(struct sluice_context *context)
+{
+    const char *gate = getenv("GATE");
+    while (access(gate, F_OK) != 0)
+        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+    sluice_printf(context, "{\"waited\":true}");
+    return SLUICE_SUCCEEDED;
+}
+
+static const struct {
+    const char *text;
+    enum sluice_outcome (*run)(struct sluice_context *context);
+} faults[] = {
+    {"crash", crash},           {"exit", leave},        {"hang", hang}, {"fail", be_at_fault},
+    {"garbage", write_garbage}, {"wait", wait_at_gate},
+};
+
+enum sluice_outcome sluice_handle(struct sluice_context *context, const char *event, size_t event_len)
+{
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        if (strstr(event, faults[i].text))
+            return faults[i].run(context);
+    }
+    sluice_write(context, event, event_len);
+    return SLUICE_SUCCEEDED;
+}

@@ -1,0 +1,15 @@
+# The gateway as its users meet it: the programs as they are built, from outside.
+add_library(faulty MODULE e2e/functions/faulty.c)
+target_link_libraries(faulty PRIVATE sluice_options handlers_includes)
+set_target_properties(faulty PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
+# sluice_e2e(BEHAVIOUR...): tests/e2e/BEHAVIOUR.sh; one that cannot run on this machine says why and is skipped.
+function(sluice_e2e)
+  foreach(behaviour IN LISTS ARGN)
+    add_test(NAME e2e_${behaviour} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/e2e/${behaviour}.sh)
+    set_tests_properties(e2e_${behaviour} PROPERTIES SKIP_RETURN_CODE 77
+      ENVIRONMENT "ROOT=${PROJECT_SOURCE_DIR};BUILD=${PROJECT_BINARY_DIR}")
+  endforeach()
+endfunction()
+
+sluice_e2e(clients sessions access)
