@@ -24,6 +24,11 @@
  * holds beyond its last durable batch (a second fdatasync may succeed and mean
  * nothing), so it is never appended to again. The batch is still in memory: it
  * goes to a new segment, whose header seals the old one at its durable end.
+ *
+ * A start cannot know whether the last fdatasync before it failed: what replay
+ * reads may be in the kernel's memory only, and an fdatasync now might succeed
+ * without writing it. So the last batch, the only one in doubt, is written once
+ * more to a new segment before anybody hears of it.
  */
 #include "deliver/journal_parts.h"
 
@@ -252,7 +257,6 @@ static void write_again(struct journal *journal)
 
     struct segment *failed = segment_find(&journal->segments, batch->segment);
     segment_set_bytes(&journal->segments, failed, batch->offset);
-    failed->closed = true;
     struct segment sealed = *failed;
     bool has_sealed = batch->offset > 0;
     if (!has_sealed && failed > journal->segments.items) {
@@ -307,6 +311,25 @@ static void batch_stored(struct journal *journal)
     journal->durable_seq = batch->last_seq;
     journal->durable_segment = batch->segment;
     journal->written_bytes += buffer_len(&batch->bytes);
+}
+
+void journal_write_tail(struct journal *journal, struct span bytes)
+{
+    struct journal_batch *batch = &journal->batch;
+    uint32_t number = segment_newest(&journal->segments)->number;
+    batch->disk = journal->disk;
+    batch->segment = number;
+    batch->offset = journal->tail.offset;
+    buffer_append(&batch->bytes, bytes);
+    journal->durable_seq = journal->tail.before_seq;
+    write_again(journal);
+    end_batch(journal);
+    journal_commit_now(journal);
+    uint64_t durable_seq;
+    batch = journal_commit_begin(journal, 0);
+    journal_batch_run(batch);
+    if (journal_commit_end(journal, batch, 0, &durable_seq) == SLUICE_OK && journal->tail.offset == 0)
+        remove_segment(journal->disk, &(struct removal){number, false});
 }
 
 enum sluice_error journal_commit_end(struct journal *journal, struct journal_batch *batch, uint64_t now_ms,

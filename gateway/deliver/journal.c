@@ -35,7 +35,6 @@ enum sluice_error journal_open(const struct journal_config *config, struct disk 
         journal_free(journal);
         return error;
     }
-    journal->durable_seq = journal->last_seq;
     *ret_journal = journal;
     return SLUICE_OK;
 }

@@ -21,7 +21,7 @@ struct segment {
     uint32_t number;
     bool damaged;       /* kept under another name when it is not needed any more */
     bool copied;        /* compact.c has moved what could be read */
-    bool closed;        /* of an earlier start, or its disk failed: nothing is appended */
+    bool closed;        /* of an earlier start: nothing is appended */
     uint64_t bytes;     /* what counts of the file, and what will */
     uint64_t uses;      /* struct stored in it */
     uint64_t use_bytes; /* of these */
@@ -74,6 +74,13 @@ struct journal_batch {
     enum sluice_error removal_result;
 };
 
+/* The last batch that replay found in the newest segment. */
+struct tail {
+    uint64_t offset; /* 0: the segment's first, with its header */
+    uint64_t before_seq;
+    bool whole; /* no damage in it */
+};
+
 struct journal {
     struct journal_config config;
     struct disk *disk;
@@ -101,6 +108,7 @@ struct journal {
 
     struct load_cache cache;
     uint64_t written_bytes, copied_bytes, damaged_bytes;
+    struct tail tail;
     bool removal_failed;         /* and was logged */
     uint32_t compacting_segment; /* being copied forward; 0: none */
     size_t compacting_offset;
@@ -169,6 +177,11 @@ void journal_cache_drop(struct journal *journal);
 /* One bounded step of copying the oldest segment forward, if that is worth it. */
 void journal_compact(struct journal *journal);
 void journal_compact_stop(struct journal *journal);
+
+/* ---- commit.c ---- */
+
+/* Writes the end of the newest segment, `bytes` as found at journal->tail, once more into a new one. */
+void journal_write_tail(struct journal *journal, struct span bytes);
 
 /* ---- replay.c ---- */
 

@@ -245,6 +245,7 @@ static bool pass_damage(struct scan *scan)
         return false;
     struct record record;
     size_t from = scan->offset;
+    scan->journal->tail.whole = false;
     if (!scan->damaged) {
         scan->damaged = true;
         scan->damage_offset = from;
@@ -268,6 +269,12 @@ static void scan_records(struct scan *scan)
                 return;
             continue;
         }
+        if (record.first_of_batch)
+            scan->journal->tail = (struct tail){
+                .offset = scan->offset == RECORD_SEGMENT_HEADER_BYTES ? 0 : scan->offset,
+                .before_seq = scan->least_seq,
+                .whole = true,
+            };
         apply(scan->journal, &record, scan->number, scan->offset);
         scan->least_seq = record.seq;
         scan->offset += record.bytes;
@@ -323,6 +330,8 @@ static void take_segment(struct journal *journal, const struct found_segment *fo
         .offset = found->header_error ? 0 : RECORD_SEGMENT_HEADER_BYTES,
     };
     segment_set_bytes(&journal->segments, segment_add(&journal->segments, found->number), bytes.len);
+    struct tail tail_before = journal->tail;
+    journal->tail.whole = false;
     scan_records(&scan);
     if (sealed && found->seal > bytes.len && !scan.damaged) {
         scan.damaged = true;
@@ -333,6 +342,7 @@ static void take_segment(struct journal *journal, const struct found_segment *fo
     segment->closed = true;
     segment->damaged = scan.damaged;
     if (scan.records == 0) {
+        journal->tail = tail_before;
         segment_remove(&journal->segments, segment);
         if (bytes.len > 0 && (found->header_error || scan.damaged))
             set_aside(journal, found->number, "holds nothing that can be read");
@@ -364,24 +374,37 @@ static void replay_segment(struct journal *journal, const struct found_segment *
     buffer_fini(&bytes);
 }
 
-/* What was read may be in memory only, written by a process that died before its fdatasync. */
-static enum sluice_error make_durable(struct journal *journal)
+/* What was read may be in the kernel's memory only, written by a process that died before its fdatasync. */
+static enum sluice_error sync_newest(struct journal *journal, uint32_t number)
 {
     const struct disk_ops *ops = journal->disk->ops;
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(number, false, name);
+    struct disk_file *file;
+    enum sluice_error error = ops->open(journal->disk, name, &file);
+    if (error)
+        return error;
+    error = ops->sync(file);
+    ops->close(file);
+    return error ? error : ops->sync_directory(journal->disk);
+}
+
+/* See commit.c. Where the tail cannot be written once more, that it was synced has to do. */
+static enum sluice_error make_durable(struct journal *journal)
+{
     const struct segment *newest = segment_newest(&journal->segments);
-    if (newest) {
-        char name[SEGMENT_NAME_BYTES];
-        segment_name(newest->number, false, name);
-        struct disk_file *file;
-        enum sluice_error error = ops->open(journal->disk, name, &file);
-        if (error)
-            return error;
-        error = ops->sync(file);
-        ops->close(file);
-        if (error)
-            return error;
-    }
-    return ops->sync_directory(journal->disk);
+    if (!newest)
+        return journal->disk->ops->sync_directory(journal->disk);
+    enum sluice_error error = sync_newest(journal, newest->number);
+    journal->durable_segment = newest->number;
+    journal->durable_seq = journal->last_seq;
+    struct buffer bytes = {0};
+    if (!error && journal->tail.whole &&
+        segment_read(journal->disk, newest->number, newest->bytes, &bytes) == SLUICE_OK &&
+        buffer_len(&bytes) == newest->bytes)
+        journal_write_tail(journal, span_skip(buffer_span(&bytes), (size_t)journal->tail.offset));
+    buffer_fini(&bytes);
+    return error;
 }
 
 /* A full disk is one that can be written later. */
@@ -420,7 +443,5 @@ enum sluice_error journal_replay(struct journal *journal)
         log_error("journal: its directory cannot be used: %s", sluice_error_text(error));
         return error;
     }
-    const struct segment *newest = segment_newest(&journal->segments);
-    journal->durable_segment = newest ? newest->number : 0;
     return SLUICE_OK;
 }

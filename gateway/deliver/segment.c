@@ -89,10 +89,9 @@ enum sluice_error segment_read(struct disk *disk, uint32_t number, uint64_t limi
     uint64_t size = 0;
     error = disk->ops->size(file, &size);
     size_t len = 0;
-    if (!error) {
-        size_t wanted = (size_t)(size < limit ? size : limit);
+    size_t wanted = (size_t)(size < limit ? size : limit);
+    if (!error && wanted > 0)
         error = disk->ops->read(file, 0, buffer_reserve(ret_bytes, wanted), wanted, &len);
-    }
     disk->ops->close(file);
     if (!error)
         buffer_grown(ret_bytes, len);

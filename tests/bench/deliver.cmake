@@ -1,0 +1,3 @@
+add_executable(journal_bench bench/journal_bench.c)
+target_link_libraries(journal_bench PRIVATE sluice_options sluice_deliver)
+set_target_properties(journal_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

@@ -1,0 +1,12 @@
+# The real gateway, killed under load; not by cmocka, because its outcome is one story and one line of counts.
+add_library(echo_function MODULE fault/functions/echo.c)
+target_link_libraries(echo_function PRIVATE sluice_options handlers_includes)
+set_target_properties(echo_function PROPERTIES
+  PREFIX "" OUTPUT_NAME echo LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
+add_executable(kill_test fault/kill_test.c fault/durable_client.c fault/gateway_process.c)
+target_link_libraries(kill_test PRIVATE sluice_options sluice_base)
+set_target_properties(kill_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_dependencies(kill_test sluice native echo_function)
+add_test(NAME kill_test COMMAND kill_test $<TARGET_FILE:sluice> $<TARGET_FILE:echo_function>)
+set_tests_properties(kill_test PROPERTIES TIMEOUT 600)
