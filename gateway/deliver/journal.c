@@ -201,7 +201,7 @@ enum sluice_error journal_append_messages(struct journal *journal, struct journa
                                           struct journal_message *messages, size_t message_count,
                                           uint64_t *ret_seq)
 {
-    size_t bytes_max = 2 * RECORD_NUMBER_BYTES;
+    size_t bytes_max = (size_t)2 * RECORD_NUMBER_BYTES;
     for (size_t i = 0; i < message_count; i++)
         bytes_max += messages[i].target_count ? message_bytes_max(&messages[i]) : 0;
     if (message_count >= STORED_ORIGIN)
@@ -271,7 +271,7 @@ void journal_acknowledge(struct journal *journal, uint32_t id, uint64_t ordinal)
 
 static uint64_t append_pair(struct journal *journal, enum record_type type, uint64_t first, uint64_t second)
 {
-    struct writer body = journal_record_begin(journal, 2 * RECORD_NUMBER_BYTES);
+    struct writer body = journal_record_begin(journal, (size_t)2 * RECORD_NUMBER_BYTES);
     write_number(&body, first);
     write_number(&body, second);
     size_t offset;

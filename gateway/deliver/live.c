@@ -115,8 +115,8 @@ static void grow_buckets(struct live_queues *queues)
 {
     struct live_queues larger = *queues;
     larger.bucket_count = queues->bucket_count ? 2 * queues->bucket_count : SMALLEST_CAPACITY;
-    larger.by_id = memory_new_array(larger.bucket_count, sizeof *larger.by_id);
-    larger.by_name = memory_new_array(larger.bucket_count, sizeof *larger.by_name);
+    larger.by_id = memory_new_array(larger.bucket_count, sizeof(struct live_queue *));
+    larger.by_name = memory_new_array(larger.bucket_count, sizeof(struct live_queue *));
     for (size_t i = 0; i < queues->bucket_count; i++) {
         for (struct live_queue *queue = queues->by_id[i], *next; queue; queue = next) {
             next = queue->next_of_id;
