@@ -154,10 +154,33 @@ static enum sluice_error send_all(int fd, struct iovec *parts, size_t count)
     return SLUICE_OK;
 }
 
+/* Cuts at a bound, between characters. */
+static struct span cut(struct span text, size_t max)
+{
+    if (text.len <= max)
+        return text;
+    while (max > 0 && (text.data[max] & 0xC0) == 0x80)
+        max--;
+    return span_of(text.data, max);
+}
+
+static struct worker_frame with_texts_cut(const struct worker_frame *frame)
+{
+    struct worker_frame within = *frame;
+    if (frame->type == WORKER_ERROR) {
+        within.error.type = cut(frame->error.type, WORKER_ERROR_TYPE_BYTES_MAX);
+        within.error.message = cut(frame->error.message, WORKER_TEXT_BYTES_MAX);
+    } else if (frame->type == WORKER_LOG) {
+        within.log.text = cut(frame->log.text, WORKER_TEXT_BYTES_MAX);
+    }
+    return within;
+}
+
 enum sluice_error worker_send(struct worker *worker, const struct worker_frame *frame)
 {
     struct worker_frame_parts parts;
-    enum sluice_error error = worker_frame_encode(frame, &parts);
+    struct worker_frame within = with_texts_cut(frame);
+    enum sluice_error error = worker_frame_encode(&within, &parts);
     if (error)
         return error;
     struct iovec vectors[1 + WORKER_FRAME_TAIL_COUNT] = {{parts.head, parts.head_len}};
@@ -189,23 +212,13 @@ enum sluice_error worker_send_result(struct worker *worker, uint64_t invocation,
     return worker_send(worker, &frame);
 }
 
-/* Cuts at a bound, between characters. */
-static struct span cut(struct span text, size_t max)
-{
-    if (text.len <= max)
-        return text;
-    while (max > 0 && (text.data[max] & 0xC0) == 0x80)
-        max--;
-    return span_of(text.data, max);
-}
-
 enum sluice_error worker_send_error(struct worker *worker, uint64_t invocation, enum worker_error_kind kind,
                                     const char *type, const char *message)
 {
     struct worker_frame frame = {.type = WORKER_ERROR, .invocation = invocation};
     frame.error.kind = kind;
-    frame.error.type = cut(span_from_string(type), WORKER_ERROR_TYPE_BYTES_MAX);
-    frame.error.message = cut(span_from_string(message), WORKER_TEXT_BYTES_MAX);
+    frame.error.type = span_from_string(type);
+    frame.error.message = span_from_string(message);
     return worker_send(worker, &frame);
 }
 
@@ -214,6 +227,6 @@ enum sluice_error worker_send_log(struct worker *worker, uint64_t invocation, en
 {
     struct worker_frame frame = {.type = WORKER_LOG, .invocation = invocation};
     frame.log.level = level;
-    frame.log.text = cut(span_from_string(text), WORKER_TEXT_BYTES_MAX);
+    frame.log.text = span_from_string(text);
     return worker_send(worker, &frame);
 }

@@ -46,15 +46,15 @@ enum sluice_error worker_fill(struct worker *worker);
 /* The next frame that is already here, or SLUICE_AGAIN. */
 enum sluice_error worker_next(struct worker *worker, struct worker_frame *ret_frame);
 
-/* Sends any frame of a worker; the functions below are what it is mostly used for. */
+/* Sends any frame of a worker; the functions below are what it is mostly used for. An error's type and
+ * message and a log's text are cut at their bounds. */
 enum sluice_error worker_send(struct worker *worker, const struct worker_frame *frame);
 enum sluice_error worker_send_ready(struct worker *worker, uint32_t concurrency, uint32_t init_ms);
 /* A result over 6 MiB + 100 B becomes the error Function.ResponseSizeTooLarge, as in Lambda. */
 enum sluice_error worker_send_result(struct worker *worker, uint64_t invocation, struct span result);
-/* Invocation 0 before READY: initialisation failed. Type and message are cut at their bounds. */
+/* Invocation 0 before READY: initialisation failed. */
 enum sluice_error worker_send_error(struct worker *worker, uint64_t invocation, enum worker_error_kind kind,
                                     const char *type, const char *message);
-/* Cut at its bound. */
 enum sluice_error worker_send_log(struct worker *worker, uint64_t invocation, enum worker_log_level level,
                                   const char *text);
 

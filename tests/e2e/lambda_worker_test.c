@@ -349,21 +349,20 @@ static const struct {
 static void what_could_not_be_sent_by_the_deadline_is_no_attempt(void **state)
 {
     (void)state;
-    unsigned port;
-    int server = deaf_server(&port);
     static uint8_t event[WORKER_PAYLOAD_BYTES_MAX];
     memset(event, ' ', sizeof event);
     for (size_t i = 0; i < sizeof unsent / sizeof unsent[0]; i++) {
         struct session session;
         struct worker_frame answer;
-        struct mock there = {.port = port};
-        int connection = -1;
+        struct mock there = {0};
+        int server = deaf_server(&there.port), connection = -1;
         print_message("  %s\n", unsent[i].name);
         session_start_ready(&session, &there, "");
         if (unsent[i].over_a_used_connection) {
             session_invoke(&session, 1, SPAN_LITERAL("{}"), MUCH_TIME_MS);
             answer_one_request(server, &connection);
             assert_true(session_receive(&session, &answer));
+            assert_int_equal(answer.type, WORKER_RESULT);
         }
         session_invoke(&session, 1, span_of(event, unsent[i].event_bytes), LITTLE_TIME_MS);
         assert_true(session_receive(&session, &answer));
@@ -373,8 +372,8 @@ static void what_could_not_be_sent_by_the_deadline_is_no_attempt(void **state)
         assert_int_equal(session_end(&session), 0);
         if (connection >= 0)
             close(connection);
+        close(server);
     }
-    close(server);
 }
 
 static void an_endpoint_that_is_not_there_is_transport(void **state)

@@ -349,6 +349,10 @@ static void read_requests(struct mock *mock, struct connection *connection)
         return;
     }
     buffer_grown(&connection->input, (size_t)got);
+    if (buffer_span(&connection->input).data[0] < 'A') { /* a TLS handshake begins with 0x16 */
+        break_off(connection, "HTTP/1.1 400 Bad Request\r\n\r\n");
+        return;
+    }
     while ((len = parse_request(buffer_span(&connection->input), &request)) > 0) {
         serve(mock, connection, &request);
         buffer_consume(&connection->input, len);
