@@ -271,8 +271,8 @@ static bool expand(char *text, size_t capacity, const char *client_id, const cha
         memcpy(out + len, piece, piece_len);
         len += piece_len;
     }
-    memcpy(text, out, len);
-    text[len] = '\0';
+    out[len] = '\0';
+    memcpy(text, out, len + 1);
     return true;
 }
 

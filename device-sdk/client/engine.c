@@ -197,9 +197,9 @@ void engine_sent(struct engine *engine, size_t len, uint64_t now_ms)
             publish_sent(engine, entry, now_ms);
         return;
     }
-    struct span rest = span_skip(writer_span(&engine->control), len);
-    memmove(engine->control.start, rest.data, rest.len);
-    engine->control.at = engine->control.start + rest.len;
+    size_t left = writer_len(&engine->control) - len;
+    memmove(engine->control.start, engine->control.start + len, left);
+    engine->control.at = engine->control.start + left;
 }
 
 static uint64_t ping_due_ms(const struct engine *engine)

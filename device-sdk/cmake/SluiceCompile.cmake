@@ -7,6 +7,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Asserts stay on: a gateway that has lost its invariants must stop before it acknowledges anything.
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 
 add_library(sluice_options INTERFACE)
 target_compile_definitions(sluice_options INTERFACE _GNU_SOURCE)

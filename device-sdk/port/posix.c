@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* A resumed session trusts a certificate that was checked this long ago at most. */
-static const uint64_t SESSION_MAX_MS = 24 * 3600 * 1000;
+static const uint64_t SESSION_MAX_MS = UINT64_C(24) * 3600 * 1000;
 
 enum phase {
     PHASE_CLOSED,

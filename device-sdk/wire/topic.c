@@ -119,7 +119,7 @@ bool topic_filter_share(struct span filter, struct span *ret_name, struct span *
     return true;
 }
 
-static bool level_is(struct span level, char wildcard)
+static bool level_is(struct span level, uint8_t wildcard)
 {
     return level.len == 1 && level.data[0] == wildcard;
 }

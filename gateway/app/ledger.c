@@ -4,10 +4,10 @@
 
 #include <stdio.h>
 
-static void field(struct buffer *out, const char *name, uint64_t value)
+/* `before`: what stands in front of it, "{" or ",". */
+static void field(struct buffer *out, const char *before, const char *name, uint64_t value)
 {
-    if (buffer_span(out).data[buffer_len(out) - 1] != '{')
-        json_write_raw(out, ",");
+    buffer_append(out, span_from_string(before));
     json_write_string(out, span_from_string(name));
     json_write_raw(out, ":");
     json_write_u64(out, value);
@@ -20,27 +20,28 @@ void gateway_print_ledger(const struct gateway *gateway)
     const struct intake_counters *intake = intake_counters(gateway->intake);
     struct functions_counters functions = gateway->function_counters;
     struct buffer out = {0};
-    json_write_raw(&out, "{");
-    field(&out, "received", broker->messages);
-    field(&out, "frames", frames->decoded);
-    field(&out, "stored", intake->stored);
-    field(&out, "accepted", functions.accepted);
-    field(&out, "restored", functions.restored);
-    field(&out, "invocations", functions.invocations);
-    field(&out, "invoked", functions.succeeded);
-    field(&out, "results", functions.results);
-    field(&out, "unpublished", functions.unpublished);
-    field(&out, "queued", functions.queued);
-    field(&out, "deadLetters", functions.dead_letters);
-    field(&out, "discarded", functions.discarded);
-    field(&out, "sent", broker->publishes_sent[0] + broker->publishes_sent[1] + broker->publishes_sent[2]);
+    field(&out, "{", "received", broker->messages);
+    field(&out, ",", "frames", frames->decoded);
+    field(&out, ",", "stored", intake->stored);
+    field(&out, ",", "accepted", functions.accepted);
+    field(&out, ",", "restored", functions.restored);
+    field(&out, ",", "invocations", functions.invocations);
+    field(&out, ",", "invoked", functions.succeeded);
+    field(&out, ",", "results", functions.results);
+    field(&out, ",", "unpublished", functions.unpublished);
+    field(&out, ",", "queued", functions.queued);
+    field(&out, ",", "deadLetters", functions.dead_letters);
+    field(&out, ",", "discarded", functions.discarded);
+    field(&out, ",", "sent",
+          broker->publishes_sent[0] + broker->publishes_sent[1] + broker->publishes_sent[2]);
     json_write_raw(&out, ",\"dropped\":{");
+    const char *before = "";
     for (unsigned reason = 0; reason < BROKER_DROP_COUNT; reason++) {
-        if (broker->dropped[reason] > 0)
-            field(&out, broker_drop_text((enum broker_drop)reason), broker->dropped[reason]);
+        if (broker->dropped[reason] == 0)
+            continue;
+        field(&out, before, broker_drop_text((enum broker_drop)reason), broker->dropped[reason]);
+        before = ",";
     }
-    if (frames->refused > 0)
-        field(&out, "bad_frame", frames->refused);
     json_write_raw(&out, "}}\n");
     fwrite(buffer_span(&out).data, 1, buffer_len(&out), stdout);
     fflush(stdout);

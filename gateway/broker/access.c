@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "wire/topic.h"
 
+#include <assert.h>
+
 #define DEVICE_PREFIX SPAN_LITERAL("device:")
 
 struct rule {
@@ -159,6 +161,7 @@ struct grants *grants_new(const struct access *access, const struct identity *id
         if (!rule_is_for(rule, identity) || !substitute(rule->filter, identity, client_id, &out))
             continue;
         struct span filter = writer_span(&out);
+        assert(filter.data); /* substitute gives nothing empty */
         struct grant *grant = memory_new(sizeof *grant + filter.len);
         memcpy(grant->bytes, filter.data, filter.len);
         grant->filter = span_of(grant->bytes, filter.len);

@@ -24,10 +24,10 @@ struct broker_config broker_config_default(void)
         .sessions_count = 100 * 1000,
         .subscriptions_count = 1000,
         .queue_count = 100 * 1000,
-        .queue_bytes = 64 * 1024 * 1024,
-        .queue_memory_bytes = 64 * 1024,
+        .queue_bytes = UINT64_C(64) * 1024 * 1024,
+        .queue_memory_bytes = UINT64_C(64) * 1024,
         .retained_count = 100 * 1000,
-        .retained_bytes = 64 * 1024 * 1024,
+        .retained_bytes = UINT64_C(64) * 1024 * 1024,
         .output_bytes = 512 * 1024,
         .unacknowledged_count = 256 * 1024,
     };

@@ -4,6 +4,8 @@
 #include "broker/retained.h"
 #include "wire/topic.h"
 
+#include <assert.h>
+
 /* ---- Retained messages ---- */
 
 struct replay {
@@ -125,6 +127,7 @@ static void send_all_retained(struct session *session, const struct mqtt_packet 
 {
     struct reader at = reader_of(packet->filters.list);
     struct mqtt_filter wanted;
+    assert(outcomes); /* a SUBSCRIBE has a filter [MQTT-3.8.3-2] */
     for (size_t i = 0; mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted); i++) {
         if (outcomes[i].wants_retained) /* and so it is no Shared Subscription */
             send_retained(session, session_subscription(session, SPAN_EMPTY, wanted.filter), wanted.filter);

@@ -325,7 +325,7 @@ static void a_set_finds_its_rules_in_order(void **state)
         rule_set_add(&set, rules[i], &rules[i]);
     }
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char found[16] = "";
+        char found[64] = "";
         size_t cursor = 0;
         const struct rule_entry *entry;
         while ((entry = rule_set_next(&set, span_from_string(rows[i].topic), &cursor)))
