@@ -20,11 +20,12 @@ functions:
     handler: $BUILD/tests/faulty.so
     timeout: 900
     environment: {GATE: $DIR/gate}
-    events: [{iot: {sql: "SELECT n FROM 'in/#' WHERE n >= 0", batchSize: 10, maximumBatchingWindow: 300}}]
+    events: [{iot: {sql: "SELECT n FROM 'in/#' WHERE n >= 0", batchSize: 11, maximumBatchingWindow: 300}}]
     reply: out/batched
 END
 
-# The function holds the first event back, so the nine behind it wait; then the gateway dies, twice.
+# One function holds the first event back, so those behind it wait, and the other's batch is not full until the
+# gateway has died twice.
 accepted_messages_are_handled_after_a_kill() {
     start_gateway
     publish $(plain) -q 1 -t in/device -m '{"do":"wait"}'
@@ -39,11 +40,12 @@ accepted_messages_are_handled_after_a_kill() {
     kill_gateway
     start_gateway
     subscribe out $(plain) -q 1 -t 'out/#'
+    publish $(plain) -q 1 -t in/device -m '{"n":11}'
     touch "$DIR/gate"
-    for n in 1 2 3 4 5 6 7 8 9 10; do
+    for n in 1 2 3 4 5 6 7 8 9 10 11; do
         expect out "$SUBSCRIBER" "out/gated 1 0 {\"n\":$n}"
     done
-    wait_for '^got out/batched .*"n\\":1}.*"n\\":10}' "$DIR/out.log" "$SUBSCRIBER"
+    wait_for '^got out/batched .*"n\\":1}.*"n\\":11}' "$DIR/out.log" "$SUBSCRIBER"
     wait_for '^got out/gated 1 0 {"waited":true}$' "$DIR/out.log" "$SUBSCRIBER"
     stop_gateway
     [ "$(ledger restored) $(ledger queued)" = "21 0" ] || fail "$(cat "$DIR/gateway.out")"
@@ -61,13 +63,13 @@ waiting_messages_survive_a_clean_stop() {
     rm "$DIR/gate"
     start_gateway
     publish $(plain) -q 1 -t in/device -m '{"do":"wait"}'
-    publish $(plain) -q 1 -t in/device -m '{"n":11}'
+    publish $(plain) -q 1 -t in/device -m '{"n":12}'
     stop_gateway
     [ "$(ledger accepted) $(ledger queued)" = "3 3" ] || fail "$(cat "$DIR/gateway.out")"
     start_gateway
     subscribe out $(plain) -q 1 -t 'out/gated'
     touch "$DIR/gate"
-    expect out "$SUBSCRIBER" 'out/gated 1 0 {"n":11}'
+    expect out "$SUBSCRIBER" 'out/gated 1 0 {"n":12}'
     stop_gateway
     [ "$(ledger restored) $(ledger queued)" = "3 1" ] || fail "$(cat "$DIR/gateway.out")"
 }

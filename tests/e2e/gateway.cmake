@@ -12,4 +12,4 @@ function(sluice_e2e)
   endforeach()
 endfunction()
 
-sluice_e2e(clients sessions access)
+sluice_e2e(clients sessions access functions failing_functions crashes clean_stop)

@@ -103,11 +103,16 @@ gateway_ready() {
     [ "$(grep -c 'sluice is ready' "$DIR/gateway.log")" = "$READY_COUNT" ]
 }
 
-# stop_gateway: a clean stop; its last line of standard output, the ledger, stays in $DIR/gateway.out.
+# stop_gateway [SIGNAL]: a clean stop: status 0, no worker left, and the ledger, which stays in $DIR/gateway.out,
+# balances.
 stop_gateway() {
-    kill "$GATEWAY"
+    workers=$(cat "/proc/$GATEWAY/task/$GATEWAY/children")
+    kill "-${1:-TERM}" "$GATEWAY"
     wait "$GATEWAY" || fail "the gateway ended with status $?"
     GATEWAY=
+    for worker in $workers; do
+        [ ! -e "/proc/$worker" ] || fail "worker $worker was left running"
+    done
     accepted=$(($(ledger accepted) + $(ledger restored)))
     accounted=$(($(ledger invoked) + $(ledger queued) + $(ledger deadLetters) + $(ledger discarded)))
     [ "$accepted" = "$accounted" ] || fail "the ledger does not balance: $(cat "$DIR/gateway.out")"
