@@ -1,0 +1,155 @@
+/* lambda/credentials.h: the shared file's text, and which source comes first. */
+#include "lambda/credentials.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *or_none(const char *text)
+{
+    return text ? text : "none";
+}
+
+#define TWO_PROFILES                                                                                         \
+    "# ours\n[default]\naws_access_key_id = A\naws_secret_access_key=S\n\n"                                  \
+    "[ edge ]\r\n  aws_access_key_id=B\t\r\n; old\r\naws_secret_access_key = T/+=\r\n"                       \
+    "aws_session_token = U==\r\nregion = eu-west-1\r\n"
+
+static const struct {
+    const char *name;
+    const char *text;
+    const char *profile;
+    enum sluice_error error;
+    const char *id, *secret, *token;
+} files[] = {
+    {"default", TWO_PROFILES, "default", SLUICE_OK, "A", "S", "none"},
+    {"a named one, spaces and CRLF", TWO_PROFILES, "edge", SLUICE_OK, "B", "T/+=", "U=="},
+    {"no such profile", TWO_PROFILES, "other", SLUICE_NOT_FOUND, NULL, NULL, NULL},
+    {"no secret", "[default]\naws_access_key_id = A\n", "default", SLUICE_NOT_FOUND, NULL, NULL, NULL},
+    {"an empty secret", "[default]\naws_access_key_id = A\naws_secret_access_key =\n", "default",
+     SLUICE_NOT_FOUND, NULL, NULL, NULL},
+    {"keys before any profile", "aws_access_key_id = A\naws_secret_access_key = S\n", "default",
+     SLUICE_NOT_FOUND, NULL, NULL, NULL},
+    {"commented out", "[default]\naws_access_key_id = A\n#aws_secret_access_key = S\n", "default",
+     SLUICE_NOT_FOUND, NULL, NULL, NULL},
+    {"the last one counts, no newline at the end",
+     "[default]\naws_access_key_id = A\naws_access_key_id = B\naws_secret_access_key = S", "default",
+     SLUICE_OK, "B", "S", "none"},
+    {"empty", "", "default", SLUICE_NOT_FOUND, NULL, NULL, NULL},
+    {"junk", "[\n]\n=\n[]\n[default\n\n \t\r\n", "default", SLUICE_NOT_FOUND, NULL, NULL, NULL},
+};
+
+static void a_profile_is_read_from_the_text_of_the_file(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        struct credentials credentials = {0};
+        print_message("  %s\n", files[i].name);
+        assert_int_equal(credentials_parse(span_from_string(files[i].text), files[i].profile, &credentials),
+                         files[i].error);
+        if (files[i].error) {
+            assert_null(credentials.access_key_id);
+            continue;
+        }
+        assert_string_equal(or_none(credentials.access_key_id), files[i].id);
+        assert_string_equal(or_none(credentials.secret_access_key), files[i].secret);
+        assert_string_equal(or_none(credentials.session_token), files[i].token);
+        credentials_fini(&credentials);
+    }
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void the_environment_comes_before_the_file(void **state)
+{
+    (void)state;
+    struct credentials_source source;
+    char error[256] = "";
+    setenv("AWS_ACCESS_KEY_ID", "E", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "F", 1);
+    credentials_open(&source);
+    assert_int_equal(credentials_refresh(&source, error, sizeof error), SLUICE_OK);
+    assert_string_equal(source.current.access_key_id, "E");
+    assert_string_equal(source.current.secret_access_key, "F");
+    assert_null(source.current.session_token);
+    credentials_close(&source);
+    setenv("AWS_SECRET_ACCESS_KEY", "", 1); /* half a pair is none */
+    credentials_open(&source);
+    assert_null(source.current.access_key_id);
+    credentials_close(&source);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_SECRET_ACCESS_KEY");
+}
+
+static void the_file_is_followed_and_a_broken_one_changes_nothing(void **state)
+{
+    (void)state;
+    struct credentials_source source;
+    char folder[] = "/tmp/lambda_credentials_test.XXXXXX", path[64], error[256] = "", expected[256];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/credentials", folder);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    setenv("AWS_PROFILE", "edge", 1);
+    credentials_open(&source);
+
+    assert_int_equal(credentials_refresh(&source, error, sizeof error), SLUICE_IO);
+    snprintf(expected, sizeof expected, "%s cannot be read: No such file or directory", path);
+    assert_string_equal(error, expected);
+    write_file(path, TWO_PROFILES);
+    assert_int_equal(credentials_refresh(&source, error, sizeof error), SLUICE_OK);
+    assert_string_equal(source.current.access_key_id, "B");
+
+    write_file(path, "[edge]\n");
+    assert_int_equal(credentials_refresh(&source, error, sizeof error), SLUICE_NOT_FOUND);
+    snprintf(expected, sizeof expected, "%s has no keys for the profile 'edge'", path);
+    assert_string_equal(error, expected);
+    assert_string_equal(source.current.access_key_id, "B");
+    assert_int_equal(credentials_refresh(&source, error, sizeof error), SLUICE_OK); /* said once */
+
+    write_file(path, "[edge]\naws_access_key_id=C\naws_secret_access_key=D\n");
+    assert_int_equal(credentials_refresh(&source, error, sizeof error), SLUICE_OK);
+    assert_string_equal(source.current.access_key_id, "C");
+    assert_null(source.current.session_token);
+    credentials_close(&source);
+    unlink(path);
+    rmdir(folder);
+}
+
+static void the_file_of_the_home_folder_is_the_default(void **state)
+{
+    (void)state;
+    struct credentials_source source;
+    unsetenv("AWS_SHARED_CREDENTIALS_FILE");
+    unsetenv("AWS_PROFILE");
+    setenv("HOME", "/home/edge", 1);
+    credentials_open(&source);
+    assert_string_equal(source.path, "/home/edge/.aws/credentials");
+    assert_string_equal(source.profile, "default");
+    credentials_close(&source);
+    unsetenv("HOME");
+    credentials_open(&source); /* the user's own, from the system */
+    assert_non_null(strstr(source.path, "/.aws/credentials"));
+    credentials_close(&source);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_profile_is_read_from_the_text_of_the_file),
+        cmocka_unit_test(the_environment_comes_before_the_file),
+        cmocka_unit_test(the_file_is_followed_and_a_broken_one_changes_nothing),
+        cmocka_unit_test(the_file_of_the_home_folder_is_the_default),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
