@@ -141,9 +141,9 @@ static void a_board_is_found_with_units_and_scales(void **state)
         {"BAT0_voltage_now", "V", 3.912, 3},
         {"AC_online", "/", 1, 0},
         {"load1", "", 0.52, 2},
-        {"memory_available", "By", 512 * 1024, 0},
-        {"network_received", "By", 3000, 0},
-        {"network_sent", "By", 77, 0},
+        {"memory_available", "MB", 0.524288, 1},
+        {"network_received", "kB", 3, 1},
+        {"network_sent", "kB", 0.077, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct sensor *sensor = find(rows[i].name);
