@@ -12,4 +12,11 @@ function(sluice_e2e)
   endforeach()
 endfunction()
 
-sluice_e2e(clients sessions access functions failing_functions crashes clean_stop)
+sluice_e2e(clients sessions access functions failing_functions crashes clean_stop paho)
+
+find_library(PAHO paho-mqtt3cs)
+if(PAHO)
+  add_executable(paho_test e2e/paho_test.c)
+  target_link_libraries(paho_test PRIVATE sluice_options ${PAHO} PkgConfig::CMOCKA)
+  set_target_properties(paho_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endif()
