@@ -215,12 +215,13 @@ enum sluice_error receive_on_pubrel(struct channel *channel, const struct mqtt_p
     struct broker *broker = channel->broker;
     struct session *session = channel->session;
     enum mqtt_reason reason = MQTT_PACKET_IDENTIFIER_NOT_FOUND;
-    uint64_t seq = 0;
     if (incoming_remove(&session->incoming, packet->packet_id)) {
         reason = MQTT_SUCCESS;
         if (session->queue != 0)
-            seq = broker->hooks.packet_id_free(broker->hooks.ctx, session->queue, packet->packet_id);
+            session->freed_seq =
+                broker->hooks.packet_id_free(broker->hooks.ctx, session->queue, packet->packet_id);
     }
-    acknowledge(channel, MQTT_PUBCOMP, packet->packet_id, reason, seq);
+    /* One that is not there may have been freed on the connection before this, and not be on disk yet. */
+    acknowledge(channel, MQTT_PUBCOMP, packet->packet_id, reason, session->freed_seq);
     return SLUICE_OK;
 }

@@ -26,6 +26,7 @@ struct session {
     uint64_t queue; /* the journal's; 0: the session is not durable */
     struct outgoing outgoing;
     struct incoming incoming;
+    uint64_t freed_seq; /* of the last record that freed a Packet Identifier of these */
     struct subscription *subscriptions;
     uint32_t subscription_count;
     uint32_t expiry_s;

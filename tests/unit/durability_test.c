@@ -118,6 +118,26 @@ static void a_qos_2_repetition_waits_like_the_first(void **state)
     end(host, &from, &to);
 }
 
+/* Were the second PUBCOMP sooner, a crash could leave the Packet Identifier held, and the next message under
+ * it would pass for a repetition. */
+static void a_repeated_pubrel_waits_like_the_first(void **state)
+{
+    (void)state;
+    struct client from, to;
+    struct host *host = begin(&from, &to, 2);
+    uint16_t id = client_publish(&from, "t", "x", 2, false);
+    host_commit(host);
+    client_expect_ack(&from, MQTT_PUBREC, id, MQTT_SUCCESS);
+    client_ack(&from, MQTT_PUBREL, id);
+    client_vanish(&from);
+    client_connect(&from, host, &publisher);
+    client_ack(&from, MQTT_PUBREL, id);
+    client_expect_nothing(&from);
+    host_commit(host);
+    client_expect_ack(&from, MQTT_PUBCOMP, id, MQTT_PACKET_IDENTIFIER_NOT_FOUND);
+    end(host, &from, &to);
+}
+
 static void a_durable_session_gets_what_was_published_while_it_was_away(void **state)
 {
     (void)state;
@@ -522,6 +542,7 @@ int main(void)
         cmocka_unit_test(acknowledgements_keep_their_order),
         cmocka_unit_test(an_acknowledgement_for_a_connection_that_is_gone_is_dropped),
         cmocka_unit_test(a_qos_2_repetition_waits_like_the_first),
+        cmocka_unit_test(a_repeated_pubrel_waits_like_the_first),
         cmocka_unit_test(a_durable_session_gets_what_was_published_while_it_was_away),
         cmocka_unit_test(what_exceeds_memory_is_read_back_in_order),
         cmocka_unit_test(a_reconnected_client_gets_the_unfinished_again),
