@@ -1,18 +1,2 @@
-# A libFuzzer program over what a hostile Server controls in device-sdk/client; see wire.cmake.
-if(CMAKE_C_COMPILER_ID MATCHES Clang)
-  set(engine_sources)
-  foreach(folder wire client)
-    get_target_property(folder_sources sluice_${folder} SOURCES)
-    list(TRANSFORM folder_sources PREPEND ${PROJECT_SOURCE_DIR}/device-sdk/${folder}/)
-    list(APPEND engine_sources ${folder_sources})
-  endforeach()
-  add_executable(engine_fuzz fuzz/engine_fuzz.c ${engine_sources})
-  target_link_libraries(engine_fuzz PRIVATE sluice_options sdk_includes)
-  target_compile_options(engine_fuzz PRIVATE -fsanitize=fuzzer,address,undefined)
-  target_link_options(engine_fuzz PRIVATE -fsanitize=fuzzer,address,undefined)
-  set_target_properties(engine_fuzz PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  set(found ${PROJECT_BINARY_DIR}/tests/corpus/engine)
-  file(MAKE_DIRECTORY ${found})
-  add_test(NAME engine_fuzz COMMAND engine_fuzz -runs=50000 -seed=1 ${found}
-                                    ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/engine)
-endif()
+# A hostile Server against the device.
+sluice_fuzz(engine RUNS 50000 SOURCES fuzz/engine_fuzz.c LIBS sluice_client)
