@@ -24,12 +24,11 @@ static const struct {
     {429, NULL, WORKER_ERROR_THROTTLED},
 };
 
-static enum worker_error_kind kind_of(long status, const struct buffer *error_type)
+static enum worker_error_kind kind_of(long status, struct span error_type)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i].status == status &&
-            (!kinds[i].error_type ||
-             span_equal(buffer_span(error_type), span_from_string(kinds[i].error_type))))
+            (!kinds[i].error_type || span_equal(error_type, span_from_string(kinds[i].error_type))))
             return kinds[i].kind;
     }
     return WORKER_ERROR_TRANSPORT;
@@ -61,10 +60,11 @@ static void explain_function_error(const cJSON *document, struct span body, stru
         append_shown(&answer->error_message, body);
 }
 
-/* "ResourceNotFoundException:http://..." in some services. */
-static struct span bare_type(const char *error_type)
+/* Some services say "ResourceNotFoundException:http://..."; a proxy says nothing. */
+static struct span refusal_type(const struct response *response)
 {
-    return span_of(error_type, strcspn(error_type, ":"));
+    return response->error_type ? span_of(response->error_type, strcspn(response->error_type, ":"))
+                                : SPAN_LITERAL("Lambda.Refused");
 }
 
 /* The service's own document: {"Type","message"} or {"Message"}. */
@@ -73,10 +73,7 @@ static void explain_refusal(const cJSON *document, const struct response *respon
     char status[48];
     const char *message = string_of(document, "message");
     message = message ? message : string_of(document, "Message");
-    if (response->error_type)
-        buffer_append(&answer->error_type, bare_type(response->error_type));
-    else
-        append_string(&answer->error_type, "Lambda.Refused");
+    buffer_append(&answer->error_type, refusal_type(response));
     snprintf(status, sizeof status, "HTTP status %ld", response->status);
     append_string(&answer->error_message, status);
     if (message || response->body.len > 0)
@@ -102,7 +99,7 @@ struct answer answer_of_response(const struct response *response)
         explain_function_error(document, response->body, &answer);
     } else {
         explain_refusal(document, response, &answer);
-        answer.kind = kind_of(response->status, &answer.error_type);
+        answer.kind = kind_of(response->status, refusal_type(response));
         answer.retry_after_ms = response->retry_after_ms;
     }
     cJSON_Delete(document);

@@ -89,7 +89,7 @@ enum sluice_error credentials_parse(struct span text, const char *profile,
 {
     struct credentials found = {0};
     bool wanted = false;
-    while (text.len > 0) {
+    while (text.data && text.len > 0) {
         struct span section, line = next_line(&text);
         if (is_section(line, &section))
             wanted = span_equal(section, span_from_string(profile));

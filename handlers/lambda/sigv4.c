@@ -77,7 +77,7 @@ static void append_encoded(struct buffer *out, uint8_t byte)
 
 void sigv4_uri_encode(struct span bytes, bool keep_slash, struct buffer *out)
 {
-    for (size_t i = 0; i < bytes.len; i++) {
+    for (size_t i = 0; bytes.data && i < bytes.len; i++) {
         if (bytes.data[i] == '/' && keep_slash)
             append_byte(out, '/');
         else

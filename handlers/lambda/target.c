@@ -244,7 +244,7 @@ enum sluice_error target_parse(const struct target_settings *settings, char *err
                                struct target *ret_target)
 {
     const struct problem problem = {error, error_bytes};
-    struct function_name name;
+    struct function_name name = {0};
     enum sluice_error failed = parse_function(settings->function, &problem, &name);
     if (failed)
         return failed;
