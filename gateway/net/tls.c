@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#ifndef MBEDTLS_THREADING_C
+#    error "handshakes run on several threads: mbedTLS needs MBEDTLS_THREADING_C"
+#endif
+
 enum { LARGEST_FILE_BYTES = 4 * 1024 * 1024 }; /* a CRL of 100,000 certificates */
 
 /* Hardware AES first; ChaCha20 for who asks for nothing else; CCM for small radios. */
