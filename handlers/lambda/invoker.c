@@ -1,5 +1,6 @@
 #include "lambda/invoker.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/timers.h"
 #include "lambda/sigv4.h"
@@ -127,8 +128,8 @@ static uint32_t retry_after_ms(CURL *easy)
 static void finish(struct call *call, CURLcode code)
 {
     struct answer answer;
-    bool too_large =
-        buffer_len(&call->body) > WORKER_PAYLOAD_BYTES_MAX; /* on_body gave up: CURLE_WRITE_ERROR */
+    /* on_body gave up then: CURLE_WRITE_ERROR */
+    bool too_large = buffer_len(&call->body) > WORKER_PAYLOAD_BYTES_MAX;
     if (code == CURLE_OK || too_large) {
         struct response response = {.function_failed = header_of(call->easy, "X-Amz-Function-Error") != NULL,
                                     .error_type = header_of(call->easy, "X-Amzn-ErrorType"),
@@ -291,7 +292,8 @@ static CURL *new_easy(struct call *call)
 {
     const struct invoker_config *config = &call->invoker->config;
     CURL *easy = curl_easy_init();
-    assert(easy);
+    if (!easy)
+        log_fatal("out of memory");
     curl_easy_setopt(easy, CURLOPT_URL, config->target->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
