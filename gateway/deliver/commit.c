@@ -15,10 +15,11 @@
  * acknowledgements that follow it.
  *
  * Why removing loses nothing. A segment is removed only if no entry needs it and
- * a later segment is on disk whole to say which queues there are. An entry that
- * was copied out of it needs the copy instead, so the segment stays until the
- * copy is durable (moved_seq). One that was acknowledged may go before its
- * acknowledgement is durable: the missing message says the same.
+ * a later segment is on disk whole to say which queues there are. An entry may
+ * have been copied out of it, or acknowledged because of what was appended before
+ * (a function's result): so the segment stays until all that had been appended
+ * when its last entry left is durable (left_seq). The acknowledgement itself need
+ * not be: the missing message says the same.
  *
  * After a failed write or fdatasync nothing is known about what that file now
  * holds beyond its last durable batch (a second fdatasync may succeed and mean
@@ -137,7 +138,7 @@ static void collect_removals(struct journal *journal)
     for (size_t i = 0; i < segments->count; i++) {
         const struct segment *segment = &segments->items[i];
         if (segment->number >= journal->durable_segment || segment->uses > 0 ||
-            segment->moved_seq > journal->durable_seq)
+            segment->left_seq > journal->durable_seq)
             return;
         batch->removals[batch->removal_count++] = (struct removal){segment->number, segment->damaged};
     }

@@ -116,7 +116,6 @@ static void copy_record(struct journal *journal, const struct record *record, ui
     journal->copied_bytes += RECORD_HEADER_BYTES + writer_len(&copy);
     journal_record_end(journal, &copy, RECORD_MESSAGES, &new_offset);
     move_record(journal, record, segment, offset, new_offset);
-    segment_find(&journal->segments, segment)->moved_seq = journal->last_seq;
 }
 
 void journal_compact_stop(struct journal *journal)

@@ -25,7 +25,7 @@ struct segment {
     uint64_t bytes;     /* what counts of the file, and what will */
     uint64_t uses;      /* struct stored in it */
     uint64_t use_bytes; /* of these */
-    uint64_t moved_seq; /* the last record that took something out of here by copying it */
+    uint64_t left_seq;  /* the last record there was when something in here was finished or copied out */
 };
 
 struct segments {

@@ -132,6 +132,7 @@ static void uncount_use(struct journal *journal, const struct stored *stored)
     assert(segment && segment->uses > 0);
     segment->uses--;
     segment->use_bytes -= stored->bytes;
+    segment->left_seq = journal->last_seq;
 }
 
 uint32_t journal_store(struct journal *journal, uint32_t segment, size_t offset, uint16_t index, size_t bytes)

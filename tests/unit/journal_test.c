@@ -423,6 +423,41 @@ static void a_disk_that_fails_twice_takes_nothing_until_it_works(void **state)
     }
 }
 
+/* A function's result is appended, then what it came of is acknowledged: one of them must be there. */
+static void nothing_goes_before_what_was_appended_first_is_durable(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t commit_delay_ms;
+        unsigned failing_syncs;
+    } rows[] = {{"it waits for more", 1000, 0}, {"it cannot be written", 0, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture *fixture = fixture_new();
+        fixture->config.commit_delay_ms = rows[i].commit_delay_ms;
+        restart(fixture);
+        for (size_t j = 0; j < 50; j++) { /* several files */
+            assert_int_equal(append_many(fixture, 1), SLUICE_OK);
+            journal_commit_now(fixture->journal);
+            commit_all(fixture);
+        }
+        uint64_t position;
+        assert_int_equal(
+            append(fixture, (struct journal_target){50, fixture->queue, 1, false}, "result", &position),
+            SLUICE_OK);
+        for (uint64_t ordinal = 0; ordinal < 50; ordinal++)
+            journal_acknowledge(fixture->journal, fixture->queue, ordinal);
+        sim_disk_fail_syncs(fixture->sim, rows[i].failing_syncs);
+        commit(fixture);
+        sim_disk_power_cut(fixture->sim);
+        bool has_result = strstr(restart(fixture), "result");
+        if (!has_result && fixture->shown.entries != 50)
+            print_error("%s\n", rows[i].name);
+        assert_true(has_result || fixture->shown.entries == 50);
+        fixture_free(fixture);
+    }
+}
+
 /* ---- Bounds ---- */
 
 static void at_its_bound_it_is_full_until_messages_are_finished(void **state)
@@ -491,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_directory_that_cannot_be_written_refuses),
         cmocka_unit_test(a_failed_sync_moves_to_a_new_file),
         cmocka_unit_test(a_disk_that_fails_twice_takes_nothing_until_it_works),
+        cmocka_unit_test(nothing_goes_before_what_was_appended_first_is_durable),
         cmocka_unit_test(at_its_bound_it_is_full_until_messages_are_finished),
         cmocka_unit_test(a_record_larger_than_the_buffer_is_refused_for_good),
         cmocka_unit_test(one_stuck_queue_does_not_keep_the_disk),
