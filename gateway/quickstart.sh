@@ -86,7 +86,7 @@ What follows is just that: each sample of the agent, and what the functions answ
 END
 (trap '' INT; exec mosquitto_sub -h 127.0.0.1 -p "$mqtt" -q 1 -v -t 'farm/#') &
 subscriber=$!
-(trap '' INT; exec "$bin/sluice-agent" --host localhost --port "$mqtts" --client-id "$device" --interval 1s --flush 2s \
+(trap '' INT; exec "$bin/sluice-agent" --host 127.0.0.1 --port "$mqtts" --client-id "$device" --interval 1s --flush 2s \
     --ca pki/ca.crt --certificate "pki/$device.crt" --key "pki/$device.key" --stats agent.json) 2> agent.log &
 agent=$!
 
