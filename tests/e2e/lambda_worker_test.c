@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { GATHERED = 32, MUCH_TIME_MS = 60 * 1000, LITTLE_TIME_MS = 100 };
+enum { GATHERED = 32, MUCH_TIME_MS = 60 * 1000, LITTLE_TIME_MS = 100, ENOUGH_TO_SEND_MS = 1000 };
 
 static void assert_span(struct span actual, const char *expected)
 {
@@ -304,7 +304,7 @@ static void silence_ends_as_a_timeout_at_the_deadline(void **state)
     struct session session;
     struct worker_frame answer;
     session_start_ready(&session, *state, ",\"concurrency\":2");
-    session_invoke(&session, 1, SPAN_LITERAL("\"silence\""), LITTLE_TIME_MS);
+    session_invoke(&session, 1, SPAN_LITERAL("\"silence\""), ENOUGH_TO_SEND_MS);
     assert_true(session_receive(&session, &answer));
     assert_int_equal(answer.error.kind, WORKER_ERROR_TIMEOUT);
     assert_span(answer.error.type, "Sandbox.Timedout");
