@@ -427,35 +427,23 @@ static void a_disk_that_fails_twice_takes_nothing_until_it_works(void **state)
 static void nothing_goes_before_what_was_appended_first_is_durable(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name;
-        uint32_t commit_delay_ms;
-        unsigned failing_syncs;
-    } rows[] = {{"it waits for more", 1000, 0}, {"it cannot be written", 0, 1}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct fixture *fixture = fixture_new();
-        fixture->config.commit_delay_ms = rows[i].commit_delay_ms;
-        restart(fixture);
-        for (size_t j = 0; j < 50; j++) { /* several files */
-            assert_int_equal(append_many(fixture, 1), SLUICE_OK);
-            journal_commit_now(fixture->journal);
-            commit_all(fixture);
-        }
-        uint64_t position;
-        assert_int_equal(
-            append(fixture, (struct journal_target){50, fixture->queue, 1, false}, "result", &position),
-            SLUICE_OK);
-        for (uint64_t ordinal = 0; ordinal < 50; ordinal++)
-            journal_acknowledge(fixture->journal, fixture->queue, ordinal);
-        sim_disk_fail_syncs(fixture->sim, rows[i].failing_syncs);
-        commit(fixture);
-        sim_disk_power_cut(fixture->sim);
-        bool has_result = strstr(restart(fixture), "result");
-        if (!has_result && fixture->shown.entries != 50)
-            print_error("%s\n", rows[i].name);
-        assert_true(has_result || fixture->shown.entries == 50);
-        fixture_free(fixture);
+    struct fixture *fixture = fixture_new();
+    fixture->config.commit_delay_ms = 1000;
+    restart(fixture);
+    for (size_t i = 0; i < 50; i++) { /* several files */
+        assert_int_equal(append_many(fixture, 1), SLUICE_OK);
+        journal_commit_now(fixture->journal);
+        commit_all(fixture);
     }
+    uint64_t position;
+    struct journal_target target = {50, fixture->queue, 1, false};
+    assert_int_equal(append(fixture, target, "result", &position), SLUICE_OK);
+    for (uint64_t ordinal = 0; ordinal < 50; ordinal++)
+        journal_acknowledge(fixture->journal, fixture->queue, ordinal);
+    commit(fixture); /* too soon for the result */
+    restart(fixture);
+    assert_int_equal(fixture->shown.entries, 50);
+    fixture_free(fixture);
 }
 
 /* ---- Bounds ---- */
