@@ -284,6 +284,20 @@ static uint64_t missing(const struct scenario *scenario, size_t subscriber)
     return count;
 }
 
+/* The first one of each publisher: where to begin to look. */
+static void report_missing(const struct scenario *scenario, size_t subscriber)
+{
+    for (size_t publisher = 0; publisher < PUBLISHERS; publisher++) {
+        const struct durable_client *client = scenario->clients[publisher];
+        const uint8_t *counts = scenario->receipts[subscriber][publisher].counts;
+        const uint8_t *first = memchr(counts, 0, client->next);
+        if (first)
+            log_error("%s never got %zu of %" PRIu32 " of %s (QoS %d)",
+                      subscriber_of(scenario, subscriber)->client_id, (size_t)(first - counts), client->next,
+                      client->client_id, qos_of_publisher(publisher));
+    }
+}
+
 static void stop_publishing(struct scenario *scenario, uint32_t more)
 {
     for (size_t i = 0; i < PUBLISHERS; i++)
@@ -312,8 +326,10 @@ static void drain(struct scenario *scenario)
         alive = turn(scenario);
     if (!alive)
         log_error("nothing came for a minute, and something is still missing");
-    for (size_t i = 0; i < SUBSCRIBERS; i++)
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        report_missing(scenario, i);
         scenario->lost += missing(scenario, i);
+    }
 }
 
 static void stop_gateway(struct scenario *scenario)
