@@ -66,17 +66,22 @@ static void raise_descriptor_limit(const struct config *config)
                   (unsigned long long)limit.rlim_cur, (unsigned long long)config->limits.connections_count);
 }
 
+/* The first signal stops the gateway, which frees itself in the end; others may come before and after that.
+ */
 static void on_signal(uv_signal_t *signal, int number)
 {
+    struct gateway **running = signal->data;
+    if (!*running)
+        return;
     log_info("%s: stopping", number == SIGINT ? "Ctrl-C" : "SIGTERM");
-    struct gateway *gateway = signal->data;
-    gateway_stop(gateway);
+    gateway_stop(*running);
+    *running = NULL;
 }
 
-static void watch_signal(uv_loop_t *loop, uv_signal_t *handle, int number, struct gateway *gateway)
+static void watch_signal(uv_loop_t *loop, uv_signal_t *handle, int number, struct gateway **running)
 {
     uv_signal_init(loop, handle);
-    handle->data = gateway;
+    handle->data = running;
     uv_signal_start(handle, on_signal, number);
     uv_unref((uv_handle_t *)handle); /* it keeps no loop alive */
 }
@@ -96,8 +101,8 @@ static int run_gateway(const struct config *config)
     enum sluice_error error = gateway_start(&loop, config, workers, &gateway);
     uv_signal_t interrupt, terminate;
     if (!error) {
-        watch_signal(&loop, &interrupt, SIGINT, gateway);
-        watch_signal(&loop, &terminate, SIGTERM, gateway);
+        watch_signal(&loop, &interrupt, SIGINT, &gateway);
+        watch_signal(&loop, &terminate, SIGTERM, &gateway);
         log_info("sluice is ready");
     }
     uv_run(&loop, UV_RUN_DEFAULT);

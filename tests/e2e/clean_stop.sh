@@ -54,5 +54,18 @@ stop_under_load() {
     kill "$plain" "$tls" "$publisher" 2> /dev/null || true # they would try to come back for ever
 }
 
+# However often it is told: it does its work once. (One that comes when all is done may still end the process.)
+more_signals_change_nothing() {
+    start_gateway
+    kill -INT "$GATEWAY"
+    until grep -qs '^State:.Z' "/proc/$GATEWAY/status" || ! kill -TERM "$GATEWAY" 2> /dev/null; do
+        continue
+    done
+    wait "$GATEWAY" || [ $? = 143 ] || fail "the gateway ended with status $?"
+    GATEWAY=
+    [ "$(grep -c '"accepted":' "$DIR/gateway.out")" = 1 ] || fail "the ledger is missing"
+}
+
 stop_under_load TERM 311
 stop_under_load INT 5
+more_signals_change_nothing

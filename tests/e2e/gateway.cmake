@@ -12,7 +12,11 @@ function(sluice_e2e)
   endforeach()
 endfunction()
 
-sluice_e2e(clients sessions access functions failing_functions crashes clean_stop paho)
+sluice_e2e(clients sessions access functions failing_functions crashes clean_stop paho malformed)
+
+add_executable(malformed_test e2e/malformed_test.c)
+target_link_libraries(malformed_test PRIVATE sluice_options PkgConfig::CMOCKA)
+set_target_properties(malformed_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
 find_library(PAHO paho-mqtt3cs)
 if(PAHO)

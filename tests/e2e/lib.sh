@@ -103,16 +103,20 @@ gateway_ready() {
     [ "$(grep -c 'sluice is ready' "$DIR/gateway.log")" = "$READY_COUNT" ]
 }
 
-# stop_gateway [SIGNAL]: a clean stop: status 0, no worker left, and the ledger, which stays in $DIR/gateway.out,
-# balances.
+# stop_gateway [SIGNAL]: a clean stop.
 stop_gateway() {
     workers=$(cat "/proc/$GATEWAY/task/$GATEWAY/children")
     kill "-${1:-TERM}" "$GATEWAY"
-    wait "$GATEWAY" || fail "the gateway ended with status $?"
-    GATEWAY=
+    check_stop
     for worker in $workers; do
         [ ! -e "/proc/$worker" ] || fail "worker $worker was left running"
     done
+}
+
+# The gateway ends with status 0, and the ledger, which stays in $DIR/gateway.out, balances.
+check_stop() {
+    wait "$GATEWAY" || fail "the gateway ended with status $?"
+    GATEWAY=
     accepted=$(($(ledger accepted) + $(ledger restored)))
     accounted=$(($(ledger invoked) + $(ledger queued) + $(ledger deadLetters) + $(ledger discarded)))
     [ "$accepted" = "$accounted" ] || fail "the ledger does not balance: $(cat "$DIR/gateway.out")"

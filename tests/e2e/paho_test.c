@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 1024, HANG_MS = 60000, SESSION_S = 3600 };
+enum { PATH_BYTES = 1024, HANG_MS = 60000, SESSION_S = 3600, OFFLINE_COUNT = 5 };
 
 static const int versions[] = {MQTTVERSION_3_1_1, MQTTVERSION_5};
 
@@ -238,12 +238,12 @@ static void a_session_keeps_what_comes_meanwhile(void **state)
         assert_int_equal(subscribe(subscriber, two.version, "farm/one/#", 2), 2);
         MQTTClient_disconnect(subscriber, HANG_MS);
         char payload[16];
-        for (int n = 0; n < 20; n++) {
+        for (int n = 0; n < OFFLINE_COUNT; n++) {
             snprintf(payload, sizeof payload, "%d", n);
             publish(publisher, one.version, "farm/one/n", payload, 1 + i % 2, 0);
         }
         assert_int_equal(connect_client(subscriber, &two), MQTTCLIENT_SUCCESS);
-        for (int n = 0; n < 20; n++) {
+        for (int n = 0; n < OFFLINE_COUNT; n++) {
             snprintf(payload, sizeof payload, "%d", n);
             expect(subscriber, "farm/one/n", payload, 1 + i % 2, 0);
         }
