@@ -1,5 +1,5 @@
 /*
- * What functions.c (mappings, queues, selection) and invocation.c (one lease from
+ * What functions.c (mappings, queues, selection), function_pool.c (workers) and invocation.c (one lease from
  * event to outcome) share. Nobody else includes it.
  */
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
@@ -60,6 +60,9 @@ struct functions {
     void (*on_stopped)(void *ctx);
     void *stopped_ctx;
 };
+
+/* Starts the workers of a function; on failure the log has one sentence. */
+enum sluice_error function_pool_start(struct function *function, const char *workers);
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);

@@ -1,0 +1,141 @@
+/* How a function of the configuration becomes a pool of workers. */
+#include "app/functions_internal.h"
+
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    ERROR_TEXT_BYTES = 512,
+    PATH_BYTES = 4096,
+    /* A function in Lambda waits on the network and not on a core: one worker holds all its invocations. */
+    LAMBDA_WORKERS = 1,
+};
+
+static uint64_t pool_wall_ms(void *ctx)
+{
+    const struct functions_host *host = &((struct function *)ctx)->all->host;
+    return host->wall_ms(host->ctx);
+}
+
+static uint32_t pool_random(void *ctx)
+{
+    const struct functions_host *host = &((struct function *)ctx)->all->host;
+    return host->random(host->ctx);
+}
+
+/* What the lambda worker needs to know (handlers/lambda/README.md). */
+static char *lambda_settings(const struct functions *all, const struct config_function *function)
+{
+    struct buffer out = {0};
+    json_write_raw(&out, "{\"function\":");
+    json_write_string(&out, span_from_string(function->lambda));
+    json_write_raw(&out, ",\"region\":");
+    json_write_string(&out, span_from_string(all->config->region));
+    if (function->endpoint) {
+        json_write_raw(&out, ",\"endpoint\":");
+        json_write_string(&out, span_from_string(function->endpoint));
+    }
+    json_write_raw(&out, ",\"invocationType\":");
+    json_write_string(
+        &out, span_from_string(function->invocation_type == CONFIG_EVENT ? "Event" : "RequestResponse"));
+    json_write_raw(&out, ",\"concurrency\":");
+    json_write_u64(&out, function->reserved_concurrency);
+    json_write_raw(&out, "}");
+    char *settings = memory_string(buffer_span(&out));
+    buffer_fini(&out);
+    return settings;
+}
+
+/* A remote function's worker needs the credentials that the gateway was started with, and where to find more.
+ */
+static const char *const lambda_environment[] = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "HOME",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+};
+
+/* The function's own variables, and those of the gateway that its kind of worker needs; NULL-terminated. The
+ * strings are copied by invoke_pool_start. */
+static char **worker_environment(const struct config_function *function)
+{
+    size_t inherited_max = sizeof lambda_environment / sizeof *lambda_environment;
+    char **environment =
+        memory_new_array(function->environment.count + inherited_max + 1, sizeof *environment);
+    size_t count = 0;
+    for (size_t i = 0; i < function->environment.count; i++)
+        environment[count++] = memory_string(span_from_string(function->environment.items[i]));
+    for (size_t i = 0; function->lambda && i < inherited_max; i++) {
+        const char *value = getenv(lambda_environment[i]);
+        if (!value)
+            continue;
+        size_t bytes = strlen(lambda_environment[i]) + strlen(value) + 2;
+        environment[count] = memory_new(bytes);
+        snprintf(environment[count++], bytes, "%s=%s", lambda_environment[i], value);
+    }
+    return environment;
+}
+
+static void free_strings(char **strings)
+{
+    for (char **at = strings; *at; at++)
+        memory_free(*at);
+    memory_free(strings);
+}
+
+static struct invoke_config pool_config(const struct functions *all, const struct config_function *function)
+{
+    const struct config_workers *workers = &all->config->workers;
+    struct invoke_config config = invoke_config_default();
+    config.function_name = function->name;
+    config.handler = function->handler ? function->handler : function->lambda;
+    config.runtime = function->lambda ? "lambda" : function->runtime;
+    config.workers_max = function->lambda ? LAMBDA_WORKERS : (uint32_t)function->reserved_concurrency;
+    config.workers_provisioned = (uint32_t)function->provisioned_concurrency;
+    if (config.workers_provisioned > config.workers_max)
+        config.workers_provisioned = config.workers_max;
+    config.timeout_ms = (uint32_t)function->timeout_ms;
+    config.memory_mb = (uint32_t)function->memory_mb;
+    config.init_timeout_ms = (uint32_t)workers->init_timeout_ms;
+    config.idle_timeout_ms = (uint32_t)workers->idle_timeout_ms;
+    config.stop_grace_ms = (uint32_t)workers->stop_grace_ms;
+    config.spawn_interval_ms = (uint32_t)workers->spawn_interval_ms;
+    config.restart_base_ms = (uint32_t)workers->restart_base_ms;
+    config.restart_cap_ms = (uint32_t)workers->restart_cap_ms;
+    return config;
+}
+
+enum sluice_error function_pool_start(struct function *function, const char *workers)
+{
+    struct functions *all = function->all;
+    const struct config_function *given = function->config;
+    struct invoke_config config = pool_config(all, given);
+    struct invoke_hooks hooks = {.ctx = function, .wall_ms = pool_wall_ms, .random = pool_random};
+    char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
+    snprintf(executable, sizeof executable, "%s/%s", workers, config.runtime);
+    char *settings = given->lambda ? lambda_settings(all, given) : NULL;
+    char **environment = worker_environment(given);
+    config.executable = executable;
+    config.settings_json = settings;
+    config.environment = (const char *const *)environment;
+    enum sluice_error error =
+        invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, &function->pool);
+    if (error)
+        log_error("function %s cannot be served: %s", given->name, error_text);
+    else
+        all->pools_running++;
+    memory_free(settings);
+    free_strings(environment);
+    return error;
+}
