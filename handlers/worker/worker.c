@@ -23,7 +23,7 @@ static int fd_from_environment(void)
     const char *text = getenv(WORKER_FD_VARIABLE);
     char *end = NULL;
     long fd = text ? strtol(text, &end, 10) : -1;
-    return text && end != text && *end == '\0' && fd >= 0 && fd < 1024 * 1024 ? (int)fd : -1;
+    return text && end != text && *end == '\0' && fd >= 0 && fd < 1024L * 1024 ? (int)fd : -1;
 }
 
 enum sluice_error worker_open(struct worker *worker)
