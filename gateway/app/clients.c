@@ -107,7 +107,7 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
     struct net_listener **listener = &gateway->listeners[gateway->listener_count];
     enum sluice_error error = net_listener_start(gateway->net, &config, &callbacks, listener, text);
     if (error) {
-        log_error("%s cannot listen: %s", name, text);
+        log_error("%s", text); /* it names the listener */
         return error;
     }
     gateway->listener_count++;

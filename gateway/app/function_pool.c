@@ -132,7 +132,7 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     enum sluice_error error =
         invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, &function->pool);
     if (error)
-        log_error("function %s cannot be served: %s", given->name, error_text);
+        log_error("%s", error_text); /* it names the function */
     else
         all->pools_running++;
     memory_free(settings);

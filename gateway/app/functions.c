@@ -397,7 +397,9 @@ struct functions_counters functions_counters(const struct functions *functions)
 {
     struct functions_counters counters = functions->counters;
     counters.queued = 0;
-    for (size_t i = 0; i < functions->mapping_count; i++)
-        counters.queued += queue_stats(functions->mappings[i].queue).count;
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        const struct queue *queue = functions->mappings[i].queue;
+        counters.queued += queue ? queue_stats(queue).count : 0; /* none where starting has failed */
+    }
     return counters;
 }

@@ -20,6 +20,7 @@ clean_up() {
             [ -f "$log" ] && { echo "--- ${log##*/}"; tail -n 40 "$log"; }
         done
     fi
+    umount "$DIR/disk" 2> /dev/null || true
     rm -rf "$DIR"
     exit "$status"
 }
