@@ -1,0 +1,6 @@
+add_library(count_function MODULE bench/count_function.c)
+target_link_libraries(count_function PRIVATE sluice_options handlers_includes)
+set_target_properties(count_function PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_executable(function_bench bench/function_bench.c)
+target_link_libraries(function_bench PRIVATE sluice_options sluice_base)
+set_target_properties(function_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

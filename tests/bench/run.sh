@@ -1,0 +1,241 @@
+#!/bin/sh
+# The gateway's load figures beside mosquitto's: the rows of tests/bench/README.md,
+# as lines of its table. Both brokers run at once and take turns, REPEAT times; a
+# figure is the median.
+#
+#   sh tests/bench/run.sh [BUILD]      BUILD: a Release build tree with its tests (default: build)
+#
+# MQLOAD names the folder of the load generator (default: ../shared/bench/mqload
+# beside this repository); without it only the rows that need no generator run.
+# Without mosquitto its column stays empty. REPEAT=5 and SECS=3 are the defaults.
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+BUILD=$(cd "${1:-$ROOT/build}" && pwd)
+. "$ROOT/tests/e2e/lib.sh"
+MQLOAD=${MQLOAD:-$ROOT/../shared/bench/mqload}
+REPEAT=${REPEAT:-5}
+SECS=${SECS:-3}
+FUNCTION_BENCH=$BUILD/tests/function_bench
+need perl
+[ -x "$FUNCTION_BENCH" ] || fail "$BUILD holds no function_bench: build it with the tests"
+
+# ---- The brokers ----
+
+write_gateway_config() {
+    cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
+  anonymous: [mqtt, mqtts]
+  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
+  access:
+    - {who: "device:*", publish: ["#"], subscribe: ["#"]}
+    - {who: anonymous, publish: ["#"], subscribe: ["#"]}
+$1
+END
+}
+
+functions() {
+    cat << END
+functions:
+  single:
+    handler: $BUILD/tests/pass_function.so
+    runtime: native
+    provisionedConcurrency: 1
+    events: [{iot: {sql: "SELECT * FROM 'bench/single'"}}]
+    reply: results/single
+  batch:
+    handler: $BUILD/tests/count_function.so
+    runtime: native
+    provisionedConcurrency: 1
+    events: [{iot: {sql: "SELECT * FROM 'bench/batch'", batchSize: 1000, maximumBatchingWindow: 0.05}}]
+    reply: results/batch
+END
+}
+
+free_port() {
+    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+# What the gateway's defaults allow, so that neither drops what the other delivers.
+write_mosquitto_config() {
+    MOSQUITTO_MQTT=$(free_port)
+    MOSQUITTO_MQTTS=$(free_port)
+    MOSQUITTO_MUTUAL=$(free_port)
+    certificates="cafile $DIR/pki/ca.crt
+certfile $DIR/pki/gateway.crt
+keyfile $DIR/pki/gateway.key"
+    cat > "$DIR/mosquitto.conf" << END
+user $(id -un)
+per_listener_settings false
+allow_anonymous true
+persistence false
+log_type error
+max_inflight_messages 1024
+max_queued_messages 100000
+set_tcp_nodelay true
+listener $MOSQUITTO_MQTT 127.0.0.1
+listener $MOSQUITTO_MQTTS 127.0.0.1
+$certificates
+listener $MOSQUITTO_MUTUAL 127.0.0.1
+$certificates
+require_certificate true
+END
+}
+
+start_mosquitto() {
+    "$(command -v mosquitto || echo /usr/sbin/mosquitto)" -c "$DIR/mosquitto.conf" > "$DIR/mosquitto.log" 2>&1 &
+    MOSQUITTO=$!
+    started "$MOSQUITTO"
+    wait_until mosquitto_pub -p "$MOSQUITTO_MQTT" -t ready -n > /dev/null 2>&1
+}
+
+end() {
+    kill "$1"
+    wait "$1" 2> /dev/null || true
+    [ "$1" != "$GATEWAY" ] || GATEWAY=
+}
+
+has_mosquitto() {
+    { command -v mosquitto || [ -x /usr/sbin/mosquitto ]; } > /dev/null && command -v mosquitto_pub > /dev/null
+}
+
+# ---- Measuring ----
+
+# field NAME: its value in a line of NAME=VALUE.
+field() {
+    sed -n "s/^\(.* \)\{0,1\}$1=\([^ ]*\).*/\2/p"
+}
+
+median() {
+    sort -n | awk '{ value[NR] = $1 } END { if (NR) print value[int((NR + 1) / 2)] }'
+}
+
+# load BROKER PLAIN|TLS|MUTUAL ARGUMENTS...: one run of the generator, one line.
+load() {
+    broker=$1
+    transport=$2
+    shift 2
+    if [ "$broker" = sluice ]; then
+        pid=$GATEWAY plain=$MQTT tls=$MQTTS mutual=$MQTTS
+    else
+        pid=$MOSQUITTO plain=$MOSQUITTO_MQTT tls=$MOSQUITTO_MQTTS mutual=$MOSQUITTO_MUTUAL
+    fi
+    case $transport in
+    plain) set -- "$@" -p "$plain" ;;
+    tls) set -- "$@" -p "$tls" --tls --ca "$DIR/pki/ca.crt" ;;
+    mutual) set -- "$@" -p "$mutual" --tls --ca "$DIR/pki/ca.crt" --cert "$DIR/pki/load.crt" --key "$DIR/pki/load.key" ;;
+    esac
+    "$DIR/mqload" "$@" -P "$pid" >> "$DIR/$broker.rows" 2>> "$DIR/mqload.log" ||
+        echo "$* against $broker: $(tail -n 1 "$DIR/$broker.rows") $(tail -n 1 "$DIR/mqload.log")" >&2
+}
+
+medians() {
+    for name in "$@"; do
+        [ -f "$DIR/$broker.rows" ] && field "$name" < "$DIR/$broker.rows" | median
+    done | paste -s -d '|' | sed 's/|/ | /g'
+}
+
+# row TITLE FIELDS TRANSPORT ARGUMENTS...: both brokers in turn; prints the row.
+row() {
+    title=$1
+    fields=$2
+    shift 2
+    rm -f "$DIR"/*.rows
+    turn=0
+    while [ "$turn" -lt "$REPEAT" ]; do
+        load sluice "$@"
+        [ -z "$MOSQUITTO" ] || load mosquitto "$@"
+        turn=$((turn + 1))
+    done
+    for broker in mosquitto sluice; do
+        # shellcheck disable=SC2086 # a list of fields
+        printf '%s | %s | %s | %s\n' "$title" "$broker" "$fields" "$(medians $fields)"
+    done
+}
+
+# Memory is measured on fresh processes, which have not been larger before.
+idle_row() {
+    title=$1
+    shift
+    rm -f "$DIR"/*.rows
+    turn=0
+    while [ "$turn" -lt "$REPEAT" ]; do
+        write_gateway_config ""
+        start_gateway
+        load sluice "$@"
+        end "$GATEWAY"
+        if [ -n "$MOSQUITTO" ]; then
+            end "$MOSQUITTO"
+            start_mosquitto
+            load mosquitto "$@"
+        fi
+        turn=$((turn + 1))
+    done
+    for broker in mosquitto sluice; do
+        printf '%s | %s | bytes_per_conn rss_before_kb | %s\n' "$title" "$broker" "$(medians bytes_per_conn rss_before_kb)"
+    done
+}
+
+function_row() {
+    title=$1
+    fields=$2
+    broker=sluice
+    shift 2
+    rm -f "$DIR"/*.rows
+    turn=0
+    while [ "$turn" -lt "$REPEAT" ]; do
+        "$FUNCTION_BENCH" "$1" "$MQTT" "$2" >> "$DIR/sluice.rows"
+        turn=$((turn + 1))
+    done
+    # shellcheck disable=SC2086 # a list of fields
+    printf '%s | sluice | %s | %s\n' "$title" "$fields" "$(medians $fields)"
+}
+
+# ---- The rows ----
+
+load_rows() {
+    rates="recv_per_s us_per_recv lat_p50_us lat_p99_us broker_wait_pct"
+    storms="conns_per_s us_per_conn connack_p99_us"
+    row "fan-in QoS 0, 100 publishers, 64 B" "$rates" plain bench -t fanin --pubs 100 -q 0 -w 64 -d "$SECS"
+    row "pairs QoS 1, 50:50" "$rates" plain bench -t pair --pubs 50 --subs 50 -q 1 -w 64 -d "$SECS"
+    row "pairs QoS 2, 50:50" "$rates" plain bench -t pair --pubs 50 --subs 50 -q 2 -w 64 -d "$SECS"
+    row "fan-out QoS 0, 1 to 100" "$rates" plain bench -t fanout --subs 100 -q 0 -w 64 -d "$SECS"
+    row "TLS pairs QoS 1, 50:50" "$rates" tls bench -t pair --pubs 50 --subs 50 -q 1 -w 64 -d "$SECS"
+    row "plain connect" "$storms" plain storm -d "$SECS"
+    row "server-authenticated TLS connect" "$storms" tls storm -d "$SECS"
+    row "mutual-TLS connect" "$storms" mutual storm -d "$SECS"
+    row "mutual-TLS connect, resumed, TLS 1.2" "$storms" mutual storm --tls12 --resume -d "$SECS"
+    row "mutual-TLS connect, resumed, TLS 1.3" "$storms" mutual storm --resume -d "$SECS"
+}
+
+idle_rows() {
+    end "$GATEWAY"
+    idle_row "2000 idle connections, plain" plain idle --conns 2000 --hold 1
+    idle_row "2000 idle connections, TLS" tls idle --conns 2000 --hold 1
+    write_gateway_config "$(functions)"
+    start_gateway
+}
+
+function_rows() {
+    function_row "native function, publish to result" "result_p50_us result_p99_us" latency 20000
+    function_row "durable QoS 1 into a function queue, batches of 1000" \
+        "pubacks_per_s puback_p50_us puback_p99_us events_per_s" load 500000
+}
+
+make_pki load
+write_gateway_config "$(functions)"
+start_gateway
+MOSQUITTO=
+if has_mosquitto; then
+    write_mosquitto_config
+    start_mosquitto
+else
+    echo "mosquitto is not installed: its rows are left out"
+fi
+if [ -f "$MQLOAD/mqload.c" ]; then
+    cc -O2 -std=gnu11 -o "$DIR/mqload" "$MQLOAD/mqload.c" -lssl -lcrypto
+    load_rows
+    idle_rows
+else
+    echo "the load generator is not in $MQLOAD: the rows that need it are left out"
+fi
+function_rows
