@@ -55,7 +55,8 @@ free_port() {
     perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# What the gateway's defaults allow, so that neither drops what the other delivers.
+# What the gateway's defaults allow, so that neither drops what the other delivers. Nagle's algorithm stays as
+# mosquitto has it: without, it needs twice the processor time.
 write_mosquitto_config() {
     MOSQUITTO_MQTT=$(free_port)
     MOSQUITTO_MQTTS=$(free_port)
@@ -71,7 +72,6 @@ persistence false
 log_type error
 max_inflight_messages 1024
 max_queued_messages 100000
-set_tcp_nodelay true
 listener $MOSQUITTO_MQTT 127.0.0.1
 listener $MOSQUITTO_MQTTS 127.0.0.1
 $certificates
