@@ -271,7 +271,8 @@ static void read_named_items(struct walk *walk, const struct parameter *paramete
         const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
         const char *name = key_once(walk, node, pair);
         function->place = place_of(key);
-        function->name = arena_string(&walk->config->arena, span_from_string(name));
+        function->name =
+            arena_string(&walk->config->arena, key->type == YAML_SCALAR_NODE ? scalar_text(key) : SPAN_EMPTY);
         if (name && !function_name_valid(name))
             config_error(walk->problems, function->place,
                          "%s is no function's name; allowed: 1 to 64 letters, digits, - and _", name);
@@ -350,10 +351,24 @@ static void read_mapping(struct walk *walk, const yaml_node_t *node, const char 
 
 /* ---- The document ---- */
 
-static void report_yaml(yaml_parser_t *parser, struct config_problems *problems)
+/* The place of a byte; a column is a character of UTF-8. */
+static struct config_place place_at(struct span text, size_t offset)
+{
+    struct config_place place = {1, 1};
+    for (size_t i = 0; i < offset && i < text.len; i++) {
+        bool ends_line = text.data[i] == '\n', is_inside = (text.data[i] & 0xc0) == 0x80;
+        place = ends_line ? (struct config_place){place.line + 1, 1}
+                          : (struct config_place){place.line, place.column + !is_inside};
+    }
+    return place;
+}
+
+static void report_yaml(const yaml_parser_t *parser, struct span text, struct config_problems *problems)
 {
     struct config_place place = {(unsigned)parser->problem_mark.line + 1,
                                  (unsigned)parser->problem_mark.column + 1};
+    if (parser->error == YAML_READER_ERROR) /* has no mark yet */
+        place = place_at(text, parser->problem_offset);
     config_error(problems, place, "this is no YAML: %s", parser->problem ? parser->problem : "out of memory");
 }
 
@@ -369,11 +384,11 @@ static void read_document(struct config *config, yaml_document_t *document, stru
                      "`functions: ...`");
 }
 
-static void check_end(yaml_parser_t *parser, struct config_problems *problems)
+static void check_end(yaml_parser_t *parser, struct span text, struct config_problems *problems)
 {
     yaml_document_t more;
     if (!yaml_parser_load(parser, &more)) {
-        report_yaml(parser, problems);
+        report_yaml(parser, text, problems);
         return;
     }
     const yaml_node_t *root = yaml_document_get_root_node(&more);
@@ -396,10 +411,10 @@ bool config_read(struct config *config, struct span text, struct config_problems
     if (is_yaml) {
         read_document(config, &document, problems);
         if (yaml_document_get_root_node(&document))
-            check_end(&parser, problems);
+            check_end(&parser, text, problems);
         yaml_document_delete(&document);
     } else {
-        report_yaml(&parser, problems);
+        report_yaml(&parser, text, problems);
     }
     yaml_parser_delete(&parser);
     return is_yaml;

@@ -194,6 +194,8 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"", "dir/serverless.yml:1:1: the file is empty"},
         {"[1]", "dir/serverless.yml:1:1: the file is no mapping"},
         {"a: [", "dir/serverless.yml:2:1: this is no YAML: "},
+        {"service: x\nservicé: \xff\n", ":2:10: this is no YAML: "},
+        {"functions: {f: {lambda: a}, f: {}}", ":1:29: functions.f has no runtime"},
         {"service: x\n---\nservice: y\n", ":3:1: there is a second document; allowed: one in a file"},
         {"service: a\nservice: b\n", ":2:1: service is there twice; allowed: once"},
         {"functions: {f: {lambda: a}, f: {lambda: b}}", ":1:29: f is there twice; allowed: once"},
