@@ -52,7 +52,7 @@ end() {
     wait "$1" 2> /dev/null || true
 }
 finish() {
-    trap '' INT TERM
+    trap '' INT TERM HUP
     trap - EXIT
     end "$sleeper" TERM
     end "$agent" TERM
@@ -61,10 +61,10 @@ finish() {
 }
 trap 'status=$?; finish; exit $status' EXIT
 stopped=
-trap 'stopped=1' INT TERM
+trap 'stopped=1' INT TERM HUP
 
-# A Ctrl-C reaches the whole process group; these end when they are told, in order.
-(trap '' INT; exec "$bin/sluice" run > gateway.out 2>> gateway.log) &
+# A Ctrl-C reaches a whole session; these have their own, and end in order when they are told.
+setsid "$bin/sluice" run > gateway.out 2>> gateway.log &
 gateway=$!
 until grep -q 'sluice is ready' gateway.log; do
     kill -0 "$gateway" 2> /dev/null || { cat gateway.log >&2; exit 1; }
@@ -84,10 +84,10 @@ What follows is just that: each sample of the agent, and what the functions answ
 (farm/$device/alerts when the processor is busy, farm/summary every 5 seconds).
 
 END
-(trap '' INT; exec mosquitto_sub -h 127.0.0.1 -p "$mqtt" -q 1 -v -t 'farm/#') &
+setsid mosquitto_sub -h 127.0.0.1 -p "$mqtt" -q 1 -v -t 'farm/#' &
 subscriber=$!
-(trap '' INT; exec "$bin/sluice-agent" --host 127.0.0.1 --port "$mqtts" --client-id "$device" --interval 1s --flush 2s \
-    --ca pki/ca.crt --certificate "pki/$device.crt" --key "pki/$device.key" --stats agent.json) 2> agent.log &
+setsid "$bin/sluice-agent" --host 127.0.0.1 --port "$mqtts" --client-id "$device" --interval 1s --flush 2s \
+    --ca pki/ca.crt --certificate "pki/$device.crt" --key "pki/$device.key" --stats agent.json 2> agent.log &
 agent=$!
 
 if [ -n "$seconds" ]; then
