@@ -30,6 +30,12 @@
  * reads may be in the kernel's memory only, and an fdatasync now might succeed
  * without writing it. So the last batch, the only one in doubt, is written once
  * more to a new segment before anybody hears of it.
+ *
+ * Why writing again changes nothing. Replay reads the same records in the same
+ * order, after declarations of the queues that were there before the first of
+ * them: a batch that began a segment holds these itself, for another they are
+ * made. Queues that came later are not among them, or records before theirs
+ * would mean something that they did not mean.
  */
 #include "deliver/journal_parts.h"
 
@@ -204,7 +210,7 @@ static void move_record(struct journal *journal, const struct record *record, ui
     if (entry)
         journal_move(journal, entry->stored, journal->pending_segment, new_offset, STORED_ORIGIN);
     struct message_view view;
-    for (uint16_t index = 0; read_message(&body, &view); index++) {
+    for (uint16_t index = 0; index < STORED_ORIGIN && read_message(&body, &view); index++) {
         struct reader targets = reader_of(view.targets);
         struct journal_target target;
         while (read_target(&targets, &target)) {
@@ -217,7 +223,7 @@ static void move_record(struct journal *journal, const struct record *record, ui
     }
 }
 
-/* Appends once more what `old` holds; its segment's header and declarations have been made anew. */
+/* Appends once more what `old` holds; its segment's header has been made anew. */
 static void append_again(struct journal *journal, struct span old, uint32_t old_segment, uint64_t old_offset)
 {
     size_t at = old_offset == 0 ? RECORD_SEGMENT_HEADER_BYTES : 0;
@@ -225,8 +231,6 @@ static void append_again(struct journal *journal, struct span old, uint32_t old_
     for (; at < old.len; at += record.bytes) {
         bool valid = record_read(span_skip(old, at), old_segment, &record);
         assert(valid);
-        if (record.seq <= journal->durable_seq)
-            continue;
         struct segment *segment = segment_newest(&journal->segments);
         size_t new_offset = (size_t)segment->bytes;
         struct writer body = record_begin(&journal->pending, record.body.len);
@@ -265,6 +269,8 @@ static void write_again(struct journal *journal)
         has_sealed = true;
     }
     journal_segment_begin(journal, has_sealed ? &sealed : NULL, journal->durable_seq);
+    if (batch->offset > 0)
+        journal_declare_queues(journal, journal->durable_seq);
     append_again(journal, buffer_span(&batch->bytes), batch->segment, batch->offset);
     append_again(journal, buffer_span(&later), later_segment, later_offset);
     if (later_segment != batch->segment && buffer_len(&later) > 0)
@@ -314,14 +320,16 @@ static void batch_stored(struct journal *journal)
     journal->written_bytes += buffer_len(&batch->bytes);
 }
 
-void journal_write_tail(struct journal *journal, struct span bytes)
+void journal_write_tail(struct journal *journal)
 {
     struct journal_batch *batch = &journal->batch;
-    uint32_t number = segment_newest(&journal->segments)->number;
+    const struct segment *newest = segment_newest(&journal->segments);
+    struct removal old = {newest->number, newest->damaged};
     batch->disk = journal->disk;
-    batch->segment = number;
+    batch->segment = old.number;
     batch->offset = journal->tail.offset;
-    buffer_append(&batch->bytes, bytes);
+    batch->bytes = journal->tail_bytes;
+    journal->tail_bytes = (struct buffer){0};
     journal->durable_seq = journal->tail.before_seq;
     write_again(journal);
     end_batch(journal);
@@ -330,7 +338,7 @@ void journal_write_tail(struct journal *journal, struct span bytes)
     batch = journal_commit_begin(journal, 0);
     journal_batch_run(batch);
     if (journal_commit_end(journal, batch, 0, &durable_seq) == SLUICE_OK && journal->tail.offset == 0)
-        remove_segment(journal->disk, &(struct removal){number, false});
+        remove_segment(journal->disk, &old);
 }
 
 enum sluice_error journal_commit_end(struct journal *journal, struct journal_batch *batch, uint64_t now_ms,

@@ -34,7 +34,8 @@ static bool worth_it(const struct journal *journal)
     return false;
 }
 
-/* The targets of a message that are unfinished; memory for view->target_count of them is the caller's. */
+/* The targets of a message that are unfinished, as they are by now; memory for view->target_count of them is
+ * the caller's. */
 static size_t live_targets(struct journal *journal, const struct message_view *view, uint32_t segment,
                            size_t offset, uint16_t index, struct journal_target *ret_targets)
 {
@@ -42,8 +43,11 @@ static size_t live_targets(struct journal *journal, const struct message_view *v
     struct journal_target target;
     size_t count = 0;
     while (read_target(&reader, &target)) {
-        if (journal_find_at(journal, &target, segment, offset, index))
-            ret_targets[count++] = target;
+        const struct live_entry *entry = journal_find_at(journal, &target, segment, offset, index);
+        if (!entry)
+            continue;
+        target.received = entry->received; /* the RECEIVED record goes with the old segment */
+        ret_targets[count++] = target;
     }
     return count;
 }
@@ -58,7 +62,7 @@ static bool write_needed(struct journal *journal, const struct record *record, u
     write_number(copy, needed ? read_number(&origin) : 0);
     write_number(copy, needed ? read_number(&origin) : 0);
     struct message_view view;
-    for (uint16_t index = 0; read_message(&body, &view); index++) {
+    for (uint16_t index = 0; index < STORED_ORIGIN && read_message(&body, &view); index++) {
         struct journal_target *targets = memory_new_array(view.target_count, sizeof *targets);
         size_t count = live_targets(journal, &view, segment, offset, index, targets);
         if (count > 0) {
@@ -70,26 +74,20 @@ static bool write_needed(struct journal *journal, const struct record *record, u
     return needed;
 }
 
-/* The entries of a message that lay at the old place: now at the new one, and still received if they were. */
+/* The entries of a message that lay at the old place: now at the new one. */
 static bool move_message(struct journal *journal, const struct message_view *view, uint32_t segment,
                          size_t offset, uint16_t index, size_t new_offset, uint16_t new_index)
 {
     struct reader reader = reader_of(view->targets);
     struct journal_target target;
-    bool found = false;
-    uint32_t stored = 0;
     while (read_target(&reader, &target)) {
-        struct live_entry *entry = journal_find_at(journal, &target, segment, offset, index);
-        if (!entry)
-            continue;
-        found = true;
-        stored = entry->stored;
-        if (entry->received)
-            journal_append_received(journal, target.queue, target.ordinal);
+        const struct live_entry *entry = journal_find_at(journal, &target, segment, offset, index);
+        if (entry) { /* the other entries name the same struct stored */
+            journal_move(journal, entry->stored, journal->pending_segment, new_offset, new_index);
+            return true;
+        }
     }
-    if (found)
-        journal_move(journal, stored, journal->pending_segment, new_offset, new_index);
-    return found;
+    return false;
 }
 
 static void move_record(struct journal *journal, const struct record *record, uint32_t segment, size_t offset,
@@ -101,7 +99,7 @@ static void move_record(struct journal *journal, const struct record *record, ui
         journal_move(journal, origin->stored, journal->pending_segment, new_offset, STORED_ORIGIN);
     struct message_view view;
     uint16_t new_index = 0;
-    for (uint16_t index = 0; read_message(&body, &view); index++) {
+    for (uint16_t index = 0; index < STORED_ORIGIN && read_message(&body, &view); index++) {
         if (move_message(journal, &view, segment, offset, index, new_offset, new_index))
             new_index++;
     }

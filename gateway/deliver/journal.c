@@ -82,8 +82,6 @@ static size_t append(struct journal *journal, const struct writer *body, uint64_
     return (size_t)segment->bytes - bytes;
 }
 
-/* Every segment begins with the queues there are, so that those before it can go. Their records have
- * the seq of the last record before. */
 void journal_segment_begin(struct journal *journal, const struct segment *previous, uint64_t before_seq)
 {
     struct segment_header header = {
@@ -97,8 +95,14 @@ void journal_segment_begin(struct journal *journal, const struct segment *previo
                       RECORD_SEGMENT_HEADER_BYTES);
     journal->pending_segment = header.number;
     journal->pending_offset = 0;
+}
+
+void journal_declare_queues(struct journal *journal, uint64_t before_seq)
+{
     for (size_t i = 0; i < journal->queues.bucket_count; i++) {
         for (struct live_queue *queue = journal->queues.by_id[i]; queue; queue = queue->next_of_id) {
+            if (queue->declared_seq > before_seq)
+                continue;
             struct writer body = record_begin(&journal->pending, queue_bytes_max(queue));
             write_queue(&body, queue);
             append(journal, &body, before_seq, RECORD_QUEUE);
@@ -112,6 +116,7 @@ static void pending_begin(struct journal *journal)
     struct segment *newest = segment_newest(&journal->segments);
     if (!newest || newest->closed || newest->bytes >= journal->config.segment_bytes) {
         journal_segment_begin(journal, newest, journal->last_seq);
+        journal_declare_queues(journal, journal->last_seq);
         return;
     }
     journal->pending_segment = newest->number;
@@ -145,7 +150,7 @@ uint32_t journal_queue_open(struct journal *journal, enum journal_queue_kind kin
     struct writer body = journal_record_begin(journal, 2 * RECORD_NUMBER_BYTES + 1 + name.len);
     queue = live_queue_new(&journal->queues, id, kind, name);
     write_queue(&body, queue);
-    journal_record_end(journal, &body, RECORD_QUEUE, &offset);
+    queue->declared_seq = journal_record_end(journal, &body, RECORD_QUEUE, &offset);
     return id;
 }
 
@@ -177,10 +182,7 @@ static void enter_targets(struct journal *journal, struct journal_message *messa
         const struct journal_target *target = &message->targets[i];
         struct live_queue *queue = live_queue_find(&journal->queues, target->queue);
         assert(queue && !(target->ordinal & LIVE_PACKET_ID));
-        struct live_entry *entry = journal_enter(journal, queue, target->ordinal, stored);
-        entry->qos = target->qos;
-        entry->retain = target->retain;
-        entry->received = false;
+        journal_enter_target(journal, queue, target, stored);
     }
     message->ret_position = stored_position(&journal->stored, stored);
 }
@@ -278,11 +280,6 @@ static uint64_t append_pair(struct journal *journal, enum record_type type, uint
     return journal_record_end(journal, &body, type, &offset);
 }
 
-uint64_t journal_append_received(struct journal *journal, uint32_t queue, uint64_t ordinal)
-{
-    return append_pair(journal, RECORD_RECEIVED, queue, ordinal);
-}
-
 uint64_t journal_received(struct journal *journal, uint32_t id, uint64_t ordinal)
 {
     struct live_queue *queue = live_queue_find(&journal->queues, id);
@@ -290,7 +287,7 @@ uint64_t journal_received(struct journal *journal, uint32_t id, uint64_t ordinal
     if (!entry)
         return journal->last_seq;
     entry->received = true;
-    return journal_append_received(journal, id, ordinal);
+    return append_pair(journal, RECORD_RECEIVED, id, ordinal);
 }
 
 uint64_t journal_packet_id_free(struct journal *journal, uint32_t id, uint16_t packet_id)

@@ -70,9 +70,8 @@ struct journal_entry {
     uint64_t ordinal;
     uint64_t position;
     size_t bytes; /* as message_bytes */
-    uint8_t qos;  /* these two as in its struct journal_target */
-    bool retain;
-    bool received; /* the subscriber's PUBREC is known */
+    uint8_t qos;  /* these as in its struct journal_target */
+    bool retain, received;
 };
 
 struct journal_visitor {
@@ -99,7 +98,8 @@ struct journal_target {
     uint64_t ordinal;
     uint32_t queue;
     uint8_t qos;
-    bool retain; /* the RETAIN flag that a session's subscriber is to see */
+    bool retain;   /* the RETAIN flag that a session's subscriber is to see */
+    bool received; /* the subscriber's PUBREC is known */
 };
 
 struct journal_message {

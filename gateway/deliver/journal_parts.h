@@ -109,6 +109,7 @@ struct journal {
     struct load_cache cache;
     uint64_t written_bytes, copied_bytes, damaged_bytes;
     struct tail tail;
+    struct buffer tail_bytes;    /* until journal_write_tail */
     bool removal_failed;         /* and was logged */
     uint32_t compacting_segment; /* being copied forward; 0: none */
     size_t compacting_offset;
@@ -145,6 +146,8 @@ void journal_move(struct journal *journal, uint32_t stored, uint32_t segment, si
 /* Enters (queue, number), replacing an older entry. */
 struct live_entry *journal_enter(struct journal *journal, struct live_queue *queue, uint64_t number,
                                  uint32_t stored);
+void journal_enter_target(struct journal *journal, struct live_queue *queue,
+                          const struct journal_target *target, uint32_t stored);
 void journal_leave(struct journal *journal, struct live_queue *queue, struct live_entry *entry);
 /* The unfinished entry of that target, if its message is the one that lies there; else NULL. */
 struct live_entry *journal_find_at(struct journal *journal, const struct journal_target *target,
@@ -163,10 +166,11 @@ uint64_t journal_record_end(struct journal *journal, const struct writer *body, 
                             size_t *ret_offset);
 /* Writes down what was acknowledged since. */
 void journal_flush_runs(struct journal *journal);
-/* Begins a segment in `pending`, with a header that seals `previous` (NULL: none) and with what is needed
- * to understand it. */
+/* Begins a segment in `pending`, with a header that seals `previous` (NULL: none). */
 void journal_segment_begin(struct journal *journal, const struct segment *previous, uint64_t before_seq);
-uint64_t journal_append_received(struct journal *journal, uint32_t queue, uint64_t ordinal);
+/* Every segment begins with the queues there were before its first record, so that the segments before it
+ * can go. Their records have the seq of the last record before, which is before_seq. */
+void journal_declare_queues(struct journal *journal, uint64_t before_seq);
 
 /* ---- load.c ---- */
 
@@ -180,8 +184,8 @@ void journal_compact_stop(struct journal *journal);
 
 /* ---- commit.c ---- */
 
-/* Writes the end of the newest segment, `bytes` as found at journal->tail, once more into a new one. */
-void journal_write_tail(struct journal *journal, struct span bytes);
+/* Writes the tail once more into a new segment. */
+void journal_write_tail(struct journal *journal);
 
 /* ---- replay.c ---- */
 

@@ -36,6 +36,7 @@ void live_fini(struct live_table *table);
 struct live_queue {
     struct live_queue *next_of_id, *next_of_name;
     uint64_t next_ordinal;
+    uint64_t declared_seq; /* of the record that made it */
     struct live_table table;
     uint32_t id;
     enum journal_queue_kind kind;

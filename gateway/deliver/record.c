@@ -8,7 +8,8 @@ enum {
     FIRST_OF_BATCH = 0x80,
     FLAG_QOS = 0x03,
     FLAG_RETAIN = 0x04,
-    FLAG_HEX_PRINCIPAL = 0x08,
+    FLAG_RECEIVED = 0x08,      /* of a target */
+    FLAG_HEX_PRINCIPAL = 0x08, /* of a message */
     HEX_PRINCIPAL_DIGITS = 64,
     CRC_BYTES = 4,
 };
@@ -198,7 +199,8 @@ void write_message(struct writer *body, const struct journal_message *message)
         const struct journal_target *target = &message->targets[i];
         write_number(body, target->queue);
         write_number(body, target->ordinal);
-        write_u8(body, (uint8_t)(target->qos | (target->retain ? FLAG_RETAIN : 0)));
+        write_u8(body, (uint8_t)(target->qos | (target->retain ? FLAG_RETAIN : 0) |
+                                 (target->received ? FLAG_RECEIVED : 0)));
     }
     uint8_t packed[HEX_PRINCIPAL_DIGITS / 2];
     bool hex = pack_hex(view->principal, packed);
@@ -224,7 +226,8 @@ bool read_target(struct reader *targets, struct journal_target *ret_target)
     *ret_target = (struct journal_target){.queue = (uint32_t)queue,
                                           .ordinal = ordinal,
                                           .qos = flags & FLAG_QOS,
-                                          .retain = (flags & FLAG_RETAIN) != 0};
+                                          .retain = (flags & FLAG_RETAIN) != 0,
+                                          .received = (flags & FLAG_RECEIVED) != 0};
     return true;
 }
 

@@ -18,8 +18,8 @@
  *   MESSAGES       n origin queue, n origin packet id (0: none), then messages to the end:
  *                  n targets {n queue, n ordinal, u8 flags}, u8 flags, n received ms, n expires ms,
  *                  bytes topic, bytes payload, bytes properties, bytes client id, bytes principal
- *                  (flags: bits 0-1 QoS, bit 2 RETAIN; bit 3 of a message's: the principal is 64
- *                  lower-case hex digits, kept as 32 bytes)
+ *                  (flags: bits 0-1 QoS, bit 2 RETAIN; bit 3 of a target's: its PUBREC is known;
+ *                  bit 3 of a message's: the principal is 64 lower-case hex digits, kept as 32 bytes)
  *   ACKNOWLEDGED   to the end: n queue, n first ordinal, n count
  *   RECEIVED       n queue, n ordinal
  *   PACKET_ID_FREE n queue, n packet id

@@ -10,7 +10,8 @@
  * among its predecessors was begun and given up, and is void.
  *
  * Around damage everything that can be read is kept: records are found again by
- * their CRC and ascending seq.
+ * their CRC and ascending seq. What contradicts an earlier record counts: where
+ * two queues have one id or one name, the record that dropped the first is lost.
  */
 #include "deliver/journal_parts.h"
 
@@ -48,6 +49,7 @@ struct scan {
     uint64_t records, later_records;
     bool damaged;
     size_t damage_offset;
+    struct tail tail;
 };
 
 /* ---- Which files there are ---- */
@@ -102,7 +104,7 @@ static void judge(struct listing *listing)
 
 /* ---- What records say ---- */
 
-static void apply_queue(struct journal *journal, struct reader *body)
+static void apply_queue(struct journal *journal, struct reader *body, uint64_t seq)
 {
     uint64_t id = read_number(body);
     uint8_t kind = read_u8(body);
@@ -111,15 +113,15 @@ static void apply_queue(struct journal *journal, struct reader *body)
     if (body->failed || id == 0 || id >= UINT32_MAX || next_ordinal > RECORD_SEQ_MAX ||
         (kind != JOURNAL_SESSION && kind != JOURNAL_FUNCTION))
         return;
-    struct live_queue *queue = live_queue_named(&journal->queues, kind, name);
-    if (queue && queue->id != id) {
-        journal_forget_queue(journal, queue); /* dropped, by a record that is lost */
-        queue = NULL;
-    }
-    if (!queue) {
-        if (live_queue_find(&journal->queues, (uint32_t)id))
-            return;
+    struct live_queue *queue = live_queue_find(&journal->queues, (uint32_t)id);
+    struct live_queue *named = live_queue_named(&journal->queues, kind, name);
+    if (queue && queue != named)
+        journal_forget_queue(journal, queue);
+    if (named && named != queue)
+        journal_forget_queue(journal, named);
+    if (!queue || queue != named) {
         queue = live_queue_new(&journal->queues, (uint32_t)id, kind, name);
+        queue->declared_seq = seq;
     }
     if (next_ordinal > queue->next_ordinal)
         queue->next_ordinal = next_ordinal;
@@ -148,10 +150,7 @@ static void apply_message(struct journal *journal, const struct message_view *vi
         if (stored == UINT32_MAX)
             stored = journal_store(journal, segment, offset, index,
                                    message_bytes(&view->message) - sizeof view->message);
-        /* Of an entry that was copied forward, the copy counts; `received` stays as it was. */
-        struct live_entry *entry = journal_enter(journal, queue, target.ordinal, stored);
-        entry->qos = target.qos;
-        entry->retain = target.retain;
+        journal_enter_target(journal, queue, &target, stored); /* of one that was copied forward, the copy */
     }
 }
 
@@ -197,7 +196,7 @@ static void apply(struct journal *journal, const struct record *record, uint32_t
     struct live_entry *entry;
     uint64_t id;
     switch (record->type) {
-    case RECORD_QUEUE: apply_queue(journal, &body); break;
+    case RECORD_QUEUE: apply_queue(journal, &body, record->seq); break;
     case RECORD_QUEUE_DROP: apply_drop(journal, &body); break;
     case RECORD_MESSAGES: apply_messages(journal, &body, segment, offset); break;
     case RECORD_ACKNOWLEDGED: apply_acknowledged(journal, &body); break;
@@ -245,7 +244,7 @@ static bool pass_damage(struct scan *scan)
         return false;
     struct record record;
     size_t from = scan->offset;
-    scan->journal->tail.whole = false;
+    scan->tail.whole = false;
     if (!scan->damaged) {
         scan->damaged = true;
         scan->damage_offset = from;
@@ -259,21 +258,28 @@ static bool pass_damage(struct scan *scan)
     return more;
 }
 
+/* Each record has a seq above the one before, but for the declarations that a segment begins with. */
+static bool follows(const struct scan *scan, const struct record *record)
+{
+    bool declares = record->type == RECORD_QUEUE && (!record->first_of_batch || scan->records == 0);
+    return record->seq > scan->least_seq || (declares && record->seq == scan->least_seq);
+}
+
 static void scan_records(struct scan *scan)
 {
     while (scan->offset < scan->bytes.len) {
         struct record record;
         if (!record_read(span_skip(scan->bytes, scan->offset), scan->number, &record) ||
-            record.seq < scan->least_seq) {
+            !follows(scan, &record)) {
             if (!pass_damage(scan))
                 return;
             continue;
         }
         if (record.first_of_batch)
-            scan->journal->tail = (struct tail){
+            scan->tail = (struct tail){
                 .offset = scan->offset == RECORD_SEGMENT_HEADER_BYTES ? 0 : scan->offset,
                 .before_seq = scan->least_seq,
-                .whole = true,
+                .whole = scan->offset >= RECORD_SEGMENT_HEADER_BYTES,
             };
         apply(scan->journal, &record, scan->number, scan->offset);
         scan->least_seq = record.seq;
@@ -304,11 +310,26 @@ static void report_damage(const struct scan *scan)
               name, scan->damage_offset, scan->records - scan->later_records, scan->later_records, kept);
 }
 
-static void remove_file(struct journal *journal, uint32_t number)
+/* A file without a record. */
+static void drop_file(struct journal *journal, uint32_t number, bool damaged)
 {
     char name[SEGMENT_NAME_BYTES];
+    if (damaged) {
+        set_aside(journal, number, "holds nothing that can be read");
+        return;
+    }
     segment_name(number, false, name);
     journal->disk->ops->remove(journal->disk, name);
+}
+
+/* What make_durable writes once more, if no later segment holds a record. */
+static void keep_tail(struct journal *journal, const struct scan *scan)
+{
+    journal->tail = scan->tail;
+    buffer_fini(&journal->tail_bytes);
+    if (scan->tail.whole)
+        buffer_append(&journal->tail_bytes,
+                      span_skip(span_of(scan->bytes.data, scan->offset), (size_t)scan->tail.offset));
 }
 
 /* Reads one whole segment into the journal. */
@@ -330,8 +351,6 @@ static void take_segment(struct journal *journal, const struct found_segment *fo
         .offset = found->header_error ? 0 : RECORD_SEGMENT_HEADER_BYTES,
     };
     segment_set_bytes(&journal->segments, segment_add(&journal->segments, found->number), bytes.len);
-    struct tail tail_before = journal->tail;
-    journal->tail.whole = false;
     scan_records(&scan);
     if (sealed && found->seal > bytes.len && !scan.damaged) {
         scan.damaged = true;
@@ -342,15 +361,13 @@ static void take_segment(struct journal *journal, const struct found_segment *fo
     segment->closed = true;
     segment->damaged = scan.damaged;
     if (scan.records == 0) {
-        journal->tail = tail_before;
         segment_remove(&journal->segments, segment);
-        if (bytes.len > 0 && (found->header_error || scan.damaged))
-            set_aside(journal, found->number, "holds nothing that can be read");
-        else
-            remove_file(journal, found->number);
-    } else if (scan.damaged) {
-        report_damage(&scan);
+        drop_file(journal, found->number, bytes.len > 0 && (found->header_error || scan.damaged));
+        return;
     }
+    keep_tail(journal, &scan);
+    if (scan.damaged)
+        report_damage(&scan);
 }
 
 static void replay_segment(struct journal *journal, const struct found_segment *found)
@@ -398,12 +415,9 @@ static enum sluice_error make_durable(struct journal *journal)
     enum sluice_error error = sync_newest(journal, newest->number);
     journal->durable_segment = newest->number;
     journal->durable_seq = journal->last_seq;
-    struct buffer bytes = {0};
-    if (!error && journal->tail.whole &&
-        segment_read(journal->disk, newest->number, newest->bytes, &bytes) == SLUICE_OK &&
-        buffer_len(&bytes) == newest->bytes)
-        journal_write_tail(journal, span_skip(buffer_span(&bytes), (size_t)journal->tail.offset));
-    buffer_fini(&bytes);
+    if (!error && journal->tail.whole)
+        journal_write_tail(journal);
+    buffer_fini(&journal->tail_bytes);
     return error;
 }
 

@@ -187,6 +187,15 @@ struct live_entry *journal_enter(struct journal *journal, struct live_queue *que
     return entry;
 }
 
+void journal_enter_target(struct journal *journal, struct live_queue *queue,
+                          const struct journal_target *target, uint32_t stored)
+{
+    struct live_entry *entry = journal_enter(journal, queue, target->ordinal, stored);
+    entry->qos = target->qos;
+    entry->retain = target->retain;
+    entry->received = target->received;
+}
+
 void journal_leave(struct journal *journal, struct live_queue *queue, struct live_entry *entry)
 {
     unuse(journal, entry->stored);
