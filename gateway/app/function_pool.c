@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     ERROR_TEXT_BYTES = 512,
@@ -116,10 +118,23 @@ static struct invoke_config pool_config(const struct functions *all, const struc
     return config;
 }
 
+/* A native function that cannot be loaded is better said now than by each of its events. */
+static enum sluice_error check_handler(const struct config_function *function)
+{
+    if (function->lambda || access(function->handler, R_OK) == 0)
+        return SLUICE_OK;
+    log_error("function %s cannot be served: its handler %s cannot be read: %s", function->name,
+              function->handler, strerror(errno));
+    return SLUICE_NOT_FOUND;
+}
+
 enum sluice_error function_pool_start(struct function *function, const char *workers)
 {
     struct functions *all = function->all;
     const struct config_function *given = function->config;
+    enum sluice_error error = check_handler(given);
+    if (error)
+        return error;
     struct invoke_config config = pool_config(all, given);
     struct invoke_hooks hooks = {.ctx = function, .wall_ms = pool_wall_ms, .random = pool_random};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
@@ -129,7 +144,7 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     config.executable = executable;
     config.settings_json = settings;
     config.environment = (const char *const *)environment;
-    enum sluice_error error =
+    error =
         invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, &function->pool);
     if (error)
         log_error("%s", error_text); /* it names the function */
