@@ -71,6 +71,8 @@ missing_programs_are_named() {
     export SLUICE_WORKERS="$DIR/workers"
     says "function echo: the worker $DIR/workers/native cannot be started: No such file or directory"
     unset SLUICE_WORKERS
+    says 'function echo cannot be served: its handler missing.so cannot be read: No such file or directory' \
+        handler=missing.so
 }
 
 bad_certificates_are_named
