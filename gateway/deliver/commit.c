@@ -32,10 +32,11 @@
  * more to a new segment before anybody hears of it.
  *
  * Why writing again changes nothing. Replay reads the same records in the same
- * order, after declarations of the queues that were there before the first of
- * them: a batch that began a segment holds these itself, for another they are
- * made. Queues that came later are not among them, or records before theirs
- * would mean something that they did not mean.
+ * order, after declarations of all queues that were there before the first of
+ * them. Queues that came later are not among those: records before theirs would
+ * mean what they did not mean. The declarations are made anew, since a batch that
+ * was torn may have lost some of its own; until a batch is stored after a start,
+ * no segment is taken for one that holds them all (durable_segment).
  */
 #include "deliver/journal_parts.h"
 
@@ -223,7 +224,7 @@ static void move_record(struct journal *journal, const struct record *record, ui
     }
 }
 
-/* Appends once more what `old` holds; its segment's header has been made anew. */
+/* Appends once more what `old` holds; its segment's header and declarations have been made anew. */
 static void append_again(struct journal *journal, struct span old, uint32_t old_segment, uint64_t old_offset)
 {
     size_t at = old_offset == 0 ? RECORD_SEGMENT_HEADER_BYTES : 0;
@@ -231,6 +232,8 @@ static void append_again(struct journal *journal, struct span old, uint32_t old_
     for (; at < old.len; at += record.bytes) {
         bool valid = record_read(span_skip(old, at), old_segment, &record);
         assert(valid);
+        if (record.seq <= journal->durable_seq)
+            continue;
         struct segment *segment = segment_newest(&journal->segments);
         size_t new_offset = (size_t)segment->bytes;
         struct writer body = record_begin(&journal->pending, record.body.len);
@@ -269,8 +272,6 @@ static void write_again(struct journal *journal)
         has_sealed = true;
     }
     journal_segment_begin(journal, has_sealed ? &sealed : NULL, journal->durable_seq);
-    if (batch->offset > 0)
-        journal_declare_queues(journal, journal->durable_seq);
     append_again(journal, buffer_span(&batch->bytes), batch->segment, batch->offset);
     append_again(journal, buffer_span(&later), later_segment, later_offset);
     if (later_segment != batch->segment && buffer_len(&later) > 0)

@@ -82,6 +82,8 @@ static size_t append(struct journal *journal, const struct writer *body, uint64_
     return (size_t)segment->bytes - bytes;
 }
 
+/* Every segment begins with the queues there were before its first record, so that those before it can go.
+ * The declarations have the seq of the last record before. */
 void journal_segment_begin(struct journal *journal, const struct segment *previous, uint64_t before_seq)
 {
     struct segment_header header = {
@@ -95,10 +97,6 @@ void journal_segment_begin(struct journal *journal, const struct segment *previo
                       RECORD_SEGMENT_HEADER_BYTES);
     journal->pending_segment = header.number;
     journal->pending_offset = 0;
-}
-
-void journal_declare_queues(struct journal *journal, uint64_t before_seq)
-{
     for (size_t i = 0; i < journal->queues.bucket_count; i++) {
         for (struct live_queue *queue = journal->queues.by_id[i]; queue; queue = queue->next_of_id) {
             if (queue->declared_seq > before_seq)
@@ -116,7 +114,6 @@ static void pending_begin(struct journal *journal)
     struct segment *newest = segment_newest(&journal->segments);
     if (!newest || newest->closed || newest->bytes >= journal->config.segment_bytes) {
         journal_segment_begin(journal, newest, journal->last_seq);
-        journal_declare_queues(journal, journal->last_seq);
         return;
     }
     journal->pending_segment = newest->number;

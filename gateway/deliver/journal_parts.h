@@ -89,7 +89,7 @@ struct journal {
     uint64_t entry_count;
     struct segments segments;
     uint64_t last_seq, durable_seq;
-    uint32_t durable_segment; /* of the last record on disk */
+    uint32_t durable_segment; /* of the last batch stored since the start; 0: none */
 
     struct buffer pending; /* records for the segment below, from this offset on */
     uint32_t pending_segment;
@@ -166,11 +166,9 @@ uint64_t journal_record_end(struct journal *journal, const struct writer *body, 
                             size_t *ret_offset);
 /* Writes down what was acknowledged since. */
 void journal_flush_runs(struct journal *journal);
-/* Begins a segment in `pending`, with a header that seals `previous` (NULL: none). */
+/* Begins a segment in `pending`, with a header that seals `previous` (NULL: none) and with what is needed
+ * to understand it. */
 void journal_segment_begin(struct journal *journal, const struct segment *previous, uint64_t before_seq);
-/* Every segment begins with the queues there were before its first record, so that the segments before it
- * can go. Their records have the seq of the last record before, which is before_seq. */
-void journal_declare_queues(struct journal *journal, uint64_t before_seq);
 
 /* ---- load.c ---- */
 

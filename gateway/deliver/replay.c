@@ -413,7 +413,6 @@ static enum sluice_error make_durable(struct journal *journal)
     if (!newest)
         return journal->disk->ops->sync_directory(journal->disk);
     enum sluice_error error = sync_newest(journal, newest->number);
-    journal->durable_segment = newest->number;
     journal->durable_seq = journal->last_seq;
     if (!error && journal->tail.whole)
         journal_write_tail(journal);

@@ -28,6 +28,14 @@ static void zero_bytes(struct sim_disk *sim, const char *name)
     memset(content->data + content->start, 0, buffer_len(content));
 }
 
+/* So that files that are not needed go. */
+static void write_and_drop_something(struct fixture *fixture)
+{
+    uint32_t queue = journal_queue_open(fixture->journal, JOURNAL_SESSION, SPAN_LITERAL("short"));
+    journal_queue_drop(fixture->journal, queue);
+    commit_all(fixture);
+}
+
 enum damage { FLIP, CUT, EMPTY, ZEROS, REMOVE, VERSION };
 
 /* Three files of 24, 24 and 12 messages of about 168 bytes, each message in a batch of its own. */
@@ -120,6 +128,28 @@ static void bytes_that_look_like_records_are_not_searched_for_ever(void **state)
     sim_disk_free(sim);
 }
 
+/* A new file begins with all queues, so that the old ones can go; where it is torn there, they cannot yet. */
+static void a_file_torn_among_its_queues_forgets_none(void **state)
+{
+    (void)state;
+    enum { FIRST_QUEUE_BYTES = RECORD_HEADER_BYTES + 4 };
+    struct fixture *fixture = fixture_new();
+    fixture->config.segment_bytes = 1;
+    restart(fixture);
+    journal_queue_open(fixture->journal, JOURNAL_FUNCTION, SPAN_LITERAL("g"));
+    journal_queue_open(fixture->journal, JOURNAL_FUNCTION, SPAN_LITERAL("h"));
+    commit_all(fixture);
+    assert_int_equal(append_many(fixture, 1), SLUICE_OK);
+    assert_int_equal(commit(fixture), SLUICE_OK);
+    struct buffer *second = sim_disk_content(fixture->sim, "0000000002.journal");
+    second->end = second->start + RECORD_SEGMENT_HEADER_BYTES + FIRST_QUEUE_BYTES;
+    for (int start = 0; start < 3; start++) {
+        assert_string_equal(restart(fixture), "function g next 0;function h next 0;");
+        write_and_drop_something(fixture);
+    }
+    fixture_free(fixture);
+}
+
 /* ---- Records that no journal wrote ---- */
 
 #define MESSAGE_TO_1(FLAGS)                                                                                  \
@@ -202,9 +232,7 @@ static void a_restart_shows_the_same_whatever_the_records_say(void **state)
         put_records(fixture->sim, rows[i].records, RECORDS);
         for (int start = 0; start < 3; start++) {
             assert_string_equal(restart(fixture), rows[i].expected);
-            journal_queue_drop(fixture->journal,
-                               journal_queue_open(fixture->journal, JOURNAL_SESSION, SPAN_LITERAL("short")));
-            commit_all(fixture); /* so that files that are not needed go */
+            write_and_drop_something(fixture);
         }
         fixture_free(fixture);
     }
@@ -229,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damage_costs_only_what_it_hit_and_the_journal_opens),
         cmocka_unit_test(bytes_that_look_like_records_are_not_searched_for_ever),
+        cmocka_unit_test(a_file_torn_among_its_queues_forgets_none),
         cmocka_unit_test(a_restart_shows_the_same_whatever_the_records_say),
         cmocka_unit_test(a_directory_that_cannot_be_written_refuses),
     };
