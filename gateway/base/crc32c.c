@@ -61,21 +61,22 @@ static bool has_instruction(void)
 #endif
 
 /* Four bits a step: 64 bytes of table, which a small board's cache hardly feels. */
-static uint32_t update_by_table(uint32_t crc, struct span bytes)
+uint32_t crc32c_by_table(uint32_t crc, struct span bytes)
 {
     static const uint32_t table[16] = {
         0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
         0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
     };
+    crc = ~crc;
     for (size_t i = 0; i < bytes.len; i++) {
         crc ^= bytes.data[i];
         crc = crc >> 4 ^ table[crc & 15];
         crc = crc >> 4 ^ table[crc & 15];
     }
-    return crc;
+    return ~crc;
 }
 
 uint32_t crc32c(uint32_t crc, struct span bytes)
 {
-    return ~(has_instruction() ? update_by_instruction(~crc, bytes) : update_by_table(~crc, bytes));
+    return has_instruction() ? ~update_by_instruction(~crc, bytes) : crc32c_by_table(crc, bytes);
 }

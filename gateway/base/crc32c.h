@@ -9,5 +9,7 @@
 
 /* Continues `crc` over `bytes`; start with 0. The same as over both parts at once. */
 uint32_t crc32c(uint32_t crc, struct span bytes);
+/* What crc32c does where the CPU has no instruction for it. */
+uint32_t crc32c_by_table(uint32_t crc, struct span bytes);
 
 #endif
