@@ -337,8 +337,12 @@ void journal_write_tail(struct journal *journal)
     journal_commit_now(journal);
     uint64_t durable_seq;
     batch = journal_commit_begin(journal, 0);
-    journal_batch_run(batch);
-    if (journal_commit_end(journal, batch, 0, &durable_seq) == SLUICE_OK && journal->tail.offset == 0)
+    enum sluice_error error = SLUICE_OK;
+    if (batch) { /* NULL: it held nothing but declarations, of no queue */
+        journal_batch_run(batch);
+        error = journal_commit_end(journal, batch, 0, &durable_seq);
+    }
+    if (!error && journal->tail.offset == 0)
         remove_segment(journal->disk, &old);
 }
 

@@ -222,6 +222,7 @@ static void a_restart_shows_the_same_whatever_the_records_say(void **state)
           {RECORD_RECEIVED, false, 3, received},
           {RECORD_MESSAGES, true, 4, message}},
          "function a next 1; 0=p q1;"},
+        {"a declaration of nothing before the first", {{RECORD_QUEUE, true, 0, SPAN_LITERAL("\1")}}, ""},
         {"a message with the seq before the first",
          {{RECORD_MESSAGES, true, 0, message}, {RECORD_QUEUE, false, 1, a}},
          ""},
