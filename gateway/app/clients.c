@@ -34,7 +34,8 @@ static void pause_connection(void *ctx, bool paused)
 static void *on_open(void *ctx, struct net_connection *connection, const struct net_peer *peer)
 {
     struct gateway *gateway = ctx;
-    if (gateway->stopping)
+    const struct config_listen *listen = peer->tls ? &gateway->config->mqtts : &gateway->config->mqtt;
+    if (gateway->stopping || (!peer->certificate && !listen->anonymous))
         return NULL;
     struct identity identity = {.kind = peer->certificate ? IDENTITY_CERTIFICATE : IDENTITY_ANONYMOUS};
     if (peer->certificate) {

@@ -121,6 +121,18 @@ strangers_are_not_let_in() {
         --key "$DIR/pki/gateway.key"
 }
 
+# gateway.anonymous is about listeners: what the rules give to anonymous Clients is not had on another one.
+a_listener_that_is_not_anonymous_takes_nobody_without_a_certificate() {
+    sed -e 's/anonymous: \[mqtt\]/anonymous: [mqtts]/' "$DIR/serverless.yml" > "$DIR/other.yml"
+    mv "$DIR/other.yml" "$DIR/serverless.yml"
+    start_gateway
+    if mosquitto_sub $(plain) -W 5 -E -t 'home/#' > "$DIR/refused.log" 2>&1; then
+        fail "let in"
+    fi
+    subscribe guest -h localhost -p "$MQTTS" --cafile "$DIR/pki/ca.crt" -t 'home/#'
+    stop_gateway
+}
+
 a_device_publishes_under_its_own_name
 a_device_publishes_nowhere_else
 a_borrowed_client_identifier_opens_nothing
@@ -137,3 +149,4 @@ got all > "$DIR/arrived"
 expect_lines "$DIR/arrived" 'got farm/d1/telemetry 1 0 mine' 'got farm/d2/commands/a 1 0 open' \
     'got farm/d1/telemetry 1 0 last'
 stop_gateway
+a_listener_that_is_not_anonymous_takes_nobody_without_a_certificate
