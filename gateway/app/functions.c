@@ -49,7 +49,7 @@ static uint64_t save_letter(struct mapping *mapping, const struct queue_dead *de
     uint64_t behind_ms = wall_ms - uv_now(all->host.loop); /* from the queue's clock to the wall's */
     static const struct message nothing;
     struct state_dead_letter letter = {
-        .function = span_from_string(mapping->function->config->name),
+        .function = span_from_string(mapping->queue_name),
         .ordinal = dead->ordinal,
         .reason = span_from_string(dead_reason_text(dead->reason)),
         .error_type = dead->error_type,

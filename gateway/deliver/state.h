@@ -59,10 +59,10 @@ struct state_retained {
 };
 
 struct state_dead_letter {
-    uint64_t id; /* the database's; ignored when it is stored */
-    struct span function;
-    uint64_t ordinal;   /* of its entry in the function's queue: one letter an entry, however often stored */
-    struct span reason; /* "attempts", "age", "not_json", ... */
+    uint64_t id;          /* the database's; ignored when it is stored */
+    struct span function; /* the queue's name: the function's, or from its second event on NAME/2, ... */
+    uint64_t ordinal;     /* of its entry in that queue: one letter an entry, however often stored */
+    struct span reason;   /* "attempts", "age", "not_json", ... */
     struct span error_type, error_message;
     uint32_t attempts;
     uint64_t first_ms, last_ms; /* Unix epoch, of the first and last attempt; 0: none */

@@ -106,6 +106,8 @@ enum sluice_error state_load(struct state *state, const struct state_visitor *vi
 /* ---- Dead letters ---- */
 
 #define LETTERS "SELECT * FROM dead_letters WHERE "
+/* The function ?1 with all its events' queues, NAME and NAME/2 and so on; every one if ?2. */
+#define OF_FUNCTION "(?2 OR function = ?1 OR substr(function, 1, length(?1) + 1) = ?1 || '/')"
 
 static void give_letter(sqlite3_stmt *row,
                         void (*on_letter)(void *ctx, const struct state_dead_letter *letter), void *ctx)
@@ -137,7 +139,7 @@ enum sluice_error state_list_dead_letters(
 {
     sqlite3_stmt *statement;
     enum sluice_error error =
-        prepare(state, LETTERS "(function = ?1 OR ?2) AND id > ?3 ORDER BY id LIMIT ?4", &statement);
+        prepare(state, LETTERS OF_FUNCTION " AND id > ?3 ORDER BY id LIMIT ?4", &statement);
     if (error)
         return error;
     bind_function(statement, function);
@@ -169,7 +171,7 @@ enum sluice_error state_count_dead_letters(struct state *state, struct span func
 {
     sqlite3_stmt *statement;
     enum sluice_error error =
-        prepare(state, "SELECT count(*) FROM dead_letters WHERE (function = ?1 OR ?2)", &statement);
+        prepare(state, "SELECT count(*) FROM dead_letters WHERE " OF_FUNCTION, &statement);
     if (error)
         return error;
     bind_function(statement, function);

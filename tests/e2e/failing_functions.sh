@@ -7,7 +7,7 @@ cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
   anonymous: [mqtt]
-  access: [{who: anonymous, publish: ["in/#", "batch/#", "calm/#", "drop/#"], subscribe: ["out/#"]}]
+  access: [{who: anonymous, publish: ["in/#", "batch/#", "calm/#", "drop/#", "both/#"], subscribe: ["out/#"]}]
   workers: {restartBase: 0.01, restartCap: 0.05}
 provider: {runtime: native}
 functions:
@@ -27,6 +27,9 @@ functions:
     maximumRetryAttempts: 0
     destinations: {onFailure: none}
     events: [{iot: {sql: "SELECT * FROM 'drop/#'"}}]
+  twofold:
+    handler: $BUILD/tests/faulty.so
+    events: [{iot: {sql: "SELECT * FROM 'both/#'"}}, {iot: {sql: "SELECT * FROM 'both/+'"}}]
   calm:
     handler: $BUILD/tests/faulty.so
     events: [{iot: {sql: "SELECT * FROM 'calm/#'"}}]
@@ -92,6 +95,16 @@ what_nobody_keeps_is_counted() {
     wait_for 'function dropping gave up .*it is dropped' "$DIR/gateway.log" "$GATEWAY"
 }
 
+# A function's events have a queue each, and one message may fail in both.
+each_event_of_a_function_has_dead_letters_of_its_own() {
+    publish $(plain) -q 1 -t both/device -m 'no JSON'
+    wait_until letter_count 9
+    "$BUILD/bin/sluice" dlq ls --config "$DIR/serverless.yml" twofold > "$DIR/letters"
+    grep -q '  twofold  both/device' "$DIR/letters" || fail "no letter of the first event: $(cat "$DIR/letters")"
+    grep -q '  twofold/2  both/device' "$DIR/letters" || fail "no letter of the second event: $(cat "$DIR/letters")"
+    grep -q '^2 dead letters$' "$DIR/letters" || fail "not two: $(cat "$DIR/letters")"
+}
+
 each_failure_ends_as_a_dead_letter
 what_is_no_json_is_a_dead_letter
 expect_letters
@@ -101,5 +114,6 @@ start_gateway
 expect_letters
 one_bad_record_does_not_take_its_batch_along
 what_nobody_keeps_is_counted
+each_event_of_a_function_has_dead_letters_of_its_own
 stop_gateway
-[ "$(ledger discarded) $(ledger deadLetters) $(ledger queued)" = "1 1 0" ] || fail "$(cat "$DIR/gateway.out")"
+[ "$(ledger discarded) $(ledger deadLetters) $(ledger queued)" = "1 3 0" ] || fail "$(cat "$DIR/gateway.out")"
