@@ -99,11 +99,11 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
         return;
     }
     struct buffer *out = channel->io.out;
-    bool same = encoded->bytes.len > 0 && !delivery->identifiers && encoded->in != out &&
+    bool same = encoded->in && !delivery->identifiers && encoded->in != out &&
                 encoded->version == channel->version && encoded->retain == delivery->retain &&
-                encoded->bytes.len <= channel->maximum_packet_bytes;
+                encoded->len <= channel->maximum_packet_bytes;
     if (same) {
-        channel_send_bytes(channel, encoded->bytes);
+        channel_send_bytes(channel, span_of(buffer_span(encoded->in).data + encoded->place, encoded->len));
         broker->counters.publishes_sent[0]++;
         return;
     }
@@ -112,7 +112,7 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
     if (message->expires_ms != 0)
         options.wall_ms = broker_wall_ms(broker);
     if (send_publish(channel, message, &options) && !delivery->identifiers)
-        *encoded = (struct delivery_encoded){span_skip(buffer_span(out), before), out, channel->version,
+        *encoded = (struct delivery_encoded){out, before, buffer_len(out) - before, channel->version,
                                              delivery->retain};
 }
 

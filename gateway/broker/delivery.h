@@ -18,11 +18,11 @@ struct delivery {
     bool retain;
 };
 
-/* Bytes of the last encoded QoS 0 PUBLISH, for the next subscriber who wants the same ones: a view into the
- * output of the first. It is good for one message, while that output is not written to. */
+/* Where the last encoded QoS 0 PUBLISH lies, for the next subscriber who wants the same bytes: by its place
+ * in the output of the first, which may move when more is written there. It is good for one message. */
 struct delivery_encoded {
-    struct span bytes;
-    const struct buffer *in;
+    const struct buffer *in; /* NULL: there is none */
+    size_t place, len;
     uint8_t version; /* enum mqtt_version */
     bool retain;
 };

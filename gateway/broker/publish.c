@@ -200,14 +200,14 @@ static const uint32_t *list_identifiers(struct publish_scratch *scratch,
 static void deliver_all(struct broker *broker, uint64_t seq)
 {
     struct publish_scratch *scratch = &broker->scratch;
-    struct delivery_encoded encoded = {.bytes = SPAN_EMPTY};
+    struct delivery_encoded encoded = {.in = NULL};
     uint32_t message = 0;
     for (size_t i = 0; i < scratch->delivery_count; i++) {
         const struct publish_delivery *planned = &scratch->deliveries[i];
         if (!planned->session)
             continue;
         if (planned->message != message)
-            encoded.bytes = SPAN_EMPTY;
+            encoded.in = NULL;
         message = planned->message;
         struct delivery delivery = {.session = planned->session,
                                     .identifiers = list_identifiers(scratch, planned),

@@ -48,7 +48,7 @@ static void on_retained(void *ctx, void *value)
     struct delivery delivery = {
         .session = session, .identifiers = identifiers[0] ? identifiers : NULL, .qos = qos, .retain = true};
     struct broker_stored stored = {.message = message, .kept = retained->message};
-    struct delivery_encoded encoded = {.bytes = SPAN_EMPTY};
+    struct delivery_encoded encoded = {.in = NULL};
     if (qos > 0 && session->queue != 0 && !store_replay(session, &stored, qos, &delivery.seq))
         return;
     delivery_deliver(&delivery, &stored, &encoded);

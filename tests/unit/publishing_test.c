@@ -651,6 +651,39 @@ static void a_member_that_subscribes_besides_gets_two_copies(void **state)
     host_free(host);
 }
 
+/* Nor the next subscriber's, where a copy of another kind has followed the first in its output. */
+static void what_follows_the_first_copy_does_not_harm_the_next_subscriber(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t qos;
+        uint32_t identifier;
+    } rows[] = {{0, 7}, {1, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct host *host = host_new();
+        struct client twice, once, from;
+        client_connect(&twice, host, &v5);
+        client_connect(&once, host, &(struct client_options){.version = MQTT_5, .client_id = "once"});
+        client_connect(&from, host, &v3);
+        client_subscribe(&twice, "#", 0);
+        struct mqtt_filter shared = {.filter = SPAN_LITERAL("$share/g/#"), .qos = rows[i].qos};
+        client_subscribe_with(&twice, &shared, rows[i].identifier);
+        client_subscribe(&once, "t", 0); /* found after `#` */
+        client_expect_nothing(&twice);
+        char payload[3001];
+        memset(payload, 'x', 3000);
+        payload[3000] = '\0';
+        client_publish(&from, "t", payload, rows[i].qos, false);
+        client_expect_publish(&once, "t", payload, 0);
+        client_expect_publish(&twice, "t", payload, 0);
+        client_expect_publish(&twice, "t", payload, rows[i].qos);
+        client_vanish(&twice);
+        client_vanish(&once);
+        client_vanish(&from);
+        host_free(host);
+    }
+}
+
 static void the_gateway_publishes_too(void **state)
 {
     (void)state;
@@ -695,6 +728,7 @@ int main(void)
         cmocka_unit_test(what_transform_refuses_is_told),
         cmocka_unit_test(one_publish_may_become_many_messages),
         cmocka_unit_test(a_member_that_subscribes_besides_gets_two_copies),
+        cmocka_unit_test(what_follows_the_first_copy_does_not_harm_the_next_subscriber),
         cmocka_unit_test(the_gateway_publishes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
