@@ -209,8 +209,7 @@ struct channel *channel_open(struct broker *broker, const struct channel_io *io,
 /* Takes the whole packets at the start of `input` and returns their bytes; the rest is to be given again
  * with more. */
 size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms);
-/* The connection sent everything that was in `out`: a slow one may go on. Call it only when `out` had
- * been left with unsent bytes; it is harmless otherwise. */
+/* The connection sent everything that was in `out`, at once or later: a slow one may go on. */
 void channel_drained(struct channel *channel);
 /* The connection is gone: exactly once, also after io.close. `channel` and `out` are not used again. */
 void channel_closed(struct channel *channel, uint64_t now_ms);

@@ -123,10 +123,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         handshake_ready(connection);
         return;
     }
-    if (events & UV_WRITABLE) {
-        connection->owes_drained |= connection->stuck;
+    if (events & UV_WRITABLE)
         connection->stuck = false;
-    }
     if ((events & UV_READABLE) && !connection->paused && !connection->ending)
         transfer_read(connection);
     connection_touch(connection);
@@ -157,6 +155,7 @@ static void half_close(struct net_connection *connection)
 
 static void send_output(struct net_connection *connection)
 {
+    connection->owes_drained |= buffer_len(&connection->output) > 0;
     if (connection->stuck)
         return;
     connection->stuck = !transfer_flush(connection) && !connection->unwritable;

@@ -60,7 +60,7 @@ struct net_callbacks {
     void *(*on_open)(void *ctx, struct net_connection *connection, const struct net_peer *peer);
     /* Returns the bytes taken; the rest is presented again, in one piece with what follows. */
     size_t (*on_data)(void *user, struct span input);
-    /* Output that the peer did not take at once has left. */
+    /* All output has left, at once or later: who held back because there was so much may go on. */
     void (*on_drained)(void *user);
     /* Exactly once for each on_open that gave a user: SLUICE_OK after net_close, SLUICE_CLOSED when the
      * peer has ended it, SLUICE_TIMEOUT when it did not take the last output in time, SLUICE_DENIED

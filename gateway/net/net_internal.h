@@ -50,7 +50,7 @@ struct net_connection {
     bool paused : 1;       /* reads nothing */
     bool present : 1;      /* what was left over is to be presented again */
     bool stuck : 1;        /* the socket took not all: wait until it is writable */
-    bool owes_drained : 1; /* it was stuck: on_drained is owed */
+    bool owes_drained : 1; /* there was output: on_drained is owed once all of it has left */
     bool unwritable : 1;   /* a write failed: only what has arrived is still read */
     bool closing : 1;      /* net_close: send the output, then half-close */
     bool lingering : 1;    /* half-closed: wait for the peer's end, so that nothing it has to read is lost */

@@ -304,6 +304,23 @@ static void output_waits_for_a_slow_reader(void **state)
     close(fd);
 }
 
+/* Whoever stopped because its output had grown large is told when it has left, also if that was at once. */
+static void output_that_leaves_at_once_is_told_too(void **state)
+{
+    struct fixture *fixture = *state;
+    start(fixture);
+    int fd = client_open(fixture);
+    for (size_t round = 1; round <= 3; round++) {
+        buffer_append(net_output(fixture->connection), SPAN_LITERAL("fits"));
+        net_flush_soon(fixture->connection);
+        for (int i = 0; i < 10; i++)
+            turn(fixture);
+        assert_int_equal(buffer_len(net_output(fixture->connection)), 0);
+        assert_int_equal(fixture->drained, round);
+    }
+    close(fd);
+}
+
 /* Unread input would make the system answer with a reset, which takes the last words with it. */
 static void closing_sends_the_last_output_and_resets_nothing(void **state)
 {
@@ -503,6 +520,7 @@ int main(void)
         NET_TEST(paused_gets_nothing_and_misses_nothing),
         NET_TEST(what_arrived_before_a_reset_is_read),
         NET_TEST(output_waits_for_a_slow_reader),
+        NET_TEST(output_that_leaves_at_once_is_told_too),
         NET_TEST(closing_sends_the_last_output_and_resets_nothing),
         NET_TEST(closing_has_a_deadline),
         NET_TEST(aborting_tells_once),
