@@ -87,7 +87,7 @@ struct config_limits {
 };
 
 struct config_journal {
-    uint64_t segment_bytes;
+    uint64_t segment_bytes; /* at most a quarter of max_bytes */
     uint64_t max_bytes;
     uint64_t commit_delay_ms;
     uint64_t commit_count;
@@ -118,7 +118,8 @@ struct config_event {
     struct config_place place;
     char *sql;
     struct rule *rule; /* sql, compiled; NULL only while loading */
-    bool enabled;
+    size_t number;     /* its place among the function's events of the file, from 1 */
+    bool enabled;      /* those that are not are left out */
     bool report_batch_item_failures;
     enum config_frames frames;
     uint64_t batch_size; /* 0: no batches, the event is the bare selected JSON */

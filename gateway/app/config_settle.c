@@ -6,6 +6,8 @@
 enum {
     BATCH_BYTES = 6 * 1024 * 1024,   /* Lambda's bound of a synchronous invocation, */
     BATCH_BYTES_EVENT = 1024 * 1024, /* and of an asynchronous one */
+    JOURNAL_FILES = 4,
+    JOURNAL_PACKETS = 8,
 };
 
 static void settle_listeners(struct config *config, struct config_problems *problems)
@@ -108,12 +110,14 @@ static void settle_event(const struct config_function *function, struct config_e
         event->maximum_batching_bytes = most;
 }
 
-/* Leaves the events out that are none of messages, that are not enabled, or whose SQL had an error. */
+/* Leaves the events out that are none of messages, that are not enabled, or whose SQL had an error; the
+ * others keep their numbers. */
 static void settle_events(struct config_function *function, struct config_problems *problems)
 {
     size_t kept = 0;
     for (size_t i = 0; i < function->event_count; i++) {
         struct config_event *event = &function->events[i];
+        event->number = i + 1;
         settle_event(function, event, problems);
         if (event->rule && event->enabled)
             function->events[kept++] = *event;
@@ -124,6 +128,20 @@ static void settle_events(struct config_function *function, struct config_proble
     if (kept == 0 && problems->error_count == 0)
         config_warning(problems, function->place,
                        "functions.%s has no event that is served: nothing invokes it", function->name);
+}
+
+/* Only whole files are given back, and never the one that is being written: so there are at least four. */
+static void settle_journal(struct config *config, struct config_problems *problems)
+{
+    struct config_journal *journal = &config->journal;
+    if (journal->max_bytes / JOURNAL_PACKETS < config->limits.packet_bytes)
+        config_error(
+            problems, NOWHERE,
+            "gateway.journal.maxBytes is under %d times gateway.limits.packetBytes; allowed: at least "
+            "%llu bytes",
+            JOURNAL_PACKETS, (unsigned long long)config->limits.packet_bytes * JOURNAL_PACKETS);
+    if (journal->segment_bytes > journal->max_bytes / JOURNAL_FILES)
+        journal->segment_bytes = journal->max_bytes / JOURNAL_FILES;
 }
 
 static void settle_function(struct config *config, struct config_function *function,
@@ -149,6 +167,7 @@ static void settle_function(struct config *config, struct config_function *funct
 void config_settle(struct config *config, struct config_problems *problems)
 {
     settle_listeners(config, problems);
+    settle_journal(config, problems);
     if (config->workers.restart_cap_ms < config->workers.restart_base_ms)
         config_error(problems, NOWHERE, "gateway.workers.restartCap is under restartBase");
     for (size_t i = 0; i < config->function_count; i++)

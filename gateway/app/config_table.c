@@ -135,8 +135,8 @@ const struct parameter config_parameters[] = {
 
     GROUP("gateway.journal", "the log on disk that every acknowledged message is in"),
     COUNT("gateway.journal.segmentBytes", CONFIG(journal.segment_bytes), "bytes", "16777216", 4096,
-          1073741824, "size of one file of the log"),
-    COUNT("gateway.journal.maxBytes", CONFIG(journal.max_bytes), "bytes", "1073741824", 65536, BYTES_64,
+          1073741824, "size of one file of the log; at most a quarter of maxBytes"),
+    COUNT("gateway.journal.maxBytes", CONFIG(journal.max_bytes), "bytes", "1073741824", 16777216, BYTES_64,
           "size of all files; at it nothing more is accepted"),
     COUNT("gateway.journal.commitDelay", CONFIG(journal.commit_delay_ms), "ms", "2", 0, 1000,
           "how long a message may wait for others to be committed with"),

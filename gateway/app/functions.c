@@ -135,14 +135,12 @@ static void add_mappings(struct functions *all, struct function *function, size_
 {
     const struct config_function *config = function->config;
     for (size_t i = 0; i < config->event_count; i++) {
-        if (!config->events[i].enabled)
-            continue;
-        char number[24];
-        snprintf(number, sizeof number, "/%zu", i + 1);
         struct mapping *mapping = &all->mappings[(*at)++];
         mapping->function = function;
         mapping->event = &config->events[i];
-        mapping->queue_name = format_string("%s%s", config->name, i > 0 ? number : "");
+        char number[24];
+        snprintf(number, sizeof number, "/%zu", mapping->event->number);
+        mapping->queue_name = format_string("%s%s", config->name, mapping->event->number > 1 ? number : "");
         rule_set_add(&all->rules, mapping->event->rule, mapping);
         all->any_senml = all->any_senml || mapping->event->frames == CONFIG_FRAMES_SENML;
     }

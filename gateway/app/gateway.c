@@ -10,6 +10,7 @@ enum {
     /* The journal's buffer takes the largest packet, or frame, with all its targets, and more while the disk
      * is busy. */
     JOURNAL_BUFFER_PACKETS = 4,
+    JOURNAL_COMPACT_PART = 8, /* of its files: compaction begins long before they are full */
 };
 
 /* ---- What the parts tell each other ---- */
@@ -135,6 +136,8 @@ static struct journal_config journal_config_of(const struct config *config)
     struct journal_config journal = journal_config_default();
     journal.segment_bytes = (uint32_t)config->journal.segment_bytes;
     journal.max_bytes = config->journal.max_bytes;
+    if (journal.compact_bytes > journal.max_bytes / JOURNAL_COMPACT_PART)
+        journal.compact_bytes = journal.max_bytes / JOURNAL_COMPACT_PART;
     if (journal.buffer_bytes / JOURNAL_BUFFER_PACKETS < config->limits.packet_bytes)
         journal.buffer_bytes = (uint32_t)config->limits.packet_bytes * JOURNAL_BUFFER_PACKETS;
     journal.commit_delay_ms = (uint32_t)config->journal.commit_delay_ms;

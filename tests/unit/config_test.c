@@ -143,10 +143,30 @@ static void events_are_read_and_compiled(void **state)
     assert_int_equal(batched->frames, CONFIG_FRAMES_SENML);
     assert_true(span_equal(rule_filter(single->rule), SPAN_LITERAL("farm/+/other")));
     assert_int_equal(single->batch_size, 0);
+    assert_int_equal(batched->number, 1);
+    assert_int_equal(single->number, 3); /* its queue stays its own when another event is switched off */
     assert_false(single->report_batch_item_failures);
     assert_int_equal(single->frames, CONFIG_FRAMES_SAMPLES);
     assert_int_equal(config->functions[1].events[0].maximum_batching_bytes, 1048576);
     config_free(config);
+}
+
+static void a_small_journal_has_small_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t segment_bytes;
+    } rows[] = {
+        {"gateway: {journal: {maxBytes: 16777216}}", 4194304},
+        {"gateway: {journal: {maxBytes: 16777216, segmentBytes: 65536}}", 65536},
+        {"service: x", 16777216},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct config *config = parse_good(rows[i].text);
+        assert_int_equal(config->journal.segment_bytes, rows[i].segment_bytes);
+        config_free(config);
+    }
 }
 
 static void a_configuration_without_listeners_listens_on_loopback(void **state)
@@ -261,6 +281,9 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {FUNCTION("lambda: a, memory: 5"), "there is no functions.NAME.memory; allowed: handler, runtime"},
         {FUNCTION("lambda: a, provisionedConcurrency: 2"),
          "provisionedConcurrency is over reservedConcurrency"},
+        {"gateway: {limits: {packetBytes: 200000000}}",
+         "gateway.journal.maxBytes is under 8 times gateway.limits.packetBytes; allowed: at least "
+         "1600000000"},
         {FUNCTION("lambda: a, reply: 'a/#'"), "functions.NAME.reply is no topic template"},
         {FUNCTION("lambda: a, destinations: {onFailure: queue}"), "is 'queue'; allowed: none | dlq"},
         {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"),
@@ -393,6 +416,7 @@ int main(void)
         cmocka_unit_test(the_gateway_section_is_read),
         cmocka_unit_test(functions_are_read_with_the_providers_settings),
         cmocka_unit_test(events_are_read_and_compiled),
+        cmocka_unit_test(a_small_journal_has_small_files),
         cmocka_unit_test(a_configuration_without_listeners_listens_on_loopback),
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
