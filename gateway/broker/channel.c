@@ -206,6 +206,15 @@ static packet_handler *const handlers[] = {
     [MQTT_AUTH] = on_auth,
 };
 
+/* Whether its answer may wait for the disk, with as many waiting as may. */
+static bool must_wait(const struct broker *broker, const struct mqtt_packet *packet)
+{
+    if (broker->counters.unacknowledged < broker->config.unacknowledged_count)
+        return false;
+    return (packet->type == MQTT_PUBLISH && packet->publish.qos > 0) || packet->type == MQTT_PUBREC ||
+           packet->type == MQTT_PUBREL;
+}
+
 /* False: the packet was held back. */
 static bool take_packet(struct channel *channel, struct span bytes, uint64_t now_ms)
 {
@@ -219,6 +228,10 @@ static bool take_packet(struct channel *channel, struct span bytes, uint64_t now
         return true;
     }
     channel->last_packet_ms = now_ms;
+    if (must_wait(channel->broker, &packet)) {
+        channel_hold(channel);
+        return false;
+    }
     return handlers[packet.type](channel, &packet, now_ms) != SLUICE_AGAIN;
 }
 

@@ -90,10 +90,10 @@ static enum mqtt_type answer_to(uint8_t qos)
 
 /* Refuses one PUBLISH, not the connection, where the protocol can say so; 3.1.1 at QoS 1 and 2 can only
  * acknowledge or close [MQTT-3.3.5-2 of 3.1.1], and what is acknowledged must not be lost. */
-static void refuse(struct channel *channel, const struct mqtt_packet *packet, enum mqtt_reason reason)
+static void refuse(struct channel *channel, const struct mqtt_packet *packet, enum mqtt_reason reason,
+                   enum broker_drop drop)
 {
-    struct broker *broker = channel->broker;
-    broker_dropped(broker, reason == MQTT_NOT_AUTHORIZED ? BROKER_DROP_NOT_ALLOWED : BROKER_DROP_REFUSED);
+    broker_dropped(channel->broker, drop);
     if (packet->publish.qos == 0)
         return;
     if (packet->version == MQTT_5)
@@ -147,20 +147,19 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
     size_t count;
     enum mqtt_reason reason = transform(broker, &view, &messages, &count);
     if (reason != MQTT_SUCCESS) {
-        refuse(channel, packet, reason);
+        refuse(channel, packet, reason, BROKER_DROP_REFUSED);
         return SLUICE_OK;
     }
     uint64_t seq = 0;
     struct publish_origin origin = {channel->session, channel->identity, packet->packet_id, publish->qos};
     enum sluice_error error = publish_messages(broker, messages, count, &origin, &seq);
-    if (error == SLUICE_FULL || (error != SLUICE_OK && publish->qos > 0 && packet->version == MQTT_3_1_1)) {
+    bool must_wait = error == SLUICE_IO && publish->qos > 0 && packet->version == MQTT_3_1_1;
+    if (error == SLUICE_FULL || must_wait) {
         channel_hold(channel);
         return SLUICE_AGAIN;
     }
     if (error != SLUICE_OK) {
-        broker_dropped(broker, BROKER_DROP_NOT_STORED);
-        if (publish->qos > 0)
-            acknowledge(channel, answer_to(publish->qos), packet->packet_id, MQTT_QUOTA_EXCEEDED, 0);
+        refuse(channel, packet, MQTT_QUOTA_EXCEEDED, BROKER_DROP_NOT_STORED);
         return SLUICE_OK;
     }
     broker->counters.publishes_received[publish->qos]++;
@@ -198,12 +197,9 @@ enum sluice_error receive_on_publish(struct channel *channel, const struct mqtt_
     }
     reason = check(channel, topic);
     if (reason != MQTT_SUCCESS) {
-        refuse(channel, packet, reason);
+        refuse(channel, packet, reason,
+               reason == MQTT_NOT_AUTHORIZED ? BROKER_DROP_NOT_ALLOWED : BROKER_DROP_REFUSED);
         return SLUICE_OK;
-    }
-    if (publish->qos > 0 && broker->counters.unacknowledged >= broker->config.unacknowledged_count) {
-        channel_hold(channel);
-        return SLUICE_AGAIN;
     }
     return take(channel, packet, topic);
 }

@@ -438,6 +438,25 @@ static void a_dead_disk_is_told_or_held_back(void **state)
     host_free(host);
 }
 
+/* Waiting would not help: it would be tried again with every commit, for ever. */
+static void what_can_never_be_stored_is_not_held_back(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct client v5, v3;
+    client_connect(&v5, host, &publisher);
+    client_connect(&v3, host, &(struct client_options){.client_id = "v3"});
+    host->store_answer = SLUICE_TOO_LARGE;
+    uint16_t id = client_publish(&v5, "t", "x", 1, false);
+    client_expect_ack(&v5, MQTT_PUBACK, id, MQTT_QUOTA_EXCEEDED);
+    client_publish(&v3, "t", "x", 1, false);
+    client_expect_closed(&v3, MQTT_SUCCESS);
+    assert_int_equal(host_dropped(host, BROKER_DROP_NOT_STORED), 2);
+    client_vanish(&v5);
+    client_vanish(&v3);
+    host_free(host);
+}
+
 static void waiting_acknowledgements_are_bounded(void **state)
 {
     (void)state;
@@ -552,6 +571,7 @@ int main(void)
         cmocka_unit_test(damaged_records_are_refused),
         cmocka_unit_test(what_is_not_allowed_any_more_is_not_restored),
         cmocka_unit_test(a_dead_disk_is_told_or_held_back),
+        cmocka_unit_test(what_can_never_be_stored_is_not_held_back),
         cmocka_unit_test(waiting_acknowledgements_are_bounded),
         cmocka_unit_test(an_unreadable_message_does_not_stop_the_queue),
         cmocka_unit_test(promises_wait_for_the_state),

@@ -497,6 +497,37 @@ static void over_the_receive_maximum_closes(void **state)
     }
 }
 
+/* While the disk does nothing, whatever is answered in turn with a PUBACK that waits for it waits too. */
+static void answers_that_wait_for_the_disk_are_bounded(void **state)
+{
+    (void)state;
+    static const enum mqtt_type table[] = {MQTT_PUBREL, MQTT_PUBREC};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct host *host = host_new();
+        host->config.unacknowledged_count = 4;
+        host_restart_with_config(host);
+        struct client client;
+        client_connect(&client, host, &(struct client_options){.client_id = "a"});
+        host->manual_commit = true;
+        client_publish(&client, "t", "x", 1, false);
+        for (int j = 0; j < 100; j++)
+            client_ack(&client, table[i], 7);
+        assert_int_equal(broker_counters(host->broker)->unacknowledged, 4);
+        assert_true(client.paused);
+        host_commit(host);
+        assert_false(client.paused);
+        client_give(&client, SPAN_EMPTY);
+        assert_int_equal(broker_counters(host->broker)->unacknowledged, 0);
+        struct mqtt_packet packet;
+        size_t answers = 0;
+        while (client_next(&client, &packet))
+            answers++;
+        assert_int_equal(answers, 101);
+        client_vanish(&client);
+        host_free(host);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +548,7 @@ int main(void)
         cmocka_unit_test(topics_of_the_server_are_not_for_clients),
         cmocka_unit_test(acknowledgements_of_nothing_change_nothing),
         cmocka_unit_test(over_the_receive_maximum_closes),
+        cmocka_unit_test(answers_that_wait_for_the_disk_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
