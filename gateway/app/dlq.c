@@ -54,7 +54,7 @@ static int list_letters(const struct config *config, const char *function)
         puts("no dead letters: this gateway has not run yet");
         return 0;
     }
-    if (state_open(path, &state) != SLUICE_OK)
+    if (state_open_to_read(path, &state) != SLUICE_OK)
         return 1;
     struct listing listing = {0};
     enum sluice_error error;

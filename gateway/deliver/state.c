@@ -166,6 +166,24 @@ enum sluice_error state_open(const char *path, struct state **ret_state)
     return SLUICE_OK;
 }
 
+enum sluice_error state_open_to_read(const char *path, struct state **ret_state)
+{
+    struct state *state = memory_new(sizeof *state);
+    int version = 0;
+    int result = open_database(path, SQLITE_OPEN_READONLY, &state->reader);
+    if (result == SQLITE_OK)
+        result = read_version(state->reader, &version);
+    if (result == SQLITE_OK && version != SCHEMA_VERSION)
+        result = SQLITE_NOTADB;
+    if (result != SQLITE_OK) {
+        log_error("state: %s cannot be read: %s", path, sqlite3_errstr(result));
+        state_close(state);
+        return SLUICE_IO;
+    }
+    *ret_state = state;
+    return SLUICE_OK;
+}
+
 void state_close(struct state *state)
 {
     if (!state)

@@ -29,6 +29,9 @@ struct state_batch;
 
 /* `path` is the database's file. SLUICE_IO: it cannot be made or written; the log says why. */
 enum sluice_error state_open(const char *path, struct state **ret_state);
+/* Only for listing and reading dead letters, also while a gateway has it open: changes nothing. SLUICE_IO: it
+ * cannot be read, or is of another version; the log says so. */
+enum sluice_error state_open_to_read(const char *path, struct state **ret_state);
 /* What is queued is dropped; no batch may be in flight. NULL is allowed. */
 void state_close(struct state *state);
 

@@ -258,6 +258,33 @@ static void a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place(void *
     }
 }
 
+/* As `sluice dlq` does beside a running gateway. */
+static void reading_leaves_the_database_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    struct state *reader = NULL;
+    uint64_t count = 0;
+    save_letter(fixture, "f", 1);
+    commit(fixture);
+    assert_int_equal(state_open_to_read(fixture->path, &reader), SLUICE_OK);
+    save_letter(fixture, "f", 2);
+    commit(fixture);
+    assert_int_equal(state_count_dead_letters(reader, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 2);
+    state_close(reader);
+    state_close(fixture->state);
+    fixture->state = reader = NULL;
+    static const char *const bad[] = {"this is no database", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put_file(fixture->path, bad[i], strlen(bad[i]));
+        assert_int_equal(state_open_to_read(fixture->path, &reader), SLUICE_IO);
+        assert_null(reader);
+        struct stat status;
+        assert_int_equal(stat(fixture->path, &status), 0);
+        assert_int_equal(status.st_size, strlen(bad[i]));
+    }
+}
+
 static void a_damaged_page_is_found_at_start(void **state)
 {
     struct fixture *fixture = *state;
@@ -297,6 +324,7 @@ int main(void)
         TEST(what_was_not_committed_is_not_there),
         TEST(dead_letters_are_listed_read_counted_and_removed),
         TEST(a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place),
+        TEST(reading_leaves_the_database_as_it_is),
         TEST(a_damaged_page_is_found_at_start),
         cmocka_unit_test(a_place_that_is_not_there_is_refused),
     };
