@@ -22,7 +22,7 @@ run() {
     ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
 }
 
-run debug                                                            # all, under AddressSanitizer and UBSan
+run debug                                                           # all, under AddressSanitizer and UBSan
 run fuzz                                                            # clang's libFuzzer, a bounded number of runs each
 run tsan -R '^(net|tls|port|state|journal_thread|supervisor)_test$' # what has threads, under ThreadSanitizer
 run release                                                         # all again, as it is installed
