@@ -154,8 +154,6 @@ struct config_function {
 struct config {
     struct arena arena; /* holds everything below */
     char *file;         /* as it was given */
-    char *service;
-    char *stage;
     char *region;
     char *data; /* folder of all that must survive a restart */
     struct config_listen mqtt;

@@ -40,11 +40,11 @@
 static const char edge[] = "does not apply at the edge";
 
 const struct parameter config_parameters[] = {
-    {"service", PARAMETER_TEXT, CONFIG(service), .fallback = "sluice", .text = "name of the service"},
+    NOTED("service", "name of the service in AWS"),
 
     GROUP("provider", "the cloud that the same file deploys to"),
     NOTED("provider.name", "always aws"),
-    {"provider.stage", PARAMETER_TEXT, CONFIG(stage), .fallback = "dev", .text = "stage, told to functions"},
+    NOTED("provider.stage", "stage of the deployment to AWS"),
     {"provider.region", PARAMETER_TEXT, CONFIG(region), .fallback = "us-east-1",
      .text = "AWS region of functions in Lambda that are given by name"},
     {"provider.runtime", PARAMETER_TEXT, CONFIG(provider.runtime),

@@ -74,8 +74,6 @@ static void the_gateway_section_is_read(void **state)
 {
     (void)state;
     struct config *config = parse_good(greenhouse);
-    assert_string_equal(config->service, "greenhouse");
-    assert_string_equal(config->stage, "prod");
     assert_string_equal(config->region, "eu-west-1");
     assert_string_equal(config->data, "dir/state");
     assert_string_equal(config->mqtt.host, "127.0.0.1");
@@ -220,7 +218,7 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"service: a\nservice: b\n", ":2:1: service is there twice; allowed: once"},
         {"functions: {f: {lambda: a}, f: {lambda: b}}", ":1:29: f is there twice; allowed: once"},
         {"provider: {environment: {A: x, A: y}}", ":1:32: A is there twice; allowed: once"},
-        {"service: [a]\n", ":1:10: service is a list; allowed: text"},
+        {"provider: {region: [a]}\n", ":1:20: provider.region is a list; allowed: text"},
         {"servce: a\n", ":1:1: there is no servce; did you mean service?"},
         {"nonsense: a\n", ":1:1: there is no nonsense; allowed: service, provider, gateway, functions"},
         {"'*': a\n", ":1:1: there is no *; allowed"},
