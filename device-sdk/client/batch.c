@@ -31,7 +31,8 @@ enum sluice_error batch_add(struct batch *batch, uint64_t now_ms, uint64_t time_
     uint64_t stamp_ms = has_clock ? time_ms : now_ms;
     if (stamp_ms > INT64_MAX)
         return SLUICE_INVALID;
-    if (batch->finished.len > 0 || (batch->sample_count > 0 && batch->has_clock != has_clock))
+    if (batch->finished.len > 0 || batch->sample_count == FRAME_SAMPLES_TAKEN ||
+        (batch->sample_count > 0 && batch->has_clock != has_clock))
         return SLUICE_FULL;
     if (batch->sample_count == 0) {
         enum sluice_error error = start(batch, has_clock);

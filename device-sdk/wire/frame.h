@@ -23,6 +23,7 @@
 enum {
     FRAME_CHANNELS_MAX = 64,
     FRAME_SAMPLES_MAX = 65535,
+    FRAME_SAMPLES_TAKEN = 4096, /* of one frame by a gateway; so a device puts no more into it */
     FRAME_NAME_BYTES_MAX = 64,
     FRAME_UNIT_BYTES_MAX = 32,
     FRAME_DECIMALS_MAX = 15,

@@ -2,10 +2,10 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "wire/frame.h"
 
 enum {
     FRAME_CHANNELS_LIMIT = 64,
-    FRAME_SAMPLES_LIMIT = 4096,
     FRAME_BYTES_LIMIT = 4 * 1024 * 1024, /* decoded */
     /* The journal's buffer takes the largest packet, or frame, with all its targets, and more while the disk
      * is busy. */
@@ -208,7 +208,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     gateway->loop = loop;
     gateway->config = config;
     gateway->net = net_new(loop);
-    gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_LIMIT, FRAME_BYTES_LIMIT);
+    gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
     start_broker(gateway);
     start_turns(gateway);
     /* Ports and certificates first: until they are there, nothing is written. Nobody is served before the

@@ -44,7 +44,8 @@ enum mqtt_reason intake_transform(struct intake *intake, const struct message *v
 {
     switch (frames_expand(intake->frames, view, ret_messages, ret_count)) {
     case SLUICE_OK: return MQTT_SUCCESS;
-    case SLUICE_TOO_LARGE: return MQTT_QUOTA_EXCEEDED;
+    case SLUICE_TOO_LARGE:
+        return MQTT_IMPLEMENTATION_SPECIFIC_ERROR; /* a quota would be tried again, for ever */
     default: return MQTT_PAYLOAD_FORMAT_INVALID;
     }
 }

@@ -132,7 +132,7 @@ struct broker_hooks {
      * *ret_seq is what broker_durable() must reach, 0 for nothing. SLUICE_FULL: a queue has no room;
      * the PUBLISH is held back with its connection until broker_resume(). SLUICE_IO: it cannot be
      * stored now; v5 is told 0x97, 3.1.1 is held back until broker_resume(). Others: it can never be
-     * stored; v5 is told 0x97, 3.1.1 is closed.
+     * stored; v5 is told 0x83, which nobody tries again, and 3.1.1 is closed.
      */
     enum sluice_error (*store)(void *ctx, struct broker_publish *publish, uint64_t *ret_seq);
 

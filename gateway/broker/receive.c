@@ -159,7 +159,8 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
         return SLUICE_AGAIN;
     }
     if (error != SLUICE_OK) {
-        refuse(channel, packet, MQTT_QUOTA_EXCEEDED, BROKER_DROP_NOT_STORED);
+        refuse(channel, packet, error == SLUICE_IO ? MQTT_QUOTA_EXCEEDED : MQTT_IMPLEMENTATION_SPECIFIC_ERROR,
+               BROKER_DROP_NOT_STORED);
         return SLUICE_OK;
     }
     broker->counters.publishes_received[publish->qos]++;

@@ -76,6 +76,26 @@ static void a_frame_is_sent_before_it_outgrows_its_packet(void **state)
     assert_in_range(fake.taken_bytes - before, 270, 300);
 }
 
+/* What hardly changes takes hardly any bytes: then it is the number of samples that ends a frame. */
+static void a_frame_holds_no_more_samples_than_a_gateway_takes(void **state)
+{
+    (void)state;
+    struct sluice_device_config config = base_config();
+    config.packet_bytes = 4000;
+    open_with(&config, sizeof memory);
+    go_online(false);
+    for (uint64_t i = 0; i <= FRAME_SAMPLES_TAKEN; i++)
+        sample(1700000000000 + i * 1000, 21.5);
+    poll_device();
+    struct mqtt_packet packet = take(MQTT_PUBLISH);
+    static struct frame_decoder decoder;
+    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
+                                       &(struct frame_limits){64, FRAME_SAMPLES_TAKEN}, 0),
+                     SLUICE_OK);
+    assert_int_equal(decoder.sample_count, FRAME_SAMPLES_TAKEN);
+    take_nothing();
+}
+
 static void samples_without_a_clock_make_frames_of_their_own(void **state)
 {
     (void)state;
@@ -430,6 +450,7 @@ int main(void)
         cmocka_unit_test(samples_arrive_as_one_frame),
         cmocka_unit_test(an_urgent_sample_goes_at_once),
         cmocka_unit_test(a_frame_is_sent_before_it_outgrows_its_packet),
+        cmocka_unit_test(a_frame_holds_no_more_samples_than_a_gateway_takes),
         cmocka_unit_test(samples_without_a_clock_make_frames_of_their_own),
         cmocka_unit_test(a_clock_that_is_set_back_or_far_ahead_is_carried_as_it_is),
         cmocka_unit_test(what_was_not_acknowledged_is_sent_again_with_dup),
