@@ -56,8 +56,6 @@ struct invoke_hooks {
     void *ctx;
     uint64_t (*wall_ms)(void *ctx); /* Unix epoch: for the deadline that workers are told */
     uint32_t (*random)(void *ctx);  /* for the jitter of restarts */
-    /* There is room again after invoke_submit said SLUICE_FULL. NULL: not wanted. */
-    void (*on_capacity)(void *ctx);
 };
 
 enum invoke_outcome {

@@ -39,15 +39,6 @@ static struct request_list take_waiting(struct invoke_pool *pool)
     return waiting;
 }
 
-static void tell_capacity(struct invoke_pool *pool)
-{
-    if (!pool->refused || pool->stopping || invoke_capacity(pool) == 0)
-        return;
-    pool->refused = false;
-    if (pool->hooks.on_capacity)
-        pool->hooks.on_capacity(pool->hooks.ctx);
-}
-
 /* --- Waking: one timer for every deadline of the pool, one flush a turn of the loop --- */
 
 static void on_timer(uv_timer_t *timer);
@@ -179,7 +170,6 @@ static void run_waiting(struct invoke_pool *pool)
 void pool_worker_ready(struct invoke_pool *pool)
 {
     run_waiting(pool);
-    tell_capacity(pool);
 }
 
 void pool_worker_answered(struct invoke_pool *pool, struct request *request,
@@ -188,7 +178,6 @@ void pool_worker_answered(struct invoke_pool *pool, struct request *request,
     pool->failure_count = 0;
     run_waiting(pool); /* before the callback, so that the worker is never without work */
     complete(pool, request, result);
-    tell_capacity(pool);
 }
 
 static const struct invoke_result cut_short = {
@@ -218,7 +207,6 @@ void pool_worker_failed(struct invoke_pool *pool, bool never_served, struct requ
     if (never_served)
         fail_waiting(pool, why);
     wake_to_spawn(pool);
-    tell_capacity(pool);
 }
 
 void pool_worker_stopped(struct invoke_pool *pool, struct request_list running)
@@ -335,10 +323,8 @@ static enum sluice_error wait_for_worker(struct invoke_pool *pool, const struct 
     size_t len = given->context.len + given->event.len;
     bool full = pool->waiting.count >= pool->config.waiting_count_max ||
                 pool->waiting_bytes + len > pool->config.waiting_bytes_max;
-    if (full && pool->waiting.count > 0) {
-        pool->refused = true;
+    if (full && pool->waiting.count > 0)
         return SLUICE_FULL;
-    }
     struct request *request = request_new(given, len);
     request->context_len = given->context.len;
     struct writer writer = writer_of(request->bytes, len);

@@ -100,7 +100,6 @@ struct invoke_pool {
     uv_timer_t timer;
     uint64_t timer_at_ms; /* INVOKE_NEVER: not running */
     uv_prepare_t flush;   /* runs before the loop sleeps, while there is something to write */
-    bool refused;         /* invoke_submit said SLUICE_FULL, and on_capacity is owed */
     bool stopping;
     int open_handles; /* 0 until they are being closed */
     void (*on_stopped)(void *ctx);

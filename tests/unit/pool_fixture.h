@@ -33,7 +33,6 @@ struct fixture {
     struct kept_result results[FIXTURE_RESULTS]; /* by order of submission */
     int submitted_count;
     int done_count;
-    int capacity_count;
     bool stopped;
 };
 
@@ -49,11 +48,6 @@ static inline uint32_t fixture_random(void *ctx)
 {
     (void)ctx;
     return UINT32_MAX / 2;
-}
-
-static inline void fixture_on_capacity(void *ctx)
-{
-    ((struct fixture *)ctx)->capacity_count++;
 }
 
 /* How the on_done callback finds both the fixture and the result. */
@@ -120,7 +114,7 @@ static inline void fixture_init(struct fixture *fixture, const struct invoke_con
     char error[256] = "";
     *fixture = (struct fixture){0};
     uv_loop_init(&fixture->loop);
-    const struct invoke_hooks hooks = {fixture, fixture_wall_ms, fixture_random, fixture_on_capacity};
+    const struct invoke_hooks hooks = {fixture, fixture_wall_ms, fixture_random};
     assert_int_equal(invoke_pool_start(&fixture->loop, config, &hooks, error, sizeof error, &fixture->pool),
                      SLUICE_OK);
     assert_string_equal(error, "");

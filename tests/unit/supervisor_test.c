@@ -207,7 +207,7 @@ static void a_missing_executable_is_one_sentence_at_start(void **state)
         char error[256] = "";
         struct invoke_pool *pool = NULL;
         struct invoke_config config = worker_config(NULL);
-        const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
+        const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random};
         config.executable = rows[i].executable;
         assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool),
                          rows[i].error);
@@ -228,7 +228,7 @@ static void settings_over_their_bound_are_refused_at_start(void **state)
     settings[1024 * 1024] = '\0';
     struct invoke_pool *pool = NULL;
     struct invoke_config config = worker_config(NULL);
-    const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
+    const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random};
     config.settings_json = settings;
     assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool), SLUICE_TOO_LARGE);
     assert_string_equal(error, "function faulty: its settings are over 1 MiB");
@@ -271,9 +271,7 @@ static void invocations_beyond_the_workers_wait_and_then_are_refused(void **stat
         assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a")), SLUICE_OK);
     assert_int_equal(invoke_capacity(fixture.pool), 0);
     assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("b")), SLUICE_FULL);
-    assert_int_equal(fixture.capacity_count, 0);
     fixture_run(&fixture);
-    assert_int_equal(fixture.capacity_count, 1);
     assert_int_equal(invoke_capacity(fixture.pool), 3);
     assert_int_equal(invoke_counters(fixture.pool).completed_count[INVOKE_SUCCEEDED], 4);
     fixture_fini(&fixture);
