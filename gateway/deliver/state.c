@@ -85,7 +85,8 @@ static int prepare(struct state_batch *batch)
     for (int i = 0; i < STATE_STATEMENTS && result == SQLITE_OK; i++)
         result = sqlite3_prepare_v3(batch->writer, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &batch->statements[i], NULL);
-    return result;
+    /* Tables that are missing, or there already: the database of another program. */
+    return result == SQLITE_ERROR ? SQLITE_NOTADB : result;
 }
 
 static int open_database(const char *path, int flags, sqlite3 **ret_database)

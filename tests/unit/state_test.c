@@ -4,6 +4,7 @@
 #include "deliver/state.h"
 
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -258,6 +259,24 @@ static void a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place(void *
     }
 }
 
+static void the_database_of_another_program_is_kept_aside(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const rows[] = {"CREATE TABLE sessions (id)", "PRAGMA user_version = 1"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        print_message("%s\n", rows[i]);
+        state_close(fixture->state);
+        fixture->state = NULL;
+        unlink(fixture->path);
+        sqlite3 *other;
+        assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(other, rows[i], NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_close(other);
+        assert_int_equal(state_open(fixture->path, &fixture->state), SLUICE_OK);
+        assert_string_equal(load(fixture), "");
+    }
+}
+
 /* As `sluice dlq` does beside a running gateway. */
 static void reading_leaves_the_database_as_it_is(void **state)
 {
@@ -324,6 +343,7 @@ int main(void)
         TEST(what_was_not_committed_is_not_there),
         TEST(dead_letters_are_listed_read_counted_and_removed),
         TEST(a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place),
+        TEST(the_database_of_another_program_is_kept_aside),
         TEST(reading_leaves_the_database_as_it_is),
         TEST(a_damaged_page_is_found_at_start),
         cmocka_unit_test(a_place_that_is_not_there_is_refused),
