@@ -149,9 +149,12 @@ static enum sluice_error load_crl(struct net_tls *tls, const struct net_tls_conf
         if (!has_crl_of(tls, ca))
             error =
                 invalid(ret_text, config->crl, "lacks the CRL of a CA that client certificates may be of");
-        else if (mbedtls_x509_time_is_past(&tls->crl.next_update))
-            log_warning("%s is out of date: no client certificate is accepted", config->crl);
     }
+    bool is_past = false;
+    for (const mbedtls_x509_crl *crl = &tls->crl; crl && !error; crl = crl->next)
+        is_past |= mbedtls_x509_time_is_past(&crl->next_update);
+    if (is_past)
+        log_warning("%s is out of date: no client certificate is accepted", config->crl);
     return error;
 }
 
