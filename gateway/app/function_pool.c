@@ -60,8 +60,6 @@ static const char *const lambda_environment[] = {
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
     "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "HOME",
     "HTTPS_PROXY",
     "NO_PROXY",
