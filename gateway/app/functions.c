@@ -234,18 +234,14 @@ bool functions_restore_queue(struct functions *functions, uint32_t queue, struct
     return false;
 }
 
-bool functions_restore_entry(struct functions *functions, const struct journal_entry *entry)
+void functions_restore_entry(struct functions *functions, const struct journal_entry *entry)
 {
-    for (size_t i = 0; i < functions->mapping_count; i++) {
-        struct mapping *mapping = &functions->mappings[i];
-        if (mapping->queue_id == entry->queue) {
-            functions->counters.restored++;
-            queue_restore(mapping->queue, entry->ordinal, entry->bytes, entry->position,
-                          uv_now(functions->host.loop));
-            return true;
-        }
-    }
-    return false;
+    struct mapping *mapping = functions->mappings;
+    while (mapping->queue_id != entry->queue)
+        mapping++;
+    functions->counters.restored++;
+    queue_restore(mapping->queue, entry->ordinal, entry->bytes, entry->position,
+                  uv_now(functions->host.loop));
 }
 
 void functions_restored(struct functions *functions)

@@ -62,8 +62,8 @@ void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), 
 /* False: no mapping has this queue any more. */
 bool functions_restore_queue(struct functions *functions, uint32_t queue, struct span name,
                              uint64_t next_ordinal);
-/* False: no mapping has its queue. */
-bool functions_restore_entry(struct functions *functions, const struct journal_entry *entry);
+/* Of a queue that functions_restore_queue took. */
+void functions_restore_entry(struct functions *functions, const struct journal_entry *entry);
 /* Declares the queues of new mappings in the journal. */
 void functions_restored(struct functions *functions);
 
