@@ -162,11 +162,11 @@ static void end_state(uv_work_t *work, int status)
 /* One batch at a time of each: what this turn wrote while one is in flight is in the next. */
 static void begin_journal(struct storage *storage, uint64_t now_ms)
 {
-    if (storage->journal_batch)
+    struct journal_batch *batch = journal_commit_begin(storage->journal, now_ms);
+    if (!batch)
         return;
-    storage->journal_batch = journal_commit_begin(storage->journal, now_ms);
-    if (storage->journal_batch)
-        uv_queue_work(storage->loop, &storage->journal_work, run_journal, end_journal);
+    storage->journal_batch = batch;
+    uv_queue_work(storage->loop, &storage->journal_work, run_journal, end_journal);
 }
 
 static void begin_state(struct storage *storage, uint64_t now_ms)

@@ -153,12 +153,13 @@ static void collect_removals(struct journal *journal)
 
 struct journal_batch *journal_commit_begin(struct journal *journal, uint64_t now_ms)
 {
+    bool due = pending_is_due(journal, now_ms); /* the delay counts from the arrival, also behind a batch */
     if (journal->in_flight || (journal->failed && now_ms < journal->retry_at_ms))
         return NULL;
     journal_compact(journal);
     struct journal_batch *batch = &journal->batch;
     batch->disk = journal->disk;
-    if (pending_is_due(journal, now_ms))
+    if (due)
         take_pending(journal);
     collect_removals(journal);
     journal->in_flight = batch->segment != 0 || batch->removal_count > 0;

@@ -107,6 +107,27 @@ static void a_batch_waits_for_its_count_or_its_delay(void **state)
     fixture_free(fixture);
 }
 
+static void the_delay_counts_from_the_arrival_also_behind_a_batch(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture->config.commit_delay_ms = 50;
+    restart(fixture);
+    assert_int_equal(append_many(fixture, 1), SLUICE_OK);
+    assert_null(journal_commit_begin(fixture->journal, 1000));
+    struct journal_batch *batch = journal_commit_begin(fixture->journal, 1050);
+    assert_non_null(batch);
+    assert_int_equal(append_many(fixture, 1), SLUICE_OK);
+    assert_null(journal_commit_begin(fixture->journal, 1051)); /* the turn in which it arrived */
+    journal_batch_run(batch);
+    uint64_t seq;
+    assert_int_equal(journal_commit_end(fixture->journal, batch, 1090, &seq), SLUICE_OK);
+    assert_int_equal(journal_next_deadline(fixture->journal), 1101);
+    fixture->now_ms = 1101;
+    assert_int_equal(commit(fixture), SLUICE_OK);
+    fixture_free(fixture);
+}
+
 /* ---- Disk errors ---- */
 
 static void a_failed_sync_moves_to_a_new_file(void **state)
@@ -252,6 +273,7 @@ int main(void)
         cmocka_unit_test(what_was_not_committed_is_not_there),
         cmocka_unit_test(a_message_is_loaded_wherever_it_is),
         cmocka_unit_test(a_batch_waits_for_its_count_or_its_delay),
+        cmocka_unit_test(the_delay_counts_from_the_arrival_also_behind_a_batch),
         cmocka_unit_test(a_failed_sync_moves_to_a_new_file),
         cmocka_unit_test(a_disk_that_fails_twice_takes_nothing_until_it_works),
         cmocka_unit_test(nothing_goes_before_what_was_appended_first_is_durable),
