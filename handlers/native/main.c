@@ -14,11 +14,11 @@
 #include <time.h>
 
 #if defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define ADDRESS_SANITIZER 1
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define SANITIZER 1
 #    endif
-#elif defined(__SANITIZE_ADDRESS__)
-#    define ADDRESS_SANITIZER 1
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#    define SANITIZER 1
 #endif
 
 static uint64_t monotonic_ms(void)
@@ -31,7 +31,7 @@ static uint64_t monotonic_ms(void)
 /* memorySize bounds what the function can write to: heap, data and anonymous mappings, not code. */
 static void limit_memory(double megabytes)
 {
-#ifndef ADDRESS_SANITIZER /* it reserves terabytes for itself */
+#ifndef SANITIZER /* it reserves terabytes for itself */
     if (megabytes > 0) {
         rlim_t bytes = (rlim_t)megabytes * 1024 * 1024;
         setrlimit(RLIMIT_DATA, &(struct rlimit){bytes, bytes});
