@@ -27,6 +27,7 @@ static void push(struct deferred_ring *ring, const struct deferred *deferred)
         grow(ring);
     *at(ring, ring->count++) = *deferred;
     deferred->channel->deferred_count++;
+    deferred->channel->broker->counters.unacknowledged++;
 }
 
 static struct deferred pop(struct deferred_ring *ring)
@@ -35,6 +36,7 @@ static struct deferred pop(struct deferred_ring *ring)
     ring->start = (ring->start + 1) & (ring->capacity - 1);
     ring->count--;
     deferred.channel->deferred_count--;
+    deferred.channel->broker->counters.unacknowledged--;
     return deferred;
 }
 
@@ -81,7 +83,11 @@ void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_i
                                                    .reason = (uint8_t)reason});
     channel->waiting_count++;
     channel->receiving_count += type == MQTT_PUBACK;
-    broker->counters.unacknowledged++;
+}
+
+bool acknowledgements_full(const struct broker *broker)
+{
+    return broker->counters.unacknowledged >= broker->config.unacknowledged_count;
 }
 
 void acknowledgements_release(struct broker *broker, uint64_t seq)
@@ -92,7 +98,6 @@ void acknowledgements_release(struct broker *broker, uint64_t seq)
         struct channel *channel = deferred.channel;
         channel->waiting_count--;
         channel->receiving_count -= deferred.type == MQTT_PUBACK;
-        broker->counters.unacknowledged--;
         send(channel, deferred.type, deferred.packet_id, deferred.reason);
         channel_release(channel);
     }

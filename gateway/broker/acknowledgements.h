@@ -30,6 +30,8 @@ void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_i
                  uint64_t seq);
 /* Sends an encoded packet as soon as `ticket` is durable. A CONNACK makes the channel ready. */
 void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span packet, uint64_t ticket);
+/* Whether as many wait, in both rings, as may. */
+bool acknowledgements_full(const struct broker *broker);
 void acknowledgements_release(struct broker *broker, uint64_t seq);
 void acknowledgements_release_state(struct broker *broker, uint64_t ticket);
 /* Drops what still waits; its channels are gone. */

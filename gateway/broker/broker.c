@@ -114,7 +114,7 @@ void broker_durable(struct broker *broker, uint64_t seq)
     if (seq <= broker->durable_seq)
         return;
     broker->durable_seq = seq;
-    bool was_full = broker->counters.unacknowledged >= broker->config.unacknowledged_count;
+    bool was_full = acknowledgements_full(broker);
     acknowledgements_release(broker, seq);
     delivery_durable(broker);
     if (was_full)
@@ -126,7 +126,10 @@ void broker_state_durable(struct broker *broker, uint64_t ticket)
     if (ticket <= broker->durable_ticket)
         return;
     broker->durable_ticket = ticket;
+    bool was_full = acknowledgements_full(broker);
     acknowledgements_release_state(broker, ticket);
+    if (was_full)
+        broker_resume(broker);
 }
 
 /* ---- Time ---- */

@@ -209,10 +209,16 @@ static packet_handler *const handlers[] = {
 /* Whether its answer may wait for the disk, with as many waiting as may. */
 static bool must_wait(const struct broker *broker, const struct mqtt_packet *packet)
 {
-    if (broker->counters.unacknowledged < broker->config.unacknowledged_count)
+    if (!acknowledgements_full(broker))
         return false;
-    return (packet->type == MQTT_PUBLISH && packet->publish.qos > 0) || packet->type == MQTT_PUBREC ||
-           packet->type == MQTT_PUBREL;
+    switch (packet->type) {
+    case MQTT_PUBLISH: return packet->publish.qos > 0;
+    case MQTT_PUBREC:
+    case MQTT_PUBREL:
+    case MQTT_SUBSCRIBE:
+    case MQTT_UNSUBSCRIBE: return true;
+    default: return false;
+    }
 }
 
 /* False: the packet was held back. */

@@ -528,6 +528,32 @@ static void answers_that_wait_for_the_disk_are_bounded(void **state)
     }
 }
 
+static void subscriptions_that_wait_for_the_disk_are_bounded(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    host->config.unacknowledged_count = 4;
+    host_restart_with_config(host);
+    struct client client;
+    client_connect(&client, host,
+                   &(struct client_options){.version = MQTT_5, .client_id = "a", .expiry_s = 100});
+    host->manual_commit = true;
+    for (int i = 0; i < 100; i++)
+        client_give(&client, SPAN_LITERAL("\x82\x07\x00\x01\x00\x00\x01t\x00"));
+    assert_int_equal(broker_counters(host->broker)->unacknowledged, 4);
+    assert_true(client.paused);
+    for (int i = 0; i < 25; i++) {
+        host_commit(host);
+        assert_false(client.paused);
+        client_give(&client, SPAN_EMPTY);
+    }
+    for (int i = 0; i < 100; i++)
+        client_expect(&client, MQTT_SUBACK);
+    client_vanish(&client);
+    host_commit(host);
+    host_free(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -549,6 +575,7 @@ int main(void)
         cmocka_unit_test(acknowledgements_of_nothing_change_nothing),
         cmocka_unit_test(over_the_receive_maximum_closes),
         cmocka_unit_test(answers_that_wait_for_the_disk_are_bounded),
+        cmocka_unit_test(subscriptions_that_wait_for_the_disk_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
