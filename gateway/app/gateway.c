@@ -26,6 +26,7 @@ static void on_state_durable(void *ctx, uint64_t ticket)
 {
     struct gateway *gateway = ctx;
     broker_state_durable(gateway->broker, ticket);
+    broker_resume(gateway->broker); /* whoever was held back because the state was behind */
     if (gateway->functions)
         functions_state_durable(gateway->functions, ticket);
 }

@@ -11,6 +11,9 @@ uint64_t gateway_wall_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Retained messages that wait for their transaction; past it more of them are held back. */
+enum { STATE_PENDING_BYTES_MAX = 16 * 1024 * 1024 };
+
 static struct journal *journal_of(void *ctx)
 {
     return storage_journal(((struct gateway *)ctx)->storage);
@@ -42,9 +45,18 @@ static enum mqtt_reason transform(void *ctx, const struct message *view, const s
     return intake_transform(((struct gateway *)ctx)->intake, view, ret_messages, ret_count);
 }
 
+/* A retained message is kept by the state too, at any QoS: a publisher must not outrun that disk either. */
+static bool is_retained(const struct broker_publish *publish)
+{
+    return publish->message_count > 0 && publish->messages[0].message->retain && !publish->replay;
+}
+
 static enum sluice_error store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
 {
-    return intake_store(((struct gateway *)ctx)->intake, publish, ret_seq);
+    struct gateway *gateway = ctx;
+    if (is_retained(publish) && state_pending_bytes(state_of(gateway)) > STATE_PENDING_BYTES_MAX)
+        return SLUICE_FULL; /* until on_state_durable */
+    return intake_store(gateway->intake, publish, ret_seq);
 }
 
 /* ---- The journal ---- */
