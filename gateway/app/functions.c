@@ -79,7 +79,6 @@ static void queue_dead(void *ctx, const struct queue_dead *dead)
         all->letters = memory_resize(all->letters, all->letter_capacity * sizeof *all->letters);
     }
     uint64_t ticket = kept ? save_letter(mapping, dead) : 0;
-    *(kept ? &all->counters.dead_letters : &all->counters.discarded) += 1;
     all->letters[all->letter_count++] = (struct pending_letter){mapping, dead->ordinal, ticket};
 }
 
@@ -90,6 +89,7 @@ void functions_state_durable(struct functions *functions, uint64_t ticket)
     while (done < functions->letter_count && functions->letters[done].ticket <= ticket) {
         struct pending_letter *letter = &functions->letters[done++];
         queue_dead_stored(letter->mapping->queue, letter->ordinal);
+        *(letter->ticket > 0 ? &functions->counters.dead_letters : &functions->counters.discarded) += 1;
     }
     if (done == 0)
         return;

@@ -44,7 +44,7 @@ struct functions_counters {
     uint64_t succeeded;    /* messages that their function has handled */
     uint64_t results;      /* published */
     uint64_t unpublished;  /* results whose reply topic could not be filled */
-    uint64_t dead_letters; /* messages given up and kept */
+    uint64_t dead_letters; /* messages given up, whose letter is on disk; until then they are queued */
     uint64_t discarded;    /* messages given up where the configuration keeps no dead letters */
     /* What there is now: */
     uint64_t queued;
