@@ -1,9 +1,9 @@
 /*
  * Packets that wait until something is on disk: PUBACK, PUBREC, PUBCOMP and
  * PUBREL for the journal; CONNACK, SUBACK and UNSUBACK for the state. Each ring is
- * first in, first out, and so keeps the order of acknowledgements of a connection
- * [MQTT-4.6.0-2]: while one of a connection waits, later ones wait behind it,
- * though they need no disk.
+ * first in, first out. The journal's keeps the order of acknowledgements of a
+ * connection [MQTT-4.6.0-2]: while one of a connection waits, later ones wait
+ * behind it, though they need no disk. Both together have one bound.
  */
 #ifndef SLUICE_BROKER_ACKNOWLEDGEMENTS_H
 #define SLUICE_BROKER_ACKNOWLEDGEMENTS_H

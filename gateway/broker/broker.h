@@ -9,10 +9,11 @@
  * Session 0) is durable: each message above QoS 0 for it goes through
  * broker_hooks.store, and is sent only when broker_durable() says that it is on
  * disk. A publisher's acknowledgement waits likewise. A disk that fails only
- * makes them wait longer: the journal keeps what it took until it is written. Messages of other sessions
- * live in memory only. Each durable session's messages are numbered by a 64-bit
- * ordinal, and the Packet Identifier follows from the ordinal alone, so that
- * after a crash a message is sent again under the same Packet Identifier.
+ * makes them wait longer: the journal keeps what it took until it is written.
+ * Messages of other sessions live in memory only. Each durable session's
+ * messages are numbered by a 64-bit ordinal, and the Packet Identifier follows
+ * from the ordinal alone, so that after a crash a message is sent again under the
+ * same Packet Identifier.
  *
  * Every table and queue has its bound in struct broker_config. What is not
  * delivered is counted under a reason in struct broker_counters.
