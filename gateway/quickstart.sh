@@ -98,6 +98,7 @@ fi
 sleeper=$!
 wait "$sleeper" || true
 [ -n "$stopped" ] && echo
+kill -0 "$gateway" 2> /dev/null || { echo "quickstart: the gateway ended by itself" >&2; cat gateway.log >&2; exit 1; }
 finish
 
 value() {
