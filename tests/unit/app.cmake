@@ -1,0 +1,1 @@
+sluice_test(storage_test SOURCES unit/storage_test.c LIBS sluice_app)

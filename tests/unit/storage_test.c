@@ -1,0 +1,122 @@
+/* app/storage.h: what is told of the two commits, and in which order. */
+#include "app/storage.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct told {
+    uint64_t seq, ticket;
+    bool stopped;
+};
+
+static void on_durable(void *ctx, uint64_t seq)
+{
+    ((struct told *)ctx)->seq = seq;
+}
+
+static void on_state_durable(void *ctx, uint64_t ticket)
+{
+    ((struct told *)ctx)->ticket = ticket;
+}
+
+static void on_stopped(void *ctx)
+{
+    ((struct told *)ctx)->stopped = true;
+}
+
+struct fixture {
+    uv_loop_t loop;
+    struct storage *storage;
+    struct told told;
+    char folder[32];
+};
+
+/* A journal that commits nothing by itself. */
+static void open_storage(struct fixture *fixture)
+{
+    struct journal_config config = journal_config_default();
+    config.commit_delay_ms = UINT32_MAX;
+    struct storage_hooks hooks = {
+        .ctx = &fixture->told, .on_durable = on_durable, .on_state_durable = on_state_durable};
+    *fixture = (struct fixture){.folder = "/tmp/storage_test.XXXXXX"};
+    assert_non_null(mkdtemp(fixture->folder));
+    assert_int_equal(uv_loop_init(&fixture->loop), 0);
+    assert_int_equal(storage_open(&fixture->loop, fixture->folder, &config, &hooks, &fixture->storage),
+                     SLUICE_OK);
+}
+
+static void turn(struct fixture *fixture)
+{
+    storage_turn(fixture->storage, uv_now(&fixture->loop));
+    uv_run(&fixture->loop, UV_RUN_ONCE);
+}
+
+static void close_storage(struct fixture *fixture)
+{
+    storage_stop(fixture->storage, on_stopped, &fixture->told);
+    while (!fixture->told.stopped)
+        turn(fixture);
+    uv_run(&fixture->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&fixture->loop), 0);
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", fixture->folder);
+    assert_int_equal(system(command), 0);
+}
+
+static uint64_t save_session(struct fixture *fixture)
+{
+    return state_save_session(storage_state(fixture->storage),
+                              &(struct state_session){.client_id = SPAN_LITERAL("a"), .expiry_s = 60});
+}
+
+static void the_state_is_told_after_the_journal_that_was_written_before_it(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_storage(&fixture);
+    struct journal *journal = storage_journal(fixture.storage);
+
+    uint64_t ticket = save_session(&fixture);
+    while (fixture.told.ticket != ticket) /* with nothing in the journal to wait for */
+        turn(&fixture);
+
+    uint32_t queue = journal_queue_open(journal, JOURNAL_SESSION, SPAN_LITERAL("a"));
+    journal_queue_drop(journal, queue);
+    ticket = save_session(&fixture);
+    while (state_pending_bytes(storage_state(fixture.storage)) > 0)
+        turn(&fixture);
+    assert_true(fixture.told.ticket < ticket); /* it is on disk, but the end of the old queue is not */
+
+    journal_commit_now(journal);
+    while (fixture.told.ticket != ticket)
+        turn(&fixture);
+    assert_true(fixture.told.seq >= journal_stats(journal).last_seq);
+    close_storage(&fixture);
+}
+
+static void a_folder_belongs_to_one_gateway(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_storage(&fixture);
+    struct journal_config config = journal_config_default();
+    struct storage_hooks hooks = {.on_durable = on_durable, .on_state_durable = on_state_durable};
+    struct storage *second = NULL;
+    assert_int_equal(storage_open(&fixture.loop, fixture.folder, &config, &hooks, &second), SLUICE_EXISTS);
+    assert_null(second);
+    close_storage(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_state_is_told_after_the_journal_that_was_written_before_it),
+        cmocka_unit_test(a_folder_belongs_to_one_gateway),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
