@@ -83,6 +83,7 @@ struct config_limits {
     uint64_t queue_memory_bytes;
     uint64_t retained_count;
     uint64_t retained_bytes;
+    uint64_t dead_letters_count;
     uint64_t unacknowledged_count;
 };
 

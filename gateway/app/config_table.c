@@ -130,6 +130,8 @@ const struct parameter config_parameters[] = {
           "retained messages"),
     COUNT("gateway.limits.retainedBytes", CONFIG(limits.retained_bytes), "bytes", "67108864", 0, BYTES_64,
           "retained messages"),
+    COUNT("gateway.limits.deadLetters", CONFIG(limits.dead_letters_count), "messages", "100000", 0, 10000000,
+          "kept in the dead letter queue; beyond them they are counted and dropped"),
     COUNT("gateway.limits.unacknowledged", CONFIG(limits.unacknowledged_count), "messages", "262144", 1,
           10000000, "acknowledgements that may wait for the disk"),
 

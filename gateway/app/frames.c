@@ -18,7 +18,6 @@ struct frames {
     struct buffer properties[2]; /* of the samples, of the SenML message */
     struct message *messages;
     size_t capacity;
-    struct frames_counters counters;
 };
 
 struct frames *frames_new(uint32_t channels_max, uint32_t samples_max, size_t bytes_max)
@@ -40,11 +39,6 @@ void frames_free(struct frames *frames)
     buffer_fini(&frames->properties[1]);
     memory_free(frames->messages);
     memory_free(frames);
-}
-
-const struct frames_counters *frames_counters(const struct frames *frames)
-{
-    return &frames->counters;
 }
 
 /* The publisher's properties, with what said "a frame" about the payload now saying "JSON text". */
@@ -126,21 +120,23 @@ enum sluice_error frames_expand(struct frames *frames, const struct message *vie
     enum sluice_error error = expand(frames, view, &count);
     if (error) {
         frames->is_frame = false;
-        frames->counters.refused++;
         log_warning("refused a telemetry frame of %.*s: %s", (int)view->client_id.len,
                     (const char *)view->client_id.data, sluice_error_text(error));
         return error;
     }
-    frames->counters.decoded++;
-    frames->counters.samples += count;
     *ret_messages = frames->messages;
     *ret_count = count;
     return SLUICE_OK;
 }
 
+bool frames_made(const struct frames *frames, const struct message *first)
+{
+    return frames->is_frame && first == frames->messages;
+}
+
 bool frames_senml(struct frames *frames, const struct message *first, struct message *ret_message)
 {
-    if (!frames->is_frame || first != frames->messages)
+    if (!frames_made(frames, first))
         return false;
     /* The client is named in front of each record: RFC 8428 wants names that are unique in the world. */
     buffer_consume(&frames->name, buffer_len(&frames->name));

@@ -13,24 +13,18 @@
 
 struct frames;
 
-struct frames_counters {
-    uint64_t decoded; /* frames */
-    uint64_t samples; /* in them */
-    uint64_t refused; /* malformed, or over the limits */
-};
-
 /* `bytes_max`: of all messages of one frame together, as message_bytes. */
 struct frames *frames_new(uint32_t channels_max, uint32_t samples_max, size_t bytes_max);
 void frames_free(struct frames *frames);
-const struct frames_counters *frames_counters(const struct frames *frames);
 
 /* The messages that `view` stands for: a frame's samples, or `view` itself. SLUICE_INVALID: a damaged frame;
  * SLUICE_TOO_LARGE: over the limits; nothing of it is to be used. */
 enum sluice_error frames_expand(struct frames *frames, const struct message *view,
                                 const struct message **ret_messages, size_t *ret_count);
 
-/* If `first` is the first message that the last frames_expand made of a frame: that frame as one SenML
- * message. */
+/* Whether `first` is the first message that the last frames_expand made of a frame. */
+bool frames_made(const struct frames *frames, const struct message *first);
+/* If so, that frame as one SenML message. */
 bool frames_senml(struct frames *frames, const struct message *first, struct message *ret_message);
 
 #endif

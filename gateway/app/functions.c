@@ -67,13 +67,17 @@ static void queue_dead(void *ctx, const struct queue_dead *dead)
 {
     struct mapping *mapping = ctx;
     struct functions *all = mapping->function->all;
-    bool kept = mapping->function->config->dead_letters;
+    bool wanted = mapping->function->config->dead_letters;
+    bool kept = wanted && all->letters_kept < all->config->limits.dead_letters_count;
     log_warning("function %s gave up a message after %u attempts (%s): %.*s%s%.*s%s",
                 mapping->function->config->name, dead->attempts, dead_reason_text(dead->reason),
                 (int)dead->error_type.len, (const char *)dead->error_type.data,
                 dead->error_type.len ? ": " : "", (int)dead->error_message.len,
                 (const char *)dead->error_message.data,
-                kept ? "; it is in the dead letter queue" : "; it is dropped");
+                kept     ? "; it is in the dead letter queue"
+                : wanted ? "; it is dropped: the dead letter queue is at its bound"
+                         : "; it is dropped");
+    all->letters_kept += kept;
     if (all->letter_count == all->letter_capacity) {
         all->letter_capacity = all->letter_capacity ? all->letter_capacity * 2 : 16;
         all->letters = memory_resize(all->letters, all->letter_capacity * sizeof *all->letters);
@@ -172,6 +176,8 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     all->config = config;
     all->host = *host;
     all->function_count = config->function_count;
+    if (state_count_dead_letters(host->state, SPAN_EMPTY, &all->letters_kept) != SLUICE_OK)
+        log_warning("the dead letters of before cannot be counted");
     all->functions = memory_new_array(config->function_count, sizeof *all->functions);
     all->mappings = memory_new_array(mapping_max, sizeof *all->mappings);
     enum sluice_error error = SLUICE_OK;

@@ -54,6 +54,7 @@ struct functions {
     size_t selection_count, selection_capacity;
     struct pending_letter *letters; /* in order of tickets */
     size_t letter_count, letter_capacity;
+    uint64_t letters_kept; /* in the state, on their way there included */
     struct functions_counters counters;
     bool stopping;
     size_t pools_running;

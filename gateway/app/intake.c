@@ -149,18 +149,17 @@ enum sluice_error intake_store(struct intake *intake, struct broker_publish *pub
     size_t stored = 0;
     for (size_t i = 0; i < count; i++)
         stored += intake->messages[i].target_count > 0;
-    if (stored == 0 && origin.queue == 0) {
+    if (stored > 0 || origin.queue != 0) {
+        enum sluice_error error = functions_select_fits(intake->functions);
+        if (!error)
+            error = journal_append_messages(intake->journal, origin, intake->messages, count, ret_seq);
+        if (error)
+            return error;
+        hand_out(intake, publish, senml);
+    } else {
         *ret_seq = 0;
-        return SLUICE_OK;
-    }
-    enum sluice_error error = functions_select_fits(intake->functions);
-    if (!error)
-        error = journal_append_messages(intake->journal, origin, intake->messages, count, ret_seq);
-    if (error) {
-        *(error == SLUICE_FULL ? &intake->counters.held : &intake->counters.failed) += 1;
-        return error;
     }
     intake->counters.stored += stored;
-    hand_out(intake, publish, senml);
+    intake->counters.frames += frames_made(intake->frames, publish->messages[0].message);
     return SLUICE_OK;
 }

@@ -13,9 +13,8 @@
 struct intake;
 
 struct intake_counters {
+    uint64_t frames; /* telemetry frames taken, each as many messages */
     uint64_t stored; /* messages that went to the journal */
-    uint64_t held;   /* times that a PUBLISH was held back for a full queue or journal */
-    uint64_t failed; /* times that one could not be stored */
 };
 
 /* Everything handed in outlives the intake. */

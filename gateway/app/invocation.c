@@ -172,10 +172,12 @@ static enum sluice_error publish_result(struct invocation *invocation, struct sp
                                  .payload = payload,
                                  .received_ms = all->host.wall_ms(all->host.ctx)};
         error = all->host.publish(all->host.ctx, &result);
-        if (error == SLUICE_INVALID) {
+        if (error == SLUICE_INVALID || error == SLUICE_TOO_LARGE) {
             all->counters.unpublished++;
-            log_warning("function %s: %.*s is no Topic Name; the result is not published",
-                        function->config->name, (int)result.topic.len, (const char *)result.topic.data);
+            log_warning("function %s: its result for %.*s is not published: %s", function->config->name,
+                        (int)result.topic.len, (const char *)result.topic.data,
+                        error == SLUICE_INVALID ? "that is no Topic Name"
+                                                : "it is larger than can be stored");
             error = SLUICE_OK;
         } else if (!error) {
             all->counters.results++;
@@ -284,8 +286,10 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
         all->counters.invocations++;
         return;
     }
-    finish(invocation, &(struct invoke_result){.outcome = error == SLUICE_TOO_LARGE ? INVOKE_FUNCTION_ERROR
-                                                                                    : INVOKE_TRANSPORT_ERROR,
-                                               .error_type = SPAN_LITERAL("InvalidEvent"),
-                                               .error_message = span_from_string(sluice_error_text(error))});
+    finish(invocation,
+           &(struct invoke_result){.outcome = error == SLUICE_TOO_LARGE ? INVOKE_FUNCTION_ERROR
+                                                                        : INVOKE_TRANSPORT_ERROR,
+                                   .error_type = error == SLUICE_TOO_LARGE ? SPAN_LITERAL("InvalidEvent")
+                                                                           : SPAN_LITERAL("Sluice.Busy"),
+                                   .error_message = span_from_string(sluice_error_text(error))});
 }

@@ -16,12 +16,11 @@ static void field(struct buffer *out, const char *before, const char *name, uint
 void gateway_print_ledger(const struct gateway *gateway)
 {
     const struct broker_counters *broker = broker_counters(gateway->broker);
-    const struct frames_counters *frames = frames_counters(gateway->frames);
     const struct intake_counters *intake = intake_counters(gateway->intake);
     struct functions_counters functions = gateway->function_counters;
     struct buffer out = {0};
     field(&out, "{", "received", broker->messages);
-    field(&out, ",", "frames", frames->decoded);
+    field(&out, ",", "frames", intake->frames);
     field(&out, ",", "stored", intake->stored);
     field(&out, ",", "accepted", functions.accepted);
     field(&out, ",", "restored", functions.restored);
