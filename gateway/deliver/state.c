@@ -37,7 +37,6 @@ static const char *const statements[STATE_STATEMENTS] = {
     [STATE_REMOVE_RETAINED] = "DELETE FROM retained WHERE topic = ?",
     [STATE_SAVE_DEAD_LETTER] =
         "INSERT OR IGNORE INTO dead_letters VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [STATE_REMOVE_DEAD_LETTER] = "DELETE FROM dead_letters WHERE id = ?",
 };
 
 /* ---- Opening ---- */
@@ -313,12 +312,6 @@ uint64_t state_save_dead_letter(struct state *state, const struct state_dead_let
     };
     memcpy(values + MESSAGE_VALUES, rest, sizeof rest);
     return QUEUE_OPERATION(state, STATE_SAVE_DEAD_LETTER, values);
-}
-
-uint64_t state_remove_dead_letter(struct state *state, uint64_t id)
-{
-    const struct state_value values[] = {number(id)};
-    return QUEUE_OPERATION(state, STATE_REMOVE_DEAD_LETTER, values);
 }
 
 /* ---- Group commit ---- */

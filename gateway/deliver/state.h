@@ -81,7 +81,6 @@ uint64_t state_remove_subscription(struct state *state, struct span client_id, s
 uint64_t state_save_retained(struct state *state, const struct state_retained *retained);
 uint64_t state_remove_retained(struct state *state, struct span topic);
 uint64_t state_save_dead_letter(struct state *state, const struct state_dead_letter *letter);
-uint64_t state_remove_dead_letter(struct state *state, uint64_t id);
 
 /* Group commit: NULL when nothing is queued, a batch is in flight, or a failed one waits for its retry. */
 struct state_batch *state_batch_begin(struct state *state, uint64_t now_ms);
@@ -107,10 +106,6 @@ enum sluice_error state_load(struct state *state, const struct state_visitor *vi
 enum sluice_error state_list_dead_letters(
     struct state *state, struct span function, uint64_t after, size_t limit,
     void (*on_letter)(void *ctx, const struct state_dead_letter *letter), void *ctx);
-/* One by its id: SLUICE_NOT_FOUND if there is none. */
-enum sluice_error state_read_dead_letter(struct state *state, uint64_t id,
-                                         void (*on_letter)(void *ctx, const struct state_dead_letter *letter),
-                                         void *ctx);
 enum sluice_error state_count_dead_letters(struct state *state, struct span function, uint64_t *ret_count);
 
 #endif

@@ -105,7 +105,6 @@ enum sluice_error state_load(struct state *state, const struct state_visitor *vi
 
 /* ---- Dead letters ---- */
 
-#define LETTERS "SELECT * FROM dead_letters WHERE "
 /* The function ?1 with all its events' queues, NAME and NAME/2 and so on; every one if ?2. */
 #define OF_FUNCTION "(?2 OR function = ?1 OR substr(function, 1, length(?1) + 1) = ?1 || '/')"
 
@@ -139,7 +138,8 @@ enum sluice_error state_list_dead_letters(
 {
     sqlite3_stmt *statement;
     enum sluice_error error =
-        prepare(state, LETTERS OF_FUNCTION " AND id > ?3 ORDER BY id LIMIT ?4", &statement);
+        prepare(state, "SELECT * FROM dead_letters WHERE " OF_FUNCTION " AND id > ?3 ORDER BY id LIMIT ?4",
+                &statement);
     if (error)
         return error;
     bind_function(statement, function);
@@ -149,22 +149,6 @@ enum sluice_error state_list_dead_letters(
     while ((result = sqlite3_step(statement)) == SQLITE_ROW)
         give_letter(statement, on_letter, ctx);
     return finish(state, statement, result);
-}
-
-enum sluice_error state_read_dead_letter(struct state *state, uint64_t id,
-                                         void (*on_letter)(void *ctx, const struct state_dead_letter *letter),
-                                         void *ctx)
-{
-    sqlite3_stmt *statement;
-    enum sluice_error error = prepare(state, LETTERS "id = ?1", &statement);
-    if (error)
-        return error;
-    sqlite3_bind_int64(statement, 1, (sqlite3_int64)id);
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_ROW)
-        give_letter(statement, on_letter, ctx);
-    error = finish(state, statement, result);
-    return error || result == SQLITE_ROW ? error : SLUICE_NOT_FOUND;
 }
 
 enum sluice_error state_count_dead_letters(struct state *state, struct span function, uint64_t *ret_count)

