@@ -1,6 +1,5 @@
 #include "app/gateway_internal.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "wire/frame.h"
 
@@ -41,18 +40,10 @@ static void on_room(void *ctx)
     broker_resume(((struct gateway *)ctx)->broker);
 }
 
-static uint64_t host_wall_ms(void *ctx)
-{
-    (void)ctx;
-    return gateway_wall_ms();
-}
-
 static uint32_t host_random(void *ctx)
 {
-    (void)ctx;
     uint32_t value;
-    if (uv_random(NULL, NULL, &value, sizeof value, 0, NULL) != 0)
-        log_fatal("the system gives no random numbers");
+    gateway_random(ctx, (uint8_t *)&value, sizeof value);
     return value;
 }
 
@@ -127,8 +118,7 @@ static struct broker_config broker_config_of(const struct config *config)
     broker.retained_bytes = limits->retained_bytes;
     broker.output_bytes = (uint32_t)limits->output_bytes;
     broker.unacknowledged_count = (uint32_t)limits->unacknowledged_count;
-    if (uv_random(NULL, NULL, broker.hash_key, sizeof broker.hash_key, 0, NULL) != 0)
-        log_fatal("the system gives no random numbers");
+    gateway_random(NULL, broker.hash_key, sizeof broker.hash_key);
     return broker;
 }
 
@@ -185,7 +175,7 @@ static enum sluice_error start_functions(struct gateway *gateway, const char *wo
                                   .state = storage_state(gateway->storage),
                                   .publish = publish_result,
                                   .on_room = on_room,
-                                  .wall_ms = host_wall_ms,
+                                  .wall_ms = gateway_wall_ms,
                                   .random = host_random};
     return functions_start(gateway->config, workers, &host, &gateway->functions);
 }

@@ -49,6 +49,8 @@ void gateway_client_gone(struct gateway *gateway);
 /* ledger.c: one line of JSON on standard output: what came in, and what became of it. */
 void gateway_print_ledger(const struct gateway *gateway);
 
-uint64_t gateway_wall_ms(void);
+/* The one clock and the one randomness of all parts; ctx is not used. */
+uint64_t gateway_wall_ms(void *ctx); /* Unix epoch */
+void gateway_random(void *ctx, uint8_t *bytes, size_t len);
 
 #endif

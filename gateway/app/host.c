@@ -4,8 +4,9 @@
 
 #include <time.h>
 
-uint64_t gateway_wall_ms(void)
+uint64_t gateway_wall_ms(void *ctx)
 {
+    (void)ctx;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
@@ -24,13 +25,7 @@ static struct state *state_of(void *ctx)
     return storage_state(((struct gateway *)ctx)->storage);
 }
 
-static uint64_t wall_ms(void *ctx)
-{
-    (void)ctx;
-    return gateway_wall_ms();
-}
-
-static void fill_random(void *ctx, uint8_t *bytes, size_t len)
+void gateway_random(void *ctx, uint8_t *bytes, size_t len)
 {
     (void)ctx;
     if (uv_random(NULL, NULL, bytes, len, 0, NULL) != 0)
@@ -152,8 +147,8 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
 {
     return (struct broker_hooks){
         .ctx = gateway,
-        .wall_ms = wall_ms,
-        .random = fill_random,
+        .wall_ms = gateway_wall_ms,
+        .random = gateway_random,
         .transform = transform,
         .store = store,
         .queue_open = queue_open,

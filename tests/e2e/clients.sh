@@ -4,15 +4,7 @@
 need mosquitto_pub mosquitto_sub
 
 make_pki one two
-cat > "$DIR/serverless.yml" << END
-gateway:
-  listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
-  anonymous: [mqtt]
-  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
-  access:
-    - {who: "device:*", publish: ["t/#"], subscribe: ["t/#"]}
-    - {who: anonymous, publish: ["t/#"], subscribe: ["t/#"]}
-END
+configure_clients
 start_gateway
 
 # Each QoS, from each listener to each listener, in each version. A level of the topic names the case.

@@ -87,6 +87,19 @@ expect_lines() {
 
 # ---- The gateway ----
 
+# configure_clients: both listeners, and t/# for everybody.
+configure_clients() {
+    cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
+  anonymous: [mqtt]
+  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
+  access:
+    - {who: "device:*", publish: ["t/#"], subscribe: ["t/#"]}
+    - {who: anonymous, publish: ["t/#"], subscribe: ["t/#"]}
+END
+}
+
 # start_gateway: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT and MQTTS to its ports. The log
 # goes on where the last gateway's ended; READY_COUNT counts the starts in it.
 READY_COUNT=0
