@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "broker/parts.h"
+#include "broker/reason_string.h"
 
 enum { SMALLEST_CAPACITY = 64 };
 
@@ -44,6 +45,9 @@ static void send(struct channel *channel, enum mqtt_type type, uint16_t packet_i
 {
     struct mqtt_packet packet = {
         .type = type, .version = channel->version, .packet_id = packet_id, .reason = reason};
+    uint8_t block[REASON_STRING_BLOCK_BYTES];
+    if (reason >= MQTT_UNSPECIFIED_ERROR)
+        reason_string_add(channel, &packet, block);
     channel_send(channel, &packet);
 }
 

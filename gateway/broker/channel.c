@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "broker/parts.h"
+#include "broker/reason_string.h"
 
 #include <assert.h>
 
@@ -50,7 +51,9 @@ void channel_abort(struct channel *channel)
 void channel_disconnect(struct channel *channel, enum mqtt_reason reason)
 {
     if (channel->state == CHANNEL_READY && channel->version == MQTT_5) {
+        uint8_t block[REASON_STRING_BLOCK_BYTES];
         struct mqtt_packet packet = {.type = MQTT_DISCONNECT, .version = MQTT_5, .reason = reason};
+        reason_string_add(channel, &packet, block);
         channel_send(channel, &packet);
     }
     channel_abort(channel);

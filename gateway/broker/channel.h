@@ -39,10 +39,11 @@ struct channel {
     uint32_t maximum_packet_bytes; /* the client's */
     uint16_t receive_maximum;      /* the client's, or ours if that is lower */
     uint16_t keep_alive_s;
-    uint8_t state;   /* enum channel_state */
-    uint8_t version; /* enum mqtt_version */
-    uint8_t paused;  /* enum channel_pause */
-    bool gone;       /* channel_closed was called */
+    uint8_t state;            /* enum channel_state */
+    uint8_t version;          /* enum mqtt_version */
+    uint8_t paused;           /* enum channel_pause */
+    bool gone;                /* channel_closed was called */
+    bool problem_information; /* the client wants Reason Strings on every packet that may have one */
 };
 
 /* Encodes a packet into the connection's output. False: over the client's Maximum Packet Size. */

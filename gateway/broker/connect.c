@@ -1,5 +1,6 @@
 /* CONNECT and DISCONNECT: who is it, which session is it, and on what terms. */
 #include "broker/parts.h"
+#include "broker/reason_string.h"
 #include "broker/will.h"
 
 #include <stdio.h>
@@ -12,6 +13,8 @@ static void refuse(struct channel *channel, enum mqtt_version version, enum mqtt
     if (version == MQTT_3_1_1)
         packet.reason = (enum mqtt_reason)mqtt_v3_return_code(reason);
     channel->broker->counters.connects_refused++;
+    uint8_t block[REASON_STRING_BLOCK_BYTES];
+    reason_string_add(channel, &packet, block);
     channel_send(channel, &packet);
     channel_abort(channel);
 }
@@ -201,11 +204,16 @@ static void apply_limits(struct channel *channel, const struct mqtt_packet *pack
     uint32_t receive = mqtt_property_number(packet->properties, MQTT_RECEIVE_MAXIMUM, UINT16_MAX);
     channel->receive_maximum =
         receive < config->inflight_maximum ? (uint16_t)receive : config->inflight_maximum;
-    channel->maximum_packet_bytes =
-        mqtt_property_number(packet->properties, MQTT_MAXIMUM_PACKET_SIZE, UINT32_MAX);
     channel->keep_alive_s = terms->keep_alive_s;
     uint64_t allowed_ms = channel->keep_alive_s * UINT64_C(1500);
     timers_set(&channel->broker->timers, &channel->timer, allowed_ms ? now_ms + allowed_ms : TIMERS_NEVER);
+}
+
+/* What the client asks for in every answer, a refusal included. */
+static void note_wishes(struct channel *channel, struct mqtt_properties properties)
+{
+    channel->maximum_packet_bytes = mqtt_property_number(properties, MQTT_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+    channel->problem_information = mqtt_property_number(properties, MQTT_REQUEST_PROBLEM_INFORMATION, 1) != 0;
 }
 
 enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_packet *packet,
@@ -215,6 +223,7 @@ enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_
         channel_fail(channel, MQTT_PROTOCOL_ERROR); /* [MQTT-3.1.0-2] */
         return SLUICE_OK;
     }
+    note_wishes(channel, packet->properties);
     struct terms terms = {.client_id = SPAN_EMPTY};
     enum mqtt_reason reason = agree(channel, packet, &terms);
     if (reason != MQTT_SUCCESS) {

@@ -1,6 +1,7 @@
 /* SUBSCRIBE and UNSUBSCRIBE, and the retained messages that a new subscription gets. */
 #include "base/memory.h"
 #include "broker/parts.h"
+#include "broker/reason_string.h"
 #include "broker/retained.h"
 #include "wire/topic.h"
 
@@ -113,6 +114,8 @@ static void answer(struct channel *channel, const struct mqtt_packet *packet, en
 {
     struct mqtt_packet answer_packet = {
         .type = type, .version = packet->version, .packet_id = packet->packet_id, .reasons = reasons};
+    uint8_t block[REASON_STRING_BLOCK_BYTES];
+    reason_string_add(channel, &answer_packet, block);
     size_t size = mqtt_encoded_size(&answer_packet);
     uint8_t *bytes = memory_new(size);
     struct writer out = writer_of(bytes, size);

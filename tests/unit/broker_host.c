@@ -548,6 +548,8 @@ void client_begin(struct client *client, struct host *host, const struct client_
         mqtt_write_number_property(&block, MQTT_RECEIVE_MAXIMUM, options->receive_maximum);
     if (options->maximum_packet_bytes)
         mqtt_write_number_property(&block, MQTT_MAXIMUM_PACKET_SIZE, options->maximum_packet_bytes);
+    if (options->no_problem_information)
+        mqtt_write_number_property(&block, MQTT_REQUEST_PROBLEM_INFORMATION, 0);
     struct mqtt_packet packet = {.type = MQTT_CONNECT,
                                  .version = client->version,
                                  .properties.bytes = writer_span(&block),

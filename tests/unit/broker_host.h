@@ -98,6 +98,7 @@ struct client_options {
     uint32_t expiry_s;
     uint16_t receive_maximum;
     uint32_t maximum_packet_bytes;
+    bool no_problem_information; /* Request Problem Information 0 */
     const struct mqtt_will *will;
 };
 
