@@ -9,7 +9,10 @@ enum { SMALLEST_BUCKET_COUNT = 64 };
 
 void topic_tree_init(struct topic_tree *tree, struct hash_key key)
 {
-    *tree = (struct topic_tree){.key = key, .bucket_count = SMALLEST_BUCKET_COUNT};
+    *tree = (struct topic_tree){.key = key,
+                                .single_level_hash = hash_bytes(key, SPAN_LITERAL("+")),
+                                .multi_level_hash = hash_bytes(key, SPAN_LITERAL("#")),
+                                .bucket_count = SMALLEST_BUCKET_COUNT};
     tree->root = memory_new(sizeof *tree->root);
     tree->buckets = memory_new_array(tree->bucket_count, sizeof *tree->buckets);
 }
@@ -22,18 +25,24 @@ void topic_tree_fini(struct topic_tree *tree)
     *tree = (struct topic_tree){0};
 }
 
-/* The level's own hash is made once for a topic; which parent it hangs from is mixed in cheaply. */
-static inline uint64_t child_hash(const struct topic_node *parent, uint64_t level_hash)
+/* The level's own hash is made once for a topic; which parent it hangs from is mixed in cheaply. So the hash
+ * of a node follows from its topic alone, and a match knows where it will look before it has looked. */
+static inline uint64_t child_hash(uint64_t parent_hash, uint64_t level_hash)
 {
-    uint64_t hash = (parent->hash ^ level_hash) * 0x9e3779b97f4a7c15u;
+    uint64_t hash = (parent_hash ^ level_hash) * 0x9e3779b97f4a7c15u;
     return hash ^ hash >> 29;
+}
+
+static inline struct topic_node **bucket_of(const struct topic_tree *tree, uint64_t hash)
+{
+    return &tree->buckets[hash & (tree->bucket_count - 1)];
 }
 
 static struct topic_node *find_child(const struct topic_tree *tree, const struct topic_node *parent,
                                      struct span level, uint64_t level_hash)
 {
-    uint64_t hash = child_hash(parent, level_hash);
-    struct topic_node *node = tree->buckets[hash & (tree->bucket_count - 1)];
+    uint64_t hash = child_hash(parent->hash, level_hash);
+    struct topic_node *node = *bucket_of(tree, hash);
     for (; node; node = node->next_in_bucket) {
         if (node->hash == hash && node->parent == parent &&
             span_equal(span_of(node->level, node->level_len), level))
@@ -67,25 +76,23 @@ static bool is_level(struct span level, char wildcard)
 static struct topic_node *add_child(struct topic_tree *tree, struct topic_node *parent, struct span level,
                                     uint64_t level_hash)
 {
-    if (tree->node_count == tree->bucket_count)
+    if (tree->node_count * 2 >= tree->bucket_count)
         grow(tree);
     struct topic_node *node = memory_new(sizeof *node + level.len);
     node->parent = parent;
-    node->level_len = level.len;
+    node->level_len = (uint16_t)level.len;
     if (level.len > 0)
         memcpy(node->level, level.data, level.len);
-    node->hash = child_hash(parent, level_hash);
-    struct topic_node **bucket = &tree->buckets[node->hash & (tree->bucket_count - 1)];
+    node->hash = child_hash(parent->hash, level_hash);
+    struct topic_node **bucket = bucket_of(tree, node->hash);
     node->next_in_bucket = *bucket;
     *bucket = node;
     node->next_sibling = parent->first_child;
     if (parent->first_child)
         parent->first_child->previous_sibling = node;
     parent->first_child = node;
-    if (is_level(level, '+'))
-        parent->single_level = node;
-    else if (is_level(level, '#'))
-        parent->multi_level = node;
+    parent->has_single_level |= is_level(level, '+');
+    parent->has_multi_level |= is_level(level, '#');
     tree->node_count++;
     return node;
 }
@@ -115,7 +122,7 @@ struct topic_node *topic_tree_find(const struct topic_tree *tree, struct span to
 
 static void remove_node(struct topic_tree *tree, struct topic_node *node)
 {
-    struct topic_node **link = &tree->buckets[node->hash & (tree->bucket_count - 1)];
+    struct topic_node **link = bucket_of(tree, node->hash);
     while (*link != node)
         link = &(*link)->next_in_bucket;
     *link = node->next_in_bucket;
@@ -126,10 +133,9 @@ static void remove_node(struct topic_tree *tree, struct topic_node *node)
         parent->first_child = node->next_sibling;
     if (node->next_sibling)
         node->next_sibling->previous_sibling = node->previous_sibling;
-    if (parent->single_level == node)
-        parent->single_level = NULL;
-    if (parent->multi_level == node)
-        parent->multi_level = NULL;
+    struct span level = span_of(node->level, node->level_len);
+    parent->has_single_level &= !is_level(level, '+');
+    parent->has_multi_level &= !is_level(level, '#');
     tree->node_count--;
     memory_free(node);
 }
@@ -169,6 +175,27 @@ static void emit(const struct topic_node *node, void (*on_match)(void *ctx, void
         on_match(ctx, node->value);
 }
 
+/*
+ * A tree of 100,000 filters does not fit into the processor's caches, and a walk that waits for memory at
+ * each step takes many times longer than one that does not. Where the nodes of a path are, its hashes tell,
+ * so they are fetched together: first the buckets, then what these point to.
+ */
+static void fetch_path(const struct topic_tree *tree, uint64_t hash, const uint64_t *level_hashes,
+                       size_t count)
+{
+    struct topic_node **path[TOPIC_LEVELS_MAX];
+    for (size_t i = 0; i < count; i++) {
+        hash = child_hash(hash, level_hashes[i]);
+        path[i] = bucket_of(tree, hash);
+        __builtin_prefetch(path[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct topic_node *node = *path[i];
+        __builtin_prefetch(node ? &node->next_in_bucket : NULL);
+        __builtin_prefetch(node ? node->level : NULL);
+    }
+}
+
 void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
                               void (*on_match)(void *ctx, void *value), void *ctx)
 {
@@ -177,23 +204,31 @@ void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
     uint64_t hashes[TOPIC_LEVELS_MAX];
     for (size_t i = 0; i < levels.count; i++)
         hashes[i] = hash_bytes(tree->key, levels.level[i]);
+    fetch_path(tree, tree->root->hash, hashes, levels.count);
     struct branch {
         struct topic_node *node;
         size_t depth;
-    } open[2 * TOPIC_LEVELS_MAX] = {{tree->root, 0}};
+    } open[2 * TOPIC_LEVELS_MAX];
+    open[0] = (struct branch){tree->root, 0};
     size_t open_count = 1;
     while (open_count > 0) {
         struct branch at = open[--open_count];
         /* A wildcard at the front does not match names that begin with $ [MQTT-4.7.2-1]. */
         bool wildcards = at.depth > 0 || !is_reserved(levels.level[0]);
-        if (wildcards)
-            emit(at.node->multi_level, on_match, ctx);
+        if (wildcards && at.node->has_multi_level)
+            emit(find_child(tree, at.node, SPAN_LITERAL("#"), tree->multi_level_hash), on_match, ctx);
         if (at.depth == levels.count) {
             emit(at.node, on_match, ctx);
             continue;
         }
-        if (wildcards && at.node->single_level)
-            open[open_count++] = (struct branch){at.node->single_level, at.depth + 1};
+        if (wildcards && at.node->has_single_level) {
+            uint64_t displaced = hashes[at.depth];
+            hashes[at.depth] = tree->single_level_hash;
+            fetch_path(tree, at.node->hash, hashes + at.depth, levels.count - at.depth);
+            hashes[at.depth] = displaced;
+            struct topic_node *child = find_child(tree, at.node, SPAN_LITERAL("+"), tree->single_level_hash);
+            open[open_count++] = (struct branch){child, at.depth + 1};
+        }
         struct topic_node *child = find_child(tree, at.node, levels.level[at.depth], hashes[at.depth]);
         if (child)
             open[open_count++] = (struct branch){child, at.depth + 1};

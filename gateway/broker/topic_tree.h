@@ -16,20 +16,22 @@
 enum { TOPIC_LEVELS_MAX = 32 };
 
 struct topic_node {
-    void *value; /* the owner's; NULL: none */
-    struct topic_node *parent;
-    struct topic_node *single_level; /* the child `+`, where the tree is one of filters */
-    struct topic_node *multi_level;  /* the child `#`, likewise */
+    /* What a match reads comes last, beside the level, so that it costs one cache line or two. */
     struct topic_node *first_child;
     struct topic_node *next_sibling, *previous_sibling;
     struct topic_node *next_in_bucket;
+    struct topic_node *parent;
     uint64_t hash;
-    size_t level_len;
+    void *value; /* the owner's; NULL: none */
+    uint16_t level_len;
+    bool has_single_level; /* among its children is `+`, where the tree is one of filters */
+    bool has_multi_level;  /* likewise `#` */
     uint8_t level[];
 };
 
 struct topic_tree {
     struct hash_key key;
+    uint64_t single_level_hash, multi_level_hash; /* of `+` and `#` */
     struct topic_node *root;
     struct topic_node **buckets;
     size_t bucket_count; /* a power of two */

@@ -1,3 +1,5 @@
-add_executable(broker_bench bench/broker_bench.c)
-target_link_libraries(broker_bench PRIVATE sluice_options sluice_broker sluice_base)
-set_target_properties(broker_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+foreach(bench IN ITEMS broker_bench match_bench)
+  add_executable(${bench} bench/${bench}.c)
+  target_link_libraries(${bench} PRIVATE sluice_options sluice_broker sluice_base)
+  set_target_properties(${bench} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endforeach()
