@@ -34,6 +34,7 @@ mkdir -p "$folder"
 cd "$folder"
 device=$(hostname | tr -c 'A-Za-z0-9\n' '-')
 [ -f pki/ca.key ] || "$bin/sluice" pki init pki > /dev/null
+[ -f pki/ca.crl ] || "$bin/sluice" pki renew pki > /dev/null
 [ -f pki/gateway.key ] ||
     "$bin/sluice" pki issue pki gateway --server --host localhost --host 127.0.0.1 > /dev/null
 [ -f "pki/$device.key" ] || "$bin/sluice" pki issue pki "$device" > /dev/null

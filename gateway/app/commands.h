@@ -9,7 +9,7 @@
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */
 int dlq_command(int argc, char **argv);       /* looks at the dead letters */
-int pki_command(int argc, char **argv);       /* makes certificates */
+int pki_command(int argc, char **argv);       /* makes and revokes certificates */
 int reference_command(int argc, char **argv); /* prints the configuration reference */
 
 #endif

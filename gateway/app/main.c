@@ -19,7 +19,8 @@ static const struct command {
 } commands[] = {
     {"run", run_command, "[--config FILE] [--verbose]", "run the gateway until Ctrl-C or SIGTERM"},
     {"check", check_command, "[--config FILE]", "check a configuration and start nothing"},
-    {"pki", pki_command, "init DIR | issue DIR NAME ...", "make a certificate authority and certificates"},
+    {"pki", pki_command, "init | issue | revoke | renew | list ...",
+     "a certificate authority: see `sluice pki`"},
     {"dlq", dlq_command, "ls [--config FILE] [FUNCTION]", "list the dead letters"},
     {"reference", reference_command, "", "print the configuration reference as Markdown"},
     {"version", version_command, "", "print the version"},
@@ -29,7 +30,7 @@ static void print_usage(FILE *out)
 {
     fputs("usage: sluice COMMAND [ARGUMENTS]\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(out, "  %-10s %-32s %s\n", commands[i].name, commands[i].arguments, commands[i].text);
+        fprintf(out, "  %-10s %-38s %s\n", commands[i].name, commands[i].arguments, commands[i].text);
     fputs("FILE is serverless.yml in this folder unless it is given.\n", out);
 }
 

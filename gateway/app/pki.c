@@ -1,64 +1,30 @@
 #include "app/pki.h"
 
-#include <arpa/inet.h>
+#include "app/file.h"
+#include "app/pki_certificate.h"
+#include "app/pki_crl.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <mbedtls/asn1.h>
-#include <mbedtls/ctr_drbg.h>
-#include <mbedtls/entropy.h>
-#include <mbedtls/oid.h>
-#include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
-#include <mbedtls/x509_crt.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-    CA_DAYS = 7300,
-    SERVER_DAYS = 825, /* what the strictest clients accept */
-    DEVICE_DAYS = 3650,
-    DAY_SECONDS = 86400,
-    PEM_BYTES = 8192,
-    SERIAL_BYTES = 16,
-    TIME_BYTES = sizeof "YYYYMMDDhhmmss",
-    SUBJECT_BYTES = sizeof "CN=" + PKI_NAME_BYTES,
+    CRL_DAYS = 3650, /* as long as a device's certificate: the file is the gateway's own, not fetched */
+    SOON_DAYS = 30,
+    DATE_BYTES = sizeof "YYYY-MM-DD",
+    STATE_BYTES = 64,
 };
 
-/* Everything that making one certificate needs. */
-struct maker {
-    mbedtls_entropy_context entropy;
-    mbedtls_ctr_drbg_context random;
-    mbedtls_pk_context key;    /* of the new certificate */
-    mbedtls_pk_context ca_key; /* unused for the CA's own */
-    mbedtls_x509_crt ca;
-    mbedtls_x509write_cert writer;
-};
-
-static int maker_init(struct maker *maker)
-{
-    mbedtls_entropy_init(&maker->entropy);
-    mbedtls_ctr_drbg_init(&maker->random);
-    mbedtls_pk_init(&maker->key);
-    mbedtls_pk_init(&maker->ca_key);
-    mbedtls_x509_crt_init(&maker->ca);
-    mbedtls_x509write_crt_init(&maker->writer);
-    return mbedtls_ctr_drbg_seed(&maker->random, mbedtls_entropy_func, &maker->entropy, NULL, 0);
-}
-
-static void maker_fini(struct maker *maker)
-{
-    mbedtls_x509write_crt_free(&maker->writer);
-    mbedtls_x509_crt_free(&maker->ca);
-    mbedtls_pk_free(&maker->ca_key);
-    mbedtls_pk_free(&maker->key);
-    mbedtls_ctr_drbg_free(&maker->random);
-    mbedtls_entropy_free(&maker->entropy);
-}
+const char *const pki_reasons[PKI_REASON_COUNT] = {"unspecified", "keyCompromise", "superseded",
+                                                   "cessationOfOperation"};
+const unsigned char pki_reason_codes[PKI_REASON_COUNT] = {0, 1, 4, 5};
 
 static enum sluice_error fail(enum sluice_error error, char *ret_text, const char *subject, const char *what)
 {
@@ -66,62 +32,7 @@ static enum sluice_error fail(enum sluice_error error, char *ret_text, const cha
     return error;
 }
 
-/* ---- Files ---- */
-
-static enum sluice_error path_of(const char *directory, const char *name, const char *suffix, char *ret_path,
-                                 char *ret_text)
-{
-    if (snprintf(ret_path, PATH_MAX, "%s/%s%s", directory, name, suffix) >= PATH_MAX)
-        return fail(SLUICE_INVALID, ret_text, "the directory's name", "is too long");
-    return SLUICE_OK;
-}
-
-/* On disk when it returns; a file that could not be written whole is removed. */
-static enum sluice_error write_new(const char *path, mode_t mode, const char *text, char *ret_text)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 && errno == EEXIST)
-        return fail(SLUICE_EXISTS, ret_text, path, "exists already and is not overwritten");
-    if (fd < 0)
-        return fail(SLUICE_IO, ret_text, path, strerror(errno));
-    size_t len = strlen(text);
-    bool written = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
-    int error = errno;
-    close(fd);
-    if (written)
-        return SLUICE_OK;
-    unlink(path);
-    return fail(SLUICE_IO, ret_text, path, strerror(error));
-}
-
-/* The key first: a certificate without its key would be of no use, and the key is what must never be
- * overwritten. */
-static enum sluice_error write_pair(struct maker *maker, const char *directory, const char *name,
-                                    char *ret_text)
-{
-    char key_path[PATH_MAX], certificate_path[PATH_MAX];
-    unsigned char key[PEM_BYTES], certificate[PEM_BYTES];
-    enum sluice_error error = path_of(directory, name, ".key", key_path, ret_text);
-    if (!error)
-        error = path_of(directory, name, ".crt", certificate_path, ret_text);
-    if (error)
-        return error;
-    if (mbedtls_pk_write_key_pem(&maker->key, key, sizeof key) ||
-        mbedtls_x509write_crt_pem(&maker->writer, certificate, sizeof certificate, mbedtls_ctr_drbg_random,
-                                  &maker->random))
-        error = fail(SLUICE_IO, ret_text, name, "cannot be certified: mbedTLS could not write it");
-    if (!error)
-        error = write_new(key_path, 0600, (const char *)key, ret_text);
-    mbedtls_platform_zeroize(key, sizeof key);
-    if (error)
-        return error;
-    error = write_new(certificate_path, 0644, (const char *)certificate, ret_text);
-    if (error)
-        unlink(key_path);
-    return error;
-}
-
-/* ---- Certificates ---- */
+/* ---- Names and files ---- */
 
 static bool is_name(const char *name, const char *others)
 {
@@ -136,119 +47,221 @@ static bool is_name(const char *name, const char *others)
     return true;
 }
 
-static int set_validity(struct maker *maker, unsigned days)
+static enum sluice_error check_name(const char *name, char *ret_text)
 {
-    char from[TIME_BYTES], to[TIME_BYTES];
-    time_t now = time(NULL);
-    struct tm parts;
-    time_t from_time = now - DAY_SECONDS, to_time = now + (time_t)days * DAY_SECONDS;
-    strftime(from, sizeof from, "%Y%m%d%H%M%S", gmtime_r(&from_time, &parts));
-    strftime(to, sizeof to, "%Y%m%d%H%M%S", gmtime_r(&to_time, &parts));
-    return mbedtls_x509write_crt_set_validity(&maker->writer, from, to);
+    if (is_name(name, "._-") && strcmp(name, "ca") != 0)
+        return SLUICE_OK;
+    return fail(SLUICE_INVALID, ret_text, name,
+                "is no name for a certificate: 1 to 64 letters, digits, `.`, `_` and `-`, and not \"ca\"");
 }
 
-static int set_serial(struct maker *maker)
-{
-    unsigned char serial[SERIAL_BYTES];
-    int failed = mbedtls_ctr_drbg_random(&maker->random, serial, sizeof serial);
-    serial[0] = (serial[0] & 0x7f) | 0x40; /* positive, and always as long */
-    return failed ? failed : mbedtls_x509write_crt_set_serial_raw(&maker->writer, serial, sizeof serial);
-}
-
-/* What the CA's certificate and the others have in common. */
-static int set_common(struct maker *maker, const char *name, mbedtls_pk_context *issuer_key, unsigned days)
-{
-    char subject[SUBJECT_BYTES];
-    snprintf(subject, sizeof subject, "CN=%s", name);
-    mbedtls_x509write_crt_set_version(&maker->writer, MBEDTLS_X509_CRT_VERSION_3);
-    mbedtls_x509write_crt_set_md_alg(&maker->writer, MBEDTLS_MD_SHA256);
-    int failed = mbedtls_pk_setup(&maker->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
-    if (!failed)
-        failed = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(maker->key),
-                                     mbedtls_ctr_drbg_random, &maker->random);
-    if (failed)
-        return failed;
-    mbedtls_x509write_crt_set_subject_key(&maker->writer, &maker->key);
-    mbedtls_x509write_crt_set_issuer_key(&maker->writer, issuer_key);
-    failed = mbedtls_x509write_crt_set_subject_name(&maker->writer, subject);
-    if (!failed)
-        failed = set_serial(maker);
-    if (!failed)
-        failed = set_validity(maker, days);
-    if (!failed)
-        failed = mbedtls_x509write_crt_set_subject_key_identifier(&maker->writer);
-    return failed ? failed : mbedtls_x509write_crt_set_authority_key_identifier(&maker->writer);
-}
-
-static int set_usage(struct maker *maker, bool server)
-{
-    mbedtls_asn1_sequence usage = {.buf.tag = MBEDTLS_ASN1_OID};
-    usage.buf.p = (unsigned char *)(server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH);
-    usage.buf.len = MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH); /* both are as long */
-    int failed = mbedtls_x509write_crt_set_basic_constraints(&maker->writer, 0, -1);
-    if (!failed)
-        failed = mbedtls_x509write_crt_set_key_usage(&maker->writer, MBEDTLS_X509_KU_DIGITAL_SIGNATURE);
-    return failed ? failed : mbedtls_x509write_crt_set_ext_key_usage(&maker->writer, &usage);
-}
-
-/* A DNS name, wildcards included, or an address. */
-static bool is_host(const char *host)
-{
-    size_t len = strlen(host);
-    return len > 0 && len < 254 &&
-           strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:*_") == len;
-}
-
-struct host_name {
-    mbedtls_x509_san_list entry;
-    unsigned char address[sizeof(struct in6_addr)];
+struct path {
+    char text[PATH_MAX];
 };
 
-static void name_host(const char *host, struct host_name *ret_name)
+/* Directories whose paths would not fit are refused before the first of these. */
+static struct path path_of(const char *directory, const char *name, const char *suffix)
 {
-    mbedtls_x509_subject_alternative_name *node = &ret_name->entry.node;
-    mbedtls_x509_buf *value = &node->san.unstructured_name;
-    node->type = MBEDTLS_X509_SAN_IP_ADDRESS;
-    value->p = ret_name->address;
-    if (inet_pton(AF_INET, host, ret_name->address) == 1) {
-        value->len = sizeof(struct in_addr);
-    } else if (inet_pton(AF_INET6, host, ret_name->address) == 1) {
-        value->len = sizeof(struct in6_addr);
-    } else {
-        node->type = MBEDTLS_X509_SAN_DNS_NAME;
-        value->p = (unsigned char *)host;
-        value->len = strlen(host);
-    }
-    value->tag = node->type;
+    struct path path;
+    snprintf(path.text, sizeof path.text, "%s/%s%s", directory, name, suffix);
+    return path;
 }
 
-static int set_hosts(struct maker *maker, const struct pki_request *request)
+static enum sluice_error check_directory(const char *directory, char *ret_text)
 {
-    struct host_name names[PKI_HOSTS_COUNT] = {0};
-    size_t count = request->hosts_count ? request->hosts_count : 1;
-    for (size_t i = 0; i < count; i++) {
-        name_host(request->hosts_count ? request->hosts[i] : request->name, &names[i]);
-        names[i].entry.next = i + 1 < count ? &names[i + 1].entry : NULL;
-    }
-    return mbedtls_x509write_crt_set_subject_alternative_name(&maker->writer, &names[0].entry);
+    if (strlen(directory) + PKI_NAME_BYTES + sizeof ".crt.revoked.XXXXXX" < PATH_MAX)
+        return SLUICE_OK;
+    return fail(SLUICE_INVALID, ret_text, "the directory's name", "is too long");
 }
 
-/* ---- The two tasks ---- */
-
-static enum sluice_error init_with(struct maker *maker, const char *directory, const char *name,
-                                   char *ret_text)
+static enum sluice_error make_file(struct path path, mode_t mode, const char *text, char *ret_text)
 {
-    char issuer[SUBJECT_BYTES];
-    snprintf(issuer, sizeof issuer, "CN=%s", name);
-    if (set_common(maker, name, &maker->key, CA_DAYS) ||
-        mbedtls_x509write_crt_set_issuer_name(&maker->writer, issuer) ||
-        mbedtls_x509write_crt_set_basic_constraints(&maker->writer, 1, 0) ||
-        mbedtls_x509write_crt_set_key_usage(&maker->writer,
-                                            MBEDTLS_X509_KU_KEY_CERT_SIGN | MBEDTLS_X509_KU_CRL_SIGN))
-        return fail(SLUICE_IO, ret_text, name, "cannot be made: mbedTLS has no randomness or no memory");
-    if (mkdir(directory, 0755) && errno != EEXIST)
-        return fail(SLUICE_IO, ret_text, directory, strerror(errno));
-    return write_pair(maker, directory, "ca", ret_text);
+    enum sluice_error error = file_make(path.text, mode, span_from_string(text));
+    if (error == SLUICE_EXISTS)
+        return fail(error, ret_text, path.text, "exists already and is not overwritten");
+    return error ? fail(error, ret_text, path.text, strerror(errno)) : SLUICE_OK;
+}
+
+/* The key first: a certificate without its key would be of no use, and the key is what must never be
+ * overwritten. */
+static enum sluice_error make_pair(struct pki_maker *maker, const char *directory, const char *name,
+                                   const char *certificate, char *ret_text)
+{
+    char key[PKI_PEM_BYTES];
+    struct path key_path = path_of(directory, name, ".key");
+    if (mbedtls_pk_write_key_pem(&maker->key, (unsigned char *)key, sizeof key))
+        return fail(SLUICE_IO, ret_text, name, "cannot be certified: mbedTLS could not write its key");
+    enum sluice_error error = make_file(key_path, 0600, key, ret_text);
+    mbedtls_platform_zeroize(key, sizeof key);
+    if (error)
+        return error;
+    error = make_file(path_of(directory, name, ".crt"), 0644, certificate, ret_text);
+    if (error)
+        unlink(key_path.text);
+    return error;
+}
+
+/* ---- The authority: its CA and its index, while the directory is locked ---- */
+
+struct authority {
+    const char *directory;
+    int lock;
+    struct pki_maker maker;
+    struct pki_index index;
+};
+
+static enum sluice_error lock_directory(struct authority *authority, char *ret_text)
+{
+    authority->lock = open(authority->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (authority->lock < 0 || flock(authority->lock, LOCK_EX) != 0)
+        return fail(errno == ENOENT ? SLUICE_NOT_FOUND : SLUICE_IO, ret_text, authority->directory,
+                    strerror(errno));
+    return SLUICE_OK;
+}
+
+/* An authority from before there was an index: what it has issued is taken up when it is revoked or renewed.
+ */
+static void begin_index(struct authority *authority)
+{
+    struct pki_entry ca, crl = {.serial_len = 1, .name = "ca", .kind = PKI_CRL};
+    if (pki_entry_of(&authority->maker.ca, &ca) == SLUICE_OK) {
+        ca.kind = PKI_CA;
+        snprintf(ca.name, sizeof ca.name, "ca");
+        pki_index_add(&authority->index, &ca);
+    }
+    pki_index_add(&authority->index, &crl);
+}
+
+/* Without its index, everybody who was revoked would be good again with the next list. */
+static enum sluice_error read_index(const char *directory, struct pki_index *ret_index, char *ret_text)
+{
+    struct path path = path_of(directory, "index", ".tsv");
+    enum sluice_error error = pki_index_read(path.text, ret_index, ret_text);
+    if (error == SLUICE_NOT_FOUND && access(path_of(directory, "ca", ".crl").text, F_OK) == 0)
+        return fail(SLUICE_INVALID, ret_text, path.text,
+                    "is missing, which says who is revoked; put back a copy of the file");
+    if (!error && !pki_index_find_kind(ret_index, PKI_CRL))
+        return fail(SLUICE_INVALID, ret_text, path.text,
+                    "lacks the line of the CRL; put back a copy of the file");
+    return error;
+}
+
+static enum sluice_error load_ca(struct authority *authority, char *ret_text)
+{
+    struct path certificate = path_of(authority->directory, "ca", ".crt");
+    struct path key = path_of(authority->directory, "ca", ".key");
+    if (access(certificate.text, F_OK) || access(key.text, F_OK))
+        return fail(SLUICE_NOT_FOUND, ret_text, authority->directory,
+                    "holds no certificate authority; make one with `sluice pki init`");
+    return pki_maker_load_ca(&authority->maker, certificate.text, key.text, ret_text);
+}
+
+static void authority_close(struct authority *authority)
+{
+    pki_index_fini(&authority->index);
+    pki_maker_fini(&authority->maker);
+    if (authority->lock >= 0)
+        close(authority->lock);
+}
+
+/* Close it also after a failure. */
+static enum sluice_error authority_open(struct authority *authority, const char *directory, char *ret_text)
+{
+    *authority = (struct authority){.directory = directory, .lock = -1};
+    enum sluice_error error = pki_maker_init(&authority->maker, ret_text);
+    if (!error)
+        error = check_directory(directory, ret_text);
+    if (!error)
+        error = lock_directory(authority, ret_text);
+    if (!error)
+        error = load_ca(authority, ret_text);
+    if (error)
+        return error;
+    error = read_index(directory, &authority->index, ret_text);
+    if (error != SLUICE_NOT_FOUND)
+        return error;
+    begin_index(authority);
+    return SLUICE_OK;
+}
+
+/* Counts a non-negative DER integer up. */
+static void count_up(struct pki_entry *number)
+{
+    for (size_t i = number->serial_len; i-- > 0;) {
+        if (++number->serial[i] != 0 && (i > 0 || number->serial[0] < 0x80))
+            return;
+    }
+    memmove(number->serial + 1, number->serial, number->serial_len++);
+    number->serial[0] = 0; /* 7f and one is 00 80, which stays positive */
+}
+
+static enum sluice_error write_crl(struct authority *authority, char *ret_text)
+{
+    struct path path = path_of(authority->directory, "ca", ".crl");
+    struct pki_signer signer = {&authority->maker.ca, &authority->maker.ca_key, &authority->maker.random};
+    struct buffer pem = {0};
+    if (pki_crl_write(&authority->index, &signer, &pem))
+        return fail(SLUICE_IO, ret_text, path.text, "cannot be signed: mbedTLS refused the CA's key");
+    enum sluice_error error =
+        file_replace(path.text, 0644, span_of(pem.data + pem.start, buffer_len(&pem) - 1));
+    if (error)
+        fail(error, ret_text, path.text, strerror(errno));
+    buffer_fini(&pem);
+    return error;
+}
+
+static enum sluice_error authority_save(struct authority *authority, char *ret_text)
+{
+    struct pki_entry *crl = pki_index_find_kind(&authority->index, PKI_CRL);
+    count_up(crl);
+    crl->from_s = time(NULL) - PKI_DAY_SECONDS;
+    crl->until_s = time(NULL) + (int64_t)CRL_DAYS * PKI_DAY_SECONDS;
+    enum sluice_error error =
+        pki_index_write(path_of(authority->directory, "index", ".tsv").text, &authority->index, ret_text);
+    return error ? error : write_crl(authority, ret_text);
+}
+
+/* NAME.crt, if this authority has signed it. The index gets it if it lacks it. */
+static enum sluice_error load_certificate(struct authority *authority, const char *name,
+                                          mbedtls_x509_crt *ret_certificate, struct pki_entry *ret_entry,
+                                          char *ret_text)
+{
+    struct path path = path_of(authority->directory, name, ".crt");
+    uint32_t flags = 0;
+    if (access(path.text, F_OK) != 0)
+        return fail(SLUICE_NOT_FOUND, ret_text, path.text, "does not exist");
+    if (mbedtls_x509_crt_parse_file(ret_certificate, path.text) || pki_entry_of(ret_certificate, ret_entry) ||
+        strcmp(ret_entry->name, name) != 0)
+        return fail(SLUICE_INVALID, ret_text, path.text, "holds no certificate of that name");
+    mbedtls_x509_crt_verify(ret_certificate, &authority->maker.ca, NULL, NULL, &flags, NULL, NULL);
+    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
+        return fail(SLUICE_INVALID, ret_text, path.text, "was not issued by this authority");
+    const struct pki_entry *known =
+        pki_index_find(&authority->index, ret_entry->serial, ret_entry->serial_len);
+    if (known)
+        *ret_entry = *known;
+    else
+        pki_index_add(&authority->index, ret_entry);
+    return SLUICE_OK;
+}
+
+/* ---- The tasks ---- */
+
+static enum sluice_error make_ca(const char *directory, const char *name, char *ret_text)
+{
+    struct pki_maker maker;
+    struct pki_wish wish = {.name = name, .kind = PKI_CA};
+    struct pki_entry entry;
+    char certificate[PKI_PEM_BYTES];
+    enum sluice_error error = pki_maker_init(&maker, ret_text);
+    if (!error)
+        error = pki_make(&maker, &wish, certificate, &entry, ret_text);
+    if (!error && mkdir(directory, 0755) && errno != EEXIST)
+        error = fail(SLUICE_IO, ret_text, directory, strerror(errno));
+    if (!error)
+        error = make_pair(&maker, directory, "ca", certificate, ret_text);
+    pki_maker_fini(&maker);
+    return error;
 }
 
 enum sluice_error pki_init(const char *directory, const char *name, char *ret_text)
@@ -256,63 +269,200 @@ enum sluice_error pki_init(const char *directory, const char *name, char *ret_te
     if (!is_name(name, " ._-"))
         return fail(SLUICE_INVALID, ret_text, name,
                     "is no name for a CA: 1 to 64 letters, digits, spaces, `.`, `_` and `-`");
-    struct maker maker;
-    enum sluice_error error = maker_init(&maker) ? fail(SLUICE_IO, ret_text, "mbedTLS", "has no randomness")
-                                                 : init_with(&maker, directory, name, ret_text);
-    maker_fini(&maker);
+    enum sluice_error error = check_directory(directory, ret_text);
+    if (!error)
+        error = make_ca(directory, name, ret_text);
+    return error ? error : pki_renew_crl(directory, ret_text);
+}
+
+enum sluice_error pki_renew_crl(const char *directory, char *ret_text)
+{
+    struct authority authority;
+    enum sluice_error error = authority_open(&authority, directory, ret_text);
+    if (!error)
+        error = authority_save(&authority, ret_text);
+    authority_close(&authority);
     return error;
 }
 
-static enum sluice_error load_ca(struct maker *maker, const char *directory, char *ret_text)
+static enum sluice_error issue_with(struct authority *authority, const struct pki_request *request,
+                                    char *ret_text)
 {
-    char certificate_path[PATH_MAX], key_path[PATH_MAX];
-    enum sluice_error error = path_of(directory, "ca", ".crt", certificate_path, ret_text);
+    struct pki_wish wish = {.name = request->name,
+                            .kind = request->server ? PKI_SERVER : PKI_DEVICE,
+                            .days = request->days,
+                            .hosts = request->hosts,
+                            .hosts_count = request->server ? request->hosts_count : 0};
+    struct pki_entry entry;
+    char certificate[PKI_PEM_BYTES];
+    enum sluice_error error = pki_make(&authority->maker, &wish, certificate, &entry, ret_text);
     if (!error)
-        error = path_of(directory, "ca", ".key", key_path, ret_text);
+        error = make_pair(&authority->maker, request->directory, request->name, certificate, ret_text);
     if (error)
         return error;
-    if (access(certificate_path, F_OK) || access(key_path, F_OK))
-        return fail(SLUICE_NOT_FOUND, ret_text, directory,
-                    "holds no certificate authority; make one with `sluice pki init`");
-    if (mbedtls_x509_crt_parse_file(&maker->ca, certificate_path))
-        return fail(SLUICE_IO, ret_text, certificate_path, "cannot be read as a certificate");
-    if (mbedtls_pk_parse_keyfile(&maker->ca_key, key_path, NULL, mbedtls_ctr_drbg_random, &maker->random))
-        return fail(SLUICE_IO, ret_text, key_path, "cannot be read as a private key");
-    if (mbedtls_pk_check_pair(&maker->ca.pk, &maker->ca_key, mbedtls_ctr_drbg_random, &maker->random))
-        return fail(SLUICE_IO, ret_text, key_path, "is not the key of the certificate beside it");
-    return SLUICE_OK;
-}
-
-static enum sluice_error issue_with(struct maker *maker, const struct pki_request *request, char *ret_text)
-{
-    char issuer[256];
-    unsigned days = request->days ? request->days : request->server ? SERVER_DAYS : DEVICE_DAYS;
-    enum sluice_error error = load_ca(maker, request->directory, ret_text);
-    if (error)
-        return error;
-    if (mbedtls_x509_dn_gets(issuer, sizeof issuer, &maker->ca.subject) < 0 ||
-        mbedtls_x509write_crt_set_issuer_name(&maker->writer, issuer) ||
-        set_common(maker, request->name, &maker->ca_key, days) || set_usage(maker, request->server) ||
-        (request->server && set_hosts(maker, request)))
-        return fail(SLUICE_IO, ret_text, request->name,
-                    "cannot be certified: mbedTLS refused what it should hold");
-    return write_pair(maker, request->directory, request->name, ret_text);
+    pki_index_add(&authority->index, &entry);
+    return authority_save(authority, ret_text);
 }
 
 enum sluice_error pki_issue(const struct pki_request *request, char *ret_text)
 {
-    if (!is_name(request->name, "._-") || strcmp(request->name, "ca") == 0)
-        return fail(
-            SLUICE_INVALID, ret_text, request->name,
-            "is no name for a certificate: 1 to 64 letters, digits, `.`, `_` and `-`, and not \"ca\"");
-    for (size_t i = 0; i < request->hosts_count; i++) {
-        if (!is_host(request->hosts[i]))
-            return fail(SLUICE_INVALID, ret_text, request->hosts[i],
-                        "is neither a host's name nor an IP address");
+    enum sluice_error error = check_name(request->name, ret_text);
+    for (size_t i = 0; i < request->hosts_count && !error; i++) {
+        if (!pki_host_valid(request->hosts[i]))
+            error = fail(SLUICE_INVALID, ret_text, request->hosts[i],
+                         "is neither a host's name nor an IP address");
     }
-    struct maker maker;
-    enum sluice_error error = maker_init(&maker) ? fail(SLUICE_IO, ret_text, "mbedTLS", "has no randomness")
-                                                 : issue_with(&maker, request, ret_text);
-    maker_fini(&maker);
+    if (error)
+        return error;
+    struct authority authority;
+    error = authority_open(&authority, request->directory, ret_text);
+    if (!error)
+        error = issue_with(&authority, request, ret_text);
+    authority_close(&authority);
+    return error;
+}
+
+/* Those of the name that are not revoked, but for one that is kept. Returns how many there were. */
+static size_t mark_revoked(struct pki_index *index, const char *name, enum pki_reason reason,
+                           const struct pki_entry *kept)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < index->count; i++) {
+        struct pki_entry *entry = &index->entries[i];
+        bool is_issued = entry->kind == PKI_DEVICE || entry->kind == PKI_SERVER;
+        if (!is_issued || entry == kept || entry->revoked_s || strcmp(entry->name, name) != 0)
+            continue;
+        entry->revoked_s = time(NULL);
+        entry->reason = reason;
+        count++;
+    }
+    return count;
+}
+
+static enum sluice_error set_aside(const char *directory, const char *name, const char *suffix,
+                                   char *ret_text)
+{
+    struct path path = path_of(directory, name, suffix), aside = path;
+    strcat(aside.text, ".revoked");
+    if (rename(path.text, aside.text) == 0 || errno == ENOENT)
+        return SLUICE_OK;
+    return fail(SLUICE_IO, ret_text, path.text, strerror(errno));
+}
+
+static enum sluice_error revoke_with(struct authority *authority, const char *name, enum pki_reason reason,
+                                     char *ret_text)
+{
+    mbedtls_x509_crt certificate;
+    struct pki_entry entry;
+    mbedtls_x509_crt_init(&certificate);
+    enum sluice_error loaded = load_certificate(authority, name, &certificate, &entry, ret_text);
+    mbedtls_x509_crt_free(&certificate);
+    size_t count = mark_revoked(&authority->index, name, reason, NULL);
+    if (loaded == SLUICE_INVALID || (loaded && count == 0)) /* its sentence stands: no file, and no entry */
+        return loaded;
+    enum sluice_error error = authority_save(authority, ret_text);
+    if (!error)
+        error = set_aside(authority->directory, name, ".crt", ret_text);
+    return error ? error : set_aside(authority->directory, name, ".key", ret_text);
+}
+
+enum sluice_error pki_revoke(const char *directory, const char *name, enum pki_reason reason, char *ret_text)
+{
+    enum sluice_error error = check_name(name, ret_text);
+    if (error)
+        return error;
+    struct authority authority;
+    error = authority_open(&authority, directory, ret_text);
+    if (!error)
+        error = revoke_with(&authority, name, reason, ret_text);
+    authority_close(&authority);
+    return error;
+}
+
+static enum sluice_error renew_with(struct authority *authority, struct pki_wish *wish, bool revoke_old,
+                                    char *ret_text)
+{
+    struct pki_entry entry;
+    struct path path = path_of(authority->directory, wish->name, ".crt");
+    char certificate[PKI_PEM_BYTES];
+    enum sluice_error error = load_certificate(authority, wish->name, wish->renewed, &entry, ret_text);
+    if (!error && entry.revoked_s)
+        error =
+            fail(SLUICE_INVALID, ret_text, path.text, "is revoked; issue a new one with `sluice pki issue`");
+    if (error)
+        return error;
+    wish->kind = entry.kind;
+    error = pki_make(&authority->maker, wish, certificate, &entry, ret_text);
+    if (!error && file_replace(path.text, 0644, span_from_string(certificate)))
+        error = fail(SLUICE_IO, ret_text, path.text, strerror(errno));
+    if (error)
+        return error;
+    pki_index_add(&authority->index, &entry);
+    if (revoke_old)
+        mark_revoked(&authority->index, wish->name, PKI_SUPERSEDED,
+                     &authority->index.entries[authority->index.count - 1]);
+    return authority_save(authority, ret_text);
+}
+
+enum sluice_error pki_renew(const char *directory, const char *name, unsigned days, bool revoke_old,
+                            char *ret_text)
+{
+    enum sluice_error error = check_name(name, ret_text);
+    if (error)
+        return error;
+    struct authority authority;
+    mbedtls_x509_crt renewed;
+    struct pki_wish wish = {.name = name, .days = days, .renewed = &renewed};
+    mbedtls_x509_crt_init(&renewed);
+    error = authority_open(&authority, directory, ret_text);
+    if (!error)
+        error = renew_with(&authority, &wish, revoke_old, ret_text);
+    authority_close(&authority);
+    mbedtls_x509_crt_free(&renewed);
+    return error;
+}
+
+/* ---- Listing ---- */
+
+static const char *date_text(int64_t seconds, char *text)
+{
+    struct tm parts;
+    strftime(text, DATE_BYTES, "%Y-%m-%d", gmtime_r(&(time_t){seconds}, &parts));
+    return text;
+}
+
+static const char *state_text(const struct pki_entry *entry, int64_t now_s, char *text)
+{
+    char date[DATE_BYTES];
+    int64_t days = (entry->until_s - now_s) / PKI_DAY_SECONDS;
+    if (entry->revoked_s)
+        snprintf(text, STATE_BYTES, "revoked %s %s", date_text(entry->revoked_s, date),
+                 pki_reasons[entry->reason]);
+    else if (entry->until_s <= now_s)
+        snprintf(text, STATE_BYTES, "expired");
+    else if (days < SOON_DAYS)
+        snprintf(text, STATE_BYTES, "expires in %d days: renew it", (int)days);
+    else
+        snprintf(text, STATE_BYTES, "good");
+    return text;
+}
+
+enum sluice_error pki_list(const char *directory, FILE *out, char *ret_text)
+{
+    struct pki_index index = {0};
+    enum sluice_error error = check_directory(directory, ret_text);
+    if (!error)
+        error = read_index(directory, &index, ret_text);
+    if (error == SLUICE_NOT_FOUND)
+        fail(error, ret_text, directory,
+             "has no index.tsv; `sluice pki init` or, for an older authority, `sluice pki renew` makes one");
+    for (size_t i = 0; i < index.count && !error; i++) {
+        const struct pki_entry *entry = &index.entries[i];
+        char serial[2 * PKI_SERIAL_BYTES + 1], until[DATE_BYTES], state[STATE_BYTES];
+        pki_serial_text(entry, serial);
+        fprintf(out, "%-24s %-6s %-32s until %s  %s\n", entry->name, pki_kind_text(entry->kind), serial,
+                date_text(entry->until_s, until), state_text(entry, time(NULL), state));
+    }
+    pki_index_fini(&index);
     return error;
 }

@@ -1,8 +1,5 @@
 sluice_test(addresses_test SOURCES unit/addresses_test.c LIBS sluice_net)
 sluice_test(net_test SOURCES unit/net_test.c LIBS sluice_net)
-sluice_test(pki_test SOURCES unit/pki_test.c
-  ${PROJECT_SOURCE_DIR}/gateway/app/pki.c ${PROJECT_SOURCE_DIR}/gateway/app/pki_command.c
-  LIBS gateway_includes sluice_wire sluice_mbedtls_gateway)
+sluice_test(pki_test SOURCES unit/pki_test.c LIBS sluice_pki)
 sluice_test(tls_test SOURCES unit/tls_test.c unit/tls_certificates.c unit/tls_client.c
-  ${PROJECT_SOURCE_DIR}/gateway/app/pki.c
-  LIBS sluice_net)
+  LIBS sluice_pki sluice_net)

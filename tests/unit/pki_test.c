@@ -2,6 +2,7 @@
 #include "app/pki.h"
 
 #include <mbedtls/oid.h>
+#include <mbedtls/x509_crl.h>
 #include <mbedtls/x509_crt.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -132,6 +133,217 @@ static void openssl_accepts_the_chain(void **state)
     }
 }
 
+/* What `sluice pki list` prints. */
+static char *listed(struct fixture *fixture)
+{
+    char *text = NULL, why[PKI_TEXT_BYTES];
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_int_equal(pki_list(fixture->directory, out, why), SLUICE_OK);
+    fclose(out);
+    return text;
+}
+
+static void expect_listed(struct fixture *fixture, const char *name, const char *state)
+{
+    char *text = listed(fixture), *line = strstr(text, name);
+    assert_non_null(line);
+    *strchrnul(line, '\n') = '\0';
+    if (!strstr(line, state))
+        fail_msg("not '%s': %s", state, line);
+    free(text);
+}
+
+/* Whether the CA's list, which must be good, has the certificate. */
+static bool is_revoked(struct fixture *fixture, const char *file)
+{
+    mbedtls_x509_crt ca, certificate;
+    mbedtls_x509_crl crl;
+    uint32_t flags = 0;
+    mbedtls_x509_crt_init(&ca);
+    mbedtls_x509_crt_init(&certificate);
+    mbedtls_x509_crl_init(&crl);
+    assert_int_equal(mbedtls_x509_crt_parse_file(&ca, path(fixture, "ca.crt")), 0);
+    assert_int_equal(mbedtls_x509_crt_parse_file(&certificate, path(fixture, file)), 0);
+    assert_int_equal(mbedtls_x509_crl_parse_file(&crl, path(fixture, "ca.crl")), 0);
+    mbedtls_x509_crt_verify(&certificate, &ca, &crl, NULL, &flags, NULL, NULL);
+    assert_int_equal(flags & ~(uint32_t)MBEDTLS_X509_BADCERT_REVOKED, 0);
+    mbedtls_x509_crl_free(&crl);
+    mbedtls_x509_crt_free(&certificate);
+    mbedtls_x509_crt_free(&ca);
+    return flags != 0;
+}
+
+static void openssl_accepts_the_list(void **state)
+{
+    struct fixture *fixture = *state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    assert_int_equal(run(fixture, "init D --name Greenhouse"), 0);
+    assert_true(shell(fixture, "openssl crl -in ca.crl -CAfile ca.crt -noout 2>&1 | grep -qx 'verify OK'"));
+    assert_true(shell(fixture, "openssl crl -in ca.crl -noout -text | grep -q 'No Revoked Certificates'"));
+    assert_true(shell(fixture, "openssl crl -in ca.crl -noout -crlnumber | grep -qx 'crlNumber=0x01'"));
+    assert_int_equal(run(fixture, "issue D one"), 0);
+    assert_int_equal(run(fixture, "issue D two"), 0);
+    assert_int_equal(run(fixture, "issue D three"), 0);
+    assert_int_equal(run(fixture, "revoke D one"), 0);
+    assert_int_equal(run(fixture, "revoke D two --reason keyCompromise"), 0);
+    static const char *const commands[] = {
+        "openssl crl -in ca.crl -CAfile ca.crt -noout 2>&1 | grep -qx 'verify OK'",
+        "openssl crl -in ca.crl -noout -crlnumber | grep -qx 'crlNumber=0x06'",
+        "openssl crl -in ca.crl -noout -text | grep -q 'Version 2'",
+        "openssl crl -in ca.crl -noout -text | grep -q 'Authority Key Identifier'",
+        "test $(openssl crl -in ca.crl -noout -text | grep -c 'Serial Number: ') = 2",
+        "test $(openssl crl -in ca.crl -noout -text | grep -c 'Key Compromise') = 1",
+        "openssl verify -x509_strict -crl_check -CRLfile ca.crl -CAfile ca.crt three.crt >/dev/null",
+        "! openssl verify -crl_check -CRLfile ca.crl -CAfile ca.crt one.crt.revoked >/dev/null 2>&1",
+        "! openssl verify -crl_check -CRLfile ca.crl -CAfile ca.crt two.crt.revoked >/dev/null 2>&1",
+    };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (!shell(fixture, commands[i]))
+            fail_msg("%s", commands[i]);
+    }
+}
+
+/* The number of a list grows over every length of a DER integer that it has. */
+static void each_list_has_the_next_number(void **state)
+{
+    struct fixture *fixture = *state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    assert_int_equal(run(fixture, "init D"), 0);
+    static const struct {
+        const char *before, *after;
+    } rows[] = {{"01", "0x02"}, {"7f", "0x80"}, {"00ff", "0x0100"}, {"7fff", "0x8000"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char command[256];
+        snprintf(command, sizeof command, "sed -i 's/^[0-9a-f]*\\(\tca\tcrl\t\\)/%s\\1/' index.tsv",
+                 rows[i].before);
+        assert_true(shell(fixture, command));
+        assert_int_equal(run(fixture, "renew D"), 0);
+        snprintf(command, sizeof command,
+                 "openssl crl -in ca.crl -noout -crlnumber | grep -qx 'crlNumber=%s'", rows[i].after);
+        if (!shell(fixture, command))
+            fail_msg("after %s", rows[i].before);
+    }
+}
+
+static void a_revoked_name_can_be_issued_again(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "init D"), 0);
+    assert_int_equal(run(fixture, "issue D sensor-1"), 0);
+    assert_false(is_revoked(fixture, "sensor-1.crt"));
+    assert_int_equal(run(fixture, "revoke D sensor-1 --reason cessationOfOperation"), 0);
+    assert_true(is_revoked(fixture, "sensor-1.crt.revoked"));
+    expect_listed(fixture, "sensor-1", "cessationOfOperation");
+    assert_int_equal(run(fixture, "revoke D sensor-1"), 2); /* it is already */
+    assert_int_equal(run(fixture, "renew D sensor-1"), 2);
+    assert_int_equal(run(fixture, "issue D sensor-1"), 0);
+    assert_false(is_revoked(fixture, "sensor-1.crt"));
+    assert_true(is_revoked(fixture, "sensor-1.crt.revoked"));
+}
+
+/* Same key, same hosts; both certificates are good until the old one runs out or is revoked. */
+static void a_renewed_certificate_has_the_same_key(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "init D"), 0);
+    assert_int_equal(run(fixture, "issue D gateway --server --host gw.local --host ::1 --days 5"), 0);
+    expect_listed(fixture, "gateway", "renew it");
+    assert_true(shell(fixture, "cp gateway.crt first.crt && mv gateway.key away"));
+    assert_int_equal(run(fixture, "renew D gateway --days 100"), 0);
+    assert_true(shell(fixture, "! cmp -s gateway.crt first.crt && cp gateway.crt second.crt"));
+    assert_false(is_revoked(fixture, "first.crt"));
+    assert_int_equal(run(fixture, "renew D gateway --revoke-old"), 0);
+    assert_true(is_revoked(fixture, "first.crt"));
+    assert_true(is_revoked(fixture, "second.crt"));
+    assert_false(is_revoked(fixture, "gateway.crt"));
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    assert_true(shell(fixture,
+                      "openssl pkey -in away -pubout > a && openssl x509 -in gateway.crt -noout -pubkey | "
+                      "cmp - a"));
+    assert_true(shell(fixture,
+                      "openssl verify -x509_strict -CAfile ca.crt -purpose sslserver -verify_hostname "
+                      "gw.local gateway.crt > /dev/null"));
+    assert_true(shell(fixture, "openssl verify -CAfile ca.crt -verify_ip ::1 gateway.crt > /dev/null"));
+    /* A stolen device's: everything of its name. */
+    assert_int_equal(run(fixture, "revoke D gateway"), 0);
+    assert_true(is_revoked(fixture, "gateway.crt.revoked"));
+}
+
+/* A device's name stands in its Subject Alternative Name too. */
+static void a_device_is_named_twice(void **state)
+{
+    struct fixture *fixture = *state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    assert_int_equal(run(fixture, "init D"), 0);
+    assert_int_equal(run(fixture, "issue D sensor-1"), 0);
+    assert_int_equal(run(fixture, "renew D sensor-1"), 0);
+    assert_true(
+        shell(fixture, "openssl x509 -in sensor-1.crt -noout -ext subjectAltName | grep -q 'DNS:sensor-1$'"));
+}
+
+/* What was issued before there was an index can be renewed and revoked. */
+static void an_authority_without_an_index_is_taken_up(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "init D"), 0);
+    assert_int_equal(run(fixture, "issue D one"), 0);
+    assert_int_equal(run(fixture, "issue D two"), 0);
+    assert_true(shell(fixture, "rm index.tsv ca.crl && cp one.crt old.crt"));
+    assert_int_equal(run(fixture, "list D"), 2);
+    assert_int_equal(run(fixture, "renew D one --revoke-old"), 0);
+    assert_int_equal(run(fixture, "revoke D two"), 0);
+    assert_true(is_revoked(fixture, "old.crt"));
+    assert_false(is_revoked(fixture, "one.crt"));
+    assert_true(is_revoked(fixture, "two.crt.revoked"));
+}
+
+/* Nobody who was revoked comes back because a file is missing or damaged. */
+static void without_its_index_nothing_is_signed(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "init D"), 0);
+    assert_int_equal(run(fixture, "issue D one"), 0);
+    assert_int_equal(run(fixture, "revoke D one"), 0);
+    assert_true(shell(fixture, "cp index.tsv good && cp ca.crl list"));
+    static const char *const damages[] = {
+        "rm index.tsv",
+        ": > index.tsv",
+        "head -c -1 good > index.tsv",
+        "head -n -1 good > index.tsv && printf 'x\\n' >> index.tsv",
+        "sed 's/unspecified/nonsense/' good > index.tsv",
+        "sed '/\tcrl\t/d' good > index.tsv",
+        "sed '$s/\t/ /' good > index.tsv",
+    };
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        assert_true(shell(fixture, damages[i]));
+        if (run(fixture, "issue D two") != 2 || run(fixture, "renew D") != 2 || run(fixture, "list D") != 2)
+            fail_msg("%s", damages[i]);
+        assert_true(shell(fixture, "cmp -s ca.crl list && test ! -e two.crt"));
+    }
+    assert_true(shell(fixture, "cp good index.tsv"));
+    assert_int_equal(run(fixture, "renew D"), 0);
+    assert_true(is_revoked(fixture, "one.crt.revoked"));
+}
+
+static void another_authoritys_certificate_is_not_taken_up(void **state)
+{
+    struct fixture *fixture = *state;
+    char other[PATH_BYTES], text[PKI_TEXT_BYTES];
+    snprintf(other, sizeof other, "%s/other", fixture->directory);
+    assert_int_equal(run(fixture, "init D"), 0);
+    assert_int_equal(pki_init(other, "Sluice CA", text), SLUICE_OK);
+    assert_int_equal(pki_issue(&(struct pki_request){.directory = other, .name = "one"}, text), SLUICE_OK);
+    assert_true(shell(fixture, "cp other/one.crt . && cp other/one.crt two.crt"));
+    assert_int_equal(run(fixture, "revoke D one"), 2);
+    assert_int_equal(run(fixture, "renew D one"), 2);
+    assert_int_equal(run(fixture, "renew D two"), 2);
+}
+
 static void keys_can_be_read_by_their_owner_only(void **state)
 {
     struct fixture *fixture = *state;
@@ -165,7 +377,7 @@ static void nothing_is_overwritten(void **state)
     struct fixture *fixture = *state;
     assert_int_equal(run(fixture, "init D"), 0);
     assert_int_equal(run(fixture, "issue D sensor-1"), 0);
-    assert_true(shell(fixture, "cat ca.* sensor-1.* > before"));
+    assert_true(shell(fixture, "cat ca.crt ca.key sensor-1.* > before"));
     assert_int_equal(run(fixture, "init D"), 2);
     assert_int_equal(run(fixture, "issue D sensor-1"), 2);
     assert_true(shell(fixture, "rm sensor-1.key && sed -n 1p sensor-1.crt > first"));
@@ -195,6 +407,17 @@ static void what_cannot_be_done_is_said_with_status_2(void **state)
         "issue D x --host a.local",
         "issue D x --server --host a_b/c",
         "issue D x --days",
+        "revoke D",
+        "revoke D x",
+        "revoke D ca",
+        "revoke D x --reason laziness",
+        "revoke D x --reason",
+        "renew D x",
+        "renew D ca",
+        "renew D x --days 0",
+        "renew D x --days",
+        "renew D x --server",
+        "list D x",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         if (run(fixture, lines[i]) != 2)
@@ -214,6 +437,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PKI_TEST(issued_certificates_fit_their_purpose),
         PKI_TEST(openssl_accepts_the_chain),
+        PKI_TEST(openssl_accepts_the_list),
+        PKI_TEST(each_list_has_the_next_number),
+        PKI_TEST(a_revoked_name_can_be_issued_again),
+        PKI_TEST(a_renewed_certificate_has_the_same_key),
+        PKI_TEST(a_device_is_named_twice),
+        PKI_TEST(an_authority_without_an_index_is_taken_up),
+        PKI_TEST(without_its_index_nothing_is_signed),
+        PKI_TEST(another_authoritys_certificate_is_not_taken_up),
         PKI_TEST(keys_can_be_read_by_their_owner_only),
         PKI_TEST(certificates_are_valid_from_a_day_back),
         PKI_TEST(nothing_is_overwritten),
