@@ -95,6 +95,10 @@ struct config_journal {
     uint64_t commit_bytes;
 };
 
+struct config_sys {
+    uint64_t interval_ms; /* 0: nothing is published */
+};
+
 struct config_workers {
     uint64_t init_timeout_ms;
     uint64_t idle_timeout_ms;
@@ -164,6 +168,7 @@ struct config {
     size_t access_count;
     struct config_limits limits;
     struct config_journal journal;
+    struct config_sys sys;
     struct config_workers workers;
     struct config_function *functions;
     size_t function_count;

@@ -135,6 +135,10 @@ const struct parameter config_parameters[] = {
     COUNT("gateway.limits.unacknowledged", CONFIG(limits.unacknowledged_count), "messages", "262144", 1,
           10000000, "acknowledgements that may wait for the disk"),
 
+    GROUP("gateway.sys", "what the gateway says of itself on the topics of $SYS/broker"),
+    SECONDS("gateway.sys.interval", CONFIG(sys.interval_ms), "10", 0, 86400,
+            "between two looks at what has changed and is published; 0: nothing is"),
+
     GROUP("gateway.journal", "the log on disk that every acknowledged message is in"),
     COUNT("gateway.journal.segmentBytes", CONFIG(journal.segment_bytes), "bytes", "16777216", 4096,
           1073741824, "size of one file of the log; at most a quarter of maxBytes"),

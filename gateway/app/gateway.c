@@ -57,6 +57,8 @@ static void run_turn(struct gateway *gateway)
 {
     uint64_t now_ms = uv_now(gateway->loop);
     broker_tick(gateway->broker, now_ms);
+    if (gateway->sys)
+        sys_turn(gateway->sys, now_ms);
     if (gateway->functions)
         functions_turn(gateway->functions, now_ms);
     if (gateway->storage)
@@ -87,6 +89,8 @@ static void before_sleep(uv_prepare_t *before)
         next_ms = sooner(next_ms, functions_next_deadline(gateway->functions));
     if (gateway->storage)
         next_ms = sooner(next_ms, storage_next_deadline(gateway->storage));
+    if (gateway->sys)
+        next_ms = sooner(next_ms, sys_next_deadline(gateway->sys));
     if (next_ms == UINT64_MAX)
         uv_timer_stop(&gateway->deadline);
     else
@@ -219,6 +223,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
         gateway_stop(gateway);
         return error;
     }
+    gateway_start_status(gateway);
     *ret_gateway = gateway;
     return SLUICE_OK;
 }
@@ -275,6 +280,8 @@ void gateway_stop(struct gateway *gateway)
     if (gateway->stopping)
         return;
     gateway->stopping = true;
+    sys_free(gateway->sys); /* it reads the listeners, which go now */
+    gateway->sys = NULL;
     broker_stop(gateway->broker);
     for (size_t i = 0; i < gateway->listener_count; i++)
         net_listener_stop(gateway->listeners[i]);

@@ -1,5 +1,5 @@
-/* What the parts of the gateway's joining share: gateway.c, restore.c, clients.c, ledger.c. Nobody else
- * includes it. */
+/* What the parts of the gateway's joining share: gateway.c, restore.c, clients.c, ledger.c, status.c. Nobody
+ * else includes it. */
 #ifndef SLUICE_APP_GATEWAY_INTERNAL_H
 #define SLUICE_APP_GATEWAY_INTERNAL_H
 
@@ -7,6 +7,7 @@
 #include "app/gateway.h"
 #include "app/intake.h"
 #include "app/storage.h"
+#include "app/sys.h"
 #include "broker/broker.h"
 #include "net/net.h"
 #include "net/tls.h"
@@ -25,6 +26,8 @@ struct gateway {
     struct functions *functions;
     struct frames *frames;
     struct intake *intake;
+    struct sys *sys;     /* NULL: $SYS is off */
+    uint64_t started_ms; /* on the loop's clock */
     struct net *net;
     struct net_listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
@@ -44,6 +47,8 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway);
 enum sluice_error gateway_restore(struct gateway *gateway);
 /* clients.c: listens as configured. */
 enum sluice_error gateway_listen(struct gateway *gateway);
+/* status.c: begins to publish $SYS, if the configuration wants it. */
+void gateway_start_status(struct gateway *gateway);
 /* gateway.c: a connection has closed; when stopping, the workers stop after the last one. */
 void gateway_client_gone(struct gateway *gateway);
 /* ledger.c: one line of JSON on standard output: what came in, and what became of it. */

@@ -148,11 +148,19 @@ uint64_t broker_next_deadline(const struct broker *broker)
 
 enum sluice_error broker_publish(struct broker *broker, const struct message *view)
 {
-    if (!topic_name_valid(view->topic) || topic_level_count(view->topic) > broker->config.topic_levels)
+    if (!topic_name_valid(view->topic) || !publish_topic_acceptable(broker, view->topic))
         return SLUICE_INVALID;
     uint64_t seq;
     struct publish_origin origin = {.session = NULL};
     return publish_messages(broker, view, 1, &origin, &seq);
+}
+
+void broker_publish_status(struct broker *broker, struct span topic, struct span payload)
+{
+    publish_status(broker, &(struct message){.retain = true,
+                                             .received_ms = broker_wall_ms(broker),
+                                             .topic = topic,
+                                             .payload = payload});
 }
 
 static void say_goodbye(void *ctx, struct session *session)

@@ -174,15 +174,22 @@ const char *broker_drop_text(enum broker_drop reason); /* "queue_full": a metric
 
 struct broker_counters {
     uint64_t connects, connects_refused, takeovers;
-    uint64_t publishes_received[3]; /* accepted PUBLISH packets, by QoS */
-    uint64_t messages;              /* Application Messages that came of them, of wills and of the gateway */
-    uint64_t publishes_sent[3];     /* PUBLISH packets, by QoS; repetitions included */
-    uint64_t publishes_repeated;    /* sent again with DUP */
-    uint64_t duplicates_received;   /* QoS 2 PUBLISH whose Packet Identifier was held already */
+    uint64_t sessions_expired;
+    uint64_t packets_received, packets_sent; /* Control Packets of every type */
+    uint64_t publishes_received[3];          /* accepted PUBLISH packets, by QoS */
+    uint64_t messages;          /* Application Messages that came of them, of wills and of the gateway */
+    uint64_t publishes_sent[3]; /* PUBLISH packets, by QoS; repetitions included */
+    uint64_t payload_bytes_received, payload_bytes_sent; /* of those PUBLISH packets */
+    uint64_t publishes_repeated;                         /* sent again with DUP */
+    uint64_t duplicates_received; /* QoS 2 PUBLISH whose Packet Identifier was held already */
     uint64_t dropped[BROKER_DROP_COUNT];
     uint64_t protocol_errors; /* connections closed for what they sent */
     /* What there is now: */
     uint64_t channels, sessions, subscriptions, retained, retained_bytes, queued, unacknowledged;
+    uint64_t connected, connected_maximum; /* sessions that have a connection; the most there ever were */
+    uint64_t shared_subscriptions;         /* of the subscriptions */
+    uint64_t queued_bytes, inflight;       /* of what is queued: its size, and how many are sent but not
+                                              finished */
 };
 
 struct broker *broker_new(const struct broker_config *config, const struct broker_hooks *hooks);
@@ -228,8 +235,12 @@ void broker_tick(struct broker *broker, uint64_t now_ms);
 uint64_t broker_next_deadline(const struct broker *broker); /* UINT64_MAX: none */
 
 /* Publishes for the gateway itself: function results, alerts. SLUICE_FULL, SLUICE_IO: as store said,
- * nothing was done. SLUICE_INVALID: the Topic Name is none. */
+ * nothing was done. SLUICE_INVALID: the Topic Name is none, or begins with `$`. */
 enum sluice_error broker_publish(struct broker *broker, const struct message *view);
+
+/* Publishes what the gateway says of itself, on a topic that begins with `$`: to those who are connected, at
+ * QoS 0, and retained in memory. Nothing of it is stored, and no hook is called. */
+void broker_publish_status(struct broker *broker, struct span topic, struct span payload);
 
 /* Refuses new connections' CONNECT with 0x89 and says goodbye (0x8B) to those there are. */
 void broker_stop(struct broker *broker);

@@ -19,6 +19,7 @@ void channel_send_bytes(struct channel *channel, struct span bytes)
     if (channel->state == CHANNEL_CLOSING)
         return;
     buffer_append(channel->io.out, bytes);
+    channel->broker->counters.packets_sent++;
     channel->io.flush_soon(channel->io.ctx);
 }
 
@@ -33,6 +34,7 @@ bool channel_send(struct channel *channel, const struct mqtt_packet *packet)
     mqtt_encode(&out, packet);
     assert(!out.failed);
     buffer_grown(channel->io.out, writer_len(&out));
+    channel->broker->counters.packets_sent++;
     channel->io.flush_soon(channel->io.ctx);
     return true;
 }
@@ -237,6 +239,7 @@ static bool take_packet(struct channel *channel, struct span bytes, uint64_t now
         return true;
     }
     channel->last_packet_ms = now_ms;
+    channel->broker->counters.packets_received++;
     if (must_wait(channel->broker, &packet)) {
         channel_hold(channel);
         return false;

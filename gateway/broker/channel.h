@@ -48,7 +48,7 @@ struct channel {
 
 /* Encodes a packet into the connection's output. False: over the client's Maximum Packet Size. */
 bool channel_send(struct channel *channel, const struct mqtt_packet *packet);
-/* Appends bytes that are encoded already. */
+/* Appends a packet that is encoded already. */
 void channel_send_bytes(struct channel *channel, struct span bytes);
 /* Ends the connection; a v5 client that is connected is told why. */
 void channel_disconnect(struct channel *channel, enum mqtt_reason reason);

@@ -157,6 +157,8 @@ static struct session *begin_session(struct channel *channel, const struct terms
     session->expiry_s = terms->expiry_s;
     session->channel = channel;
     channel->session = session;
+    if (++broker->counters.connected > broker->counters.connected_maximum)
+        broker->counters.connected_maximum = broker->counters.connected;
     return session;
 }
 

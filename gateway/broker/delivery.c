@@ -81,6 +81,7 @@ static bool send_publish(struct channel *channel, const struct message *message,
         return false;
     }
     broker->counters.publishes_sent[options->qos]++;
+    broker->counters.payload_bytes_sent += message->payload.len;
     return true;
 }
 
@@ -105,6 +106,7 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
     if (same) {
         channel_send_bytes(channel, span_of(buffer_span(encoded->in).data + encoded->place, encoded->len));
         broker->counters.publishes_sent[0]++;
+        broker->counters.payload_bytes_sent += message->payload.len;
         return;
     }
     size_t before = buffer_len(out);
@@ -129,9 +131,10 @@ bool delivery_has_room(const struct session *session, size_t message_bytes)
 static void finish(struct session *session, uint64_t ordinal)
 {
     struct broker *broker = session->broker;
-    uint64_t before = outgoing_count(&session->outgoing);
-    outgoing_finish(&session->outgoing, ordinal);
-    broker->counters.queued -= before - outgoing_count(&session->outgoing);
+    struct outgoing *outgoing = &session->outgoing;
+    session_count_queue(session, false);
+    outgoing_finish(outgoing, ordinal);
+    session_count_queue(session, true);
     if (session->queue != 0)
         broker->hooks.acknowledged(broker->hooks.ctx, session->queue, ordinal);
 }
@@ -139,6 +142,7 @@ static void finish(struct session *session, uint64_t ordinal)
 static struct outgoing_entry *append(struct session *session, const struct outgoing_entry *entry)
 {
     session->broker->counters.queued++;
+    session->broker->counters.queued_bytes += entry->bytes;
     return outgoing_append(&session->outgoing, entry);
 }
 
@@ -154,6 +158,7 @@ static void mark_sent(struct session *session, struct outgoing_entry *entry)
     struct outgoing *outgoing = &session->outgoing;
     outgoing->cursor++;
     outgoing->inflight_count++;
+    session->broker->counters.inflight++;
     if (entry->state == OUTGOING_QUEUED)
         entry->state = OUTGOING_SENT;
 }

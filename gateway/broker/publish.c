@@ -218,6 +218,17 @@ static void deliver_all(struct broker *broker, uint64_t seq)
     }
 }
 
+void publish_status(struct broker *broker, const struct message *message)
+{
+    struct publish_scratch *scratch = &broker->scratch;
+    scratch->delivery_count = scratch->identifier_count = 0;
+    collect_message(broker, message, 0, NULL);
+    reserve(broker, message, 1);
+    deliver_all(broker, 0);
+    retained_show(broker, scratch->stored);
+    message_unref(scratch->stored->kept);
+}
+
 enum sluice_error publish_messages(struct broker *broker, const struct message *messages, size_t count,
                                    const struct publish_origin *origin, uint64_t *ret_seq)
 {

@@ -37,12 +37,15 @@ struct publish_origin {
 /* Stores and delivers `count` messages as one. As broker_hooks.store; nothing was done unless SLUICE_OK. */
 enum sluice_error publish_messages(struct broker *broker, const struct message *messages, size_t count,
                                    const struct publish_origin *origin, uint64_t *ret_seq);
+/* Delivers a message of the Server's own, of QoS 0, and retains it; nothing is stored. */
+void publish_status(struct broker *broker, const struct message *message);
 /* The properties that are forwarded: without Topic Alias, Message Expiry Interval, Will Delay Interval and
  * Subscription Identifiers. A view, into `properties` or into the broker's scratch until the next call. */
 struct span publish_forwarded_properties(struct broker *broker, struct mqtt_properties properties);
 /* When a message with these properties expires, on the wall clock; 0: never. */
 uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms);
-/* Whether a client may name this topic at all: its levels are within the bound, and it does not begin with
+/* Whether anybody but the Server itself may publish to this topic: its levels are within the bound, and it
+ * does not begin with
  * `$`. */
 bool publish_topic_acceptable(const struct broker *broker, struct span topic);
 

@@ -164,6 +164,7 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
         return SLUICE_OK;
     }
     broker->counters.publishes_received[publish->qos]++;
+    broker->counters.payload_bytes_received += publish->payload.len;
     if (publish->qos == 2)
         incoming_add(&channel->session->incoming, packet->packet_id, seq);
     if (publish->qos > 0)

@@ -74,17 +74,16 @@ enum sluice_error broker_restore_entry(struct broker *broker, const struct broke
     if (target->qos < 1 || target->qos > 2 || message_bytes > UINT32_MAX)
         return SLUICE_INVALID;
     struct outgoing *outgoing = &session->outgoing;
-    uint64_t before = outgoing_count(outgoing);
     struct outgoing_entry entry = {.position = position,
                                    .bytes = (uint32_t)message_bytes,
                                    .qos = target->qos,
                                    .retain = target->retain,
                                    .state = received ? OUTGOING_RECEIVED : OUTGOING_QUEUED,
                                    .restored = true};
-    if (!outgoing_restore(outgoing, target->ordinal, &entry))
-        return SLUICE_INVALID;
-    broker->counters.queued += outgoing_count(outgoing) - before;
-    return SLUICE_OK;
+    session_count_queue(session, false);
+    bool restored = outgoing_restore(outgoing, target->ordinal, &entry);
+    session_count_queue(session, true);
+    return restored ? SLUICE_OK : SLUICE_INVALID;
 }
 
 enum sluice_error broker_restore_packet_id(struct broker *broker, uint64_t queue, uint16_t packet_id)

@@ -3,11 +3,21 @@
 #include "base/memory.h"
 #include "broker/parts.h"
 
+/* Adds the message to what is there, or takes it off. */
+static void count(struct broker *broker, const struct message *message, bool added)
+{
+    struct broker_counters *counters = &broker->counters;
+    if (message->topic.data[0] == '$')
+        return;
+    uint64_t sign = added ? 1 : UINT64_MAX; /* in the arithmetic of unsigned numbers, -1 */
+    counters->retained += sign;
+    counters->retained_bytes += sign * message_bytes(message);
+}
+
 static void forget(struct broker *broker, struct topic_node *node)
 {
     struct retained *retained = node->value;
-    broker->counters.retained--;
-    broker->counters.retained_bytes -= message_bytes(retained->message);
+    count(broker, retained->message, false);
     message_unref(retained->message);
     memory_free(retained);
     node->value = NULL;
@@ -16,9 +26,9 @@ static void forget(struct broker *broker, struct topic_node *node)
 
 static bool has_room(const struct broker *broker, const struct retained *replaced, size_t bytes)
 {
-    uint64_t count = broker->counters.retained - (replaced ? 1 : 0);
+    uint64_t others = broker->counters.retained - (replaced ? 1 : 0);
     uint64_t held = broker->counters.retained_bytes - (replaced ? message_bytes(replaced->message) : 0);
-    return count < broker->config.retained_count && held + bytes <= broker->config.retained_bytes;
+    return others < broker->config.retained_count && held + bytes <= broker->config.retained_bytes;
 }
 
 /* Takes a reference of `message`. */
@@ -27,8 +37,7 @@ static void keep(struct broker *broker, struct message *message, enum identity_k
     struct topic_node *node = topic_tree_make(&broker->retained, message->topic);
     if (node->value) {
         struct retained *old = node->value;
-        broker->counters.retained--;
-        broker->counters.retained_bytes -= message_bytes(old->message);
+        count(broker, old->message, false);
         message_unref(old->message);
         memory_free(old);
     }
@@ -40,8 +49,7 @@ static void keep(struct broker *broker, struct message *message, enum identity_k
     if (name.len > 0)
         memcpy(retained->publisher_name, name.data, name.len);
     node->value = retained;
-    broker->counters.retained++;
-    broker->counters.retained_bytes += message_bytes(message);
+    count(broker, message, true);
 }
 
 void retained_publish(struct broker *broker, struct broker_stored *stored, const struct identity *publisher)
@@ -64,6 +72,11 @@ void retained_publish(struct broker *broker, struct broker_stored *stored, const
                                     span_from_string(publisher ? publisher->name : NULL)};
     broker->hooks.retained_saved(broker->hooks.ctx, &saved);
     keep(broker, broker_stored_keep(stored), saved.publisher_kind, saved.publisher_name);
+}
+
+void retained_show(struct broker *broker, struct broker_stored *stored)
+{
+    keep(broker, broker_stored_keep(stored), IDENTITY_INTERNAL, SPAN_EMPTY);
 }
 
 static bool publisher_allowed(const struct broker *broker, const struct broker_retained *retained)

@@ -91,7 +91,9 @@ void session_each(struct broker *broker, void (*visit)(void *ctx, struct session
 static void on_expired(void *owner, uint64_t now_ms)
 {
     (void)now_ms;
-    session_end(owner);
+    struct session *session = owner;
+    session->broker->counters.sessions_expired++;
+    session_end(session);
 }
 
 struct session *session_new(struct broker *broker, struct span client_id, const struct identity *owner,
@@ -114,6 +116,16 @@ struct session *session_new(struct broker *broker, struct span client_id, const 
     return session;
 }
 
+void session_count_queue(struct session *session, bool added)
+{
+    struct broker_counters *counters = &session->broker->counters;
+    const struct outgoing *outgoing = &session->outgoing;
+    uint64_t sign = added ? 1 : UINT64_MAX; /* in the arithmetic of unsigned numbers, -1 */
+    counters->queued += sign * outgoing_count(outgoing);
+    counters->queued_bytes += sign * outgoing->bytes;
+    counters->inflight += sign * outgoing->inflight_count;
+}
+
 uint64_t session_save(struct session *session, uint64_t disconnected_ms)
 {
     if (session->queue == 0)
@@ -127,6 +139,8 @@ void session_detach(struct session *session, uint64_t now_ms)
 {
     struct broker *broker = session->broker;
     session->channel = NULL;
+    broker->counters.connected--;
+    broker->counters.inflight -= session->outgoing.inflight_count;
     outgoing_rewind(&session->outgoing);
     if (session->expiry_s == 0) {
         session_end(session);
@@ -138,22 +152,30 @@ void session_detach(struct session *session, uint64_t now_ms)
     session_save(session, broker_wall_ms(broker));
 }
 
+static void count_subscription(const struct subscription *subscription, bool added)
+{
+    struct broker_counters *counters = &subscription->session->broker->counters;
+    uint64_t sign = added ? 1 : UINT64_MAX; /* in the arithmetic of unsigned numbers, -1 */
+    counters->subscriptions += sign;
+    counters->shared_subscriptions += subscription->group ? sign : 0;
+}
+
 static void forget(struct session *session)
 {
     struct broker *broker = session->broker;
     while (session->subscriptions) {
         struct subscription *subscription = session->subscriptions;
         session->subscriptions = subscription->next;
+        count_subscription(subscription, false);
         subscriptions_remove(&broker->subscriptions, subscription);
         memory_free(subscription);
-        broker->counters.subscriptions--;
     }
     session_stop_waiting(session);
     will_discard(session);
     timers_stop(&broker->timers, &session->expiry);
     table_remove(&broker->sessions, session);
     broker->counters.sessions--;
-    broker->counters.queued -= outgoing_count(&session->outgoing);
+    session_count_queue(session, false);
     outgoing_fini(&session->outgoing);
     incoming_fini(&session->incoming);
     grants_free(session->grants);
@@ -262,7 +284,7 @@ struct subscription *session_subscribe(struct session *session, const struct bro
         session->subscriptions = subscription;
         session->subscription_count++;
         subscriptions_add(&broker->subscriptions, subscription, share, filter);
-        broker->counters.subscriptions++;
+        count_subscription(subscription, true);
     }
     subscription->identifier = wanted->identifier;
     subscription->qos = wanted->qos;
@@ -279,7 +301,7 @@ void session_unsubscribe(struct session *session, struct subscription *subscript
         link = &(*link)->next;
     *link = subscription->next;
     session->subscription_count--;
-    session->broker->counters.subscriptions--;
+    count_subscription(subscription, false);
     subscriptions_remove(&session->broker->subscriptions, subscription);
     memory_free(subscription);
 }

@@ -61,6 +61,8 @@ struct session *session_find(struct broker *broker, struct span client_id);
 /* `queue` 0: not durable. The table's bound is the caller's to check. */
 struct session *session_new(struct broker *broker, struct span client_id, const struct identity *owner,
                             uint32_t expiry_s, uint64_t queue, uint64_t next_ordinal);
+/* Adds what the session has queued to the broker's counters, or takes it off: around what changes it. */
+void session_count_queue(struct session *session, bool added);
 /* Tells the state's keeper of a durable session; returns the ticket. */
 uint64_t session_save(struct session *session, uint64_t disconnected_ms);
 /* The connection is gone: arms or fires the will, and ends the session or lets it wait for its expiry. */

@@ -1,1 +1,2 @@
+sluice_test(sys_test SOURCES unit/sys_test.c LIBS sluice_app)
 sluice_test(storage_test SOURCES unit/storage_test.c LIBS sluice_app)

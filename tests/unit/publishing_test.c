@@ -704,6 +704,41 @@ static void the_gateway_publishes_too(void **state)
     host_free(host);
 }
 
+/* What the gateway says of itself is retained beside the bound, stored nowhere, and not for functions. */
+static void status_is_retained_in_memory_only(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    host->config.retained_count = 1;
+    host_restart_with_config(host);
+    struct access *access = host_everything();
+    access_allow(access, "anonymous", ACCESS_SUBSCRIBE, "$SYS/#");
+    broker_set_access(host->broker, access);
+    struct client reader, late, publisher;
+    client_connect(&reader, host,
+                   &(struct client_options){.version = MQTT_5, .client_id = "r", .expiry_s = 100});
+    client_connect(&late, host, &(struct client_options){.client_id = "l"});
+    client_connect(&publisher, host, &(struct client_options){.client_id = "p"});
+    assert_int_equal(client_subscribe(&reader, "$SYS/#", 2), 2);
+    broker_publish_status(host->broker, SPAN_LITERAL("$SYS/a"), SPAN_LITERAL("1"));
+    broker_publish_status(host->broker, SPAN_LITERAL("$SYS/a"), SPAN_LITERAL("2"));
+    assert_false(client_expect_publish(&reader, "$SYS/a", "1", 0).publish.retain);
+    assert_false(client_expect_publish(&reader, "$SYS/a", "2", 0).publish.retain);
+    assert_int_equal(client_subscribe(&late, "$SYS/#", 2), 2);
+    assert_true(client_expect_publish(&late, "$SYS/a", "2", 0).publish.retain);
+    assert_int_equal(host->stored_count, 0);
+    assert_int_equal(broker_counters(host->broker)->retained, 0);
+    client_publish(&publisher, "t", "x", 0, true);
+    assert_int_equal(broker_counters(host->broker)->retained, 1);
+    assert_int_equal(host_dropped(host, BROKER_DROP_RETAINED_FULL), 0);
+    assert_int_equal(broker_publish(host->broker, &(struct message){.topic = SPAN_LITERAL("$SYS/a")}),
+                     SLUICE_INVALID);
+    client_vanish(&reader);
+    client_vanish(&late);
+    client_vanish(&publisher);
+    host_free(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -730,6 +765,7 @@ int main(void)
         cmocka_unit_test(a_member_that_subscribes_besides_gets_two_copies),
         cmocka_unit_test(what_follows_the_first_copy_does_not_harm_the_next_subscriber),
         cmocka_unit_test(the_gateway_publishes_too),
+        cmocka_unit_test(status_is_retained_in_memory_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
