@@ -53,14 +53,15 @@ static bool has_control_character(struct span text)
     return false;
 }
 
+/* One that no session has [MQTT-3.2.2-16]; a client may have chosen a name of the same form. */
 static void assign_client_id(struct broker *broker, struct terms *terms)
 {
-    uint8_t bytes[8];
-    broker->hooks.random(broker->hooks.ctx, bytes, sizeof bytes);
-    uint64_t number;
-    memcpy(&number, bytes, sizeof number);
-    snprintf(terms->assigned, sizeof terms->assigned, "auto-%016llx", (unsigned long long)number);
-    terms->client_id = span_from_string(terms->assigned);
+    do {
+        uint64_t number;
+        broker->hooks.random(broker->hooks.ctx, (uint8_t *)&number, sizeof number);
+        snprintf(terms->assigned, sizeof terms->assigned, "auto-%016llx", (unsigned long long)number);
+        terms->client_id = span_from_string(terms->assigned);
+    } while (session_find(broker, terms->client_id));
     terms->is_assigned = true;
 }
 

@@ -29,10 +29,13 @@ struct span publish_forwarded_properties(struct broker *broker, struct mqtt_prop
 
 uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
 {
-    if (properties.bytes.len == 0)
-        return 0;
-    uint32_t seconds = mqtt_property_number(properties, MQTT_MESSAGE_EXPIRY_INTERVAL, UINT32_MAX);
-    return seconds == UINT32_MAX ? 0 : wall_ms + seconds * UINT64_C(1000);
+    struct reader at = reader_of(properties.bytes);
+    struct mqtt_property_value value;
+    while (mqtt_property_next(&at, &value)) { /* every number is an interval, so none can mean absence */
+        if (value.id == MQTT_MESSAGE_EXPIRY_INTERVAL)
+            return wall_ms + value.number * UINT64_C(1000);
+    }
+    return 0;
 }
 
 bool publish_topic_acceptable(const struct broker *broker, struct span topic)

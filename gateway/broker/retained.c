@@ -57,15 +57,14 @@ void retained_publish(struct broker *broker, struct broker_stored *stored, const
     const struct message *view = stored->message;
     struct topic_node *node = topic_tree_find(&broker->retained, view->topic);
     struct retained *old = node ? node->value : NULL;
-    if (view->payload.len == 0) {
-        if (!old)
-            return;
-        broker->hooks.retained_removed(broker->hooks.ctx, view->topic);
-        forget(broker, node);
-        return;
-    }
-    if (!has_room(broker, old, message_bytes(view))) {
+    bool is_kept = view->payload.len > 0 && has_room(broker, old, message_bytes(view));
+    if (view->payload.len > 0 && !is_kept)
         broker_dropped(broker, BROKER_DROP_RETAINED_FULL);
+    if (!is_kept) { /* the old one is over in any case [MQTT-3.3.1-5] */
+        if (old) {
+            broker->hooks.retained_removed(broker->hooks.ctx, view->topic);
+            forget(broker, node);
+        }
         return;
     }
     struct broker_retained saved = {view, publisher ? publisher->kind : IDENTITY_INTERNAL,

@@ -1,0 +1,6 @@
+# One program a part of the standard, over the broker's engine without a network.
+foreach(part connect session publish)
+  sluice_test(${part}_conformance
+    SOURCES conformance/${part}_conformance.c conformance/exchange.c unit/broker_host.c
+    LIBS sluice_broker sluice_base)
+endforeach()

@@ -1,0 +1,31 @@
+/*
+ * Exact bytes over the world of broker_host.h: what a Client sends in one read,
+ * and everything that the Server writes to it. A difference fails the test with
+ * both in hex. The caller owns the client and the host, as there.
+ */
+#ifndef SLUICE_TESTS_EXCHANGE_H
+#define SLUICE_TESTS_EXCHANGE_H
+
+#include "../unit/broker_host.h"
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+extern const enum mqtt_version both_versions[2];
+
+/* A new host with one client, "a", that is connected in this version. */
+struct host *begin_exchange(struct client *client, enum mqtt_version version);
+/* The connection ends, and so does the host. */
+void end_exchange(struct host *host, struct client *client);
+
+/* Everything that the Server has written since the last look is this. */
+void expect_bytes(struct client *client, struct span expected);
+/* Gives bytes, and expects these back. */
+void exchange(struct client *client, struct span given, struct span expected);
+
+/* A PUBLISH at QoS 0 with this property block. */
+void publish_with(struct client *client, const char *topic, struct span properties);
+/* SUBSCRIBE or UNSUBSCRIBE with several filters under Packet Identifier 9; its answer, a view. */
+struct mqtt_packet request_filters(struct client *client, enum mqtt_type type,
+                                   const struct mqtt_filter *filters, size_t count);
+
+#endif
