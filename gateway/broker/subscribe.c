@@ -44,6 +44,8 @@ static void on_retained(void *ctx, void *value)
     const struct message *message = retained->message;
     if (message->expires_ms != 0 && message->expires_ms <= replay->wall_ms)
         return;
+    if (replay->subscription->no_local && span_equal(message->client_id, session_client_id(session)))
+        return; /* [MQTT-3.8.3-3] */
     uint8_t qos = message->qos < replay->subscription->qos ? message->qos : replay->subscription->qos;
     uint32_t identifiers[2] = {replay->subscription->identifier, 0};
     struct delivery delivery = {

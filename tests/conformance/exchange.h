@@ -12,7 +12,7 @@
 
 extern const enum mqtt_version both_versions[2];
 
-/* A new host with one client, "a", that is connected in this version. */
+/* A new host with one client, "a", that is connected in this version, and wants no Reason Strings. */
 struct host *begin_exchange(struct client *client, enum mqtt_version version);
 /* The connection ends, and so does the host. */
 void end_exchange(struct host *host, struct client *client);
