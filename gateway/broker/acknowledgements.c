@@ -110,6 +110,10 @@ void acknowledgements_release(struct broker *broker, uint64_t seq)
 void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span packet, uint64_t ticket)
 {
     struct broker *broker = channel->broker;
+    if (packet.len > channel->maximum_packet_bytes) { /* [MQTT-3.1.2-24]: it would be waited for in vain */
+        channel_disconnect(channel, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
+        return;
+    }
     if (ticket <= broker->durable_ticket) {
         channel_send_bytes(channel, packet);
         if (type == MQTT_CONNACK)
