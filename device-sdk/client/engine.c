@@ -7,6 +7,7 @@ enum {
     CONTROL_SPARE_BYTES = 64,
     CONNECT_PROPERTIES_BYTES = 32,
     DUP_FLAG = 0x08,
+    RETAIN_FLAG = 0x01,
 };
 
 enum sluice_error engine_fail(struct engine *engine, enum sluice_error error, const char *what,
@@ -154,6 +155,8 @@ static struct outbox_entry *start_publish(struct engine *engine, uint64_t now_ms
         return NULL;
     uint8_t *header = outbox_packet(entry);
     *header = (uint8_t)(entry->state == OUTBOX_AGAIN ? *header | DUP_FLAG : *header & ~DUP_FLAG);
+    if (!engine->retain_available) /* then the message still reaches who is there [MQTT-3.2.2-14] */
+        *header &= (uint8_t)~RETAIN_FLAG;
     engine->sending_id = entry->packet_id;
     return entry;
 }

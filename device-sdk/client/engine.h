@@ -53,6 +53,7 @@ struct engine {
     uint16_t in_flight;
     uint16_t in_flight_max;    /* of this connection: ours and the gateway's Receive Maximum */
     uint32_t packet_max_bytes; /* the gateway's Maximum Packet Size */
+    bool retain_available;     /* the gateway takes PUBLISH with RETAIN */
     uint32_t keep_alive_ms;    /* 0: none */
 
     uint64_t last_sent_ms;

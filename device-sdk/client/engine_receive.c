@@ -34,6 +34,7 @@ static enum sluice_error on_connack(struct engine *engine, const struct mqtt_pac
     engine->in_flight_max =
         receive_maximum < config->in_flight_max ? (uint16_t)receive_maximum : config->in_flight_max;
     engine->packet_max_bytes = mqtt_property_number(packet->properties, MQTT_MAXIMUM_PACKET_SIZE, UINT32_MAX);
+    engine->retain_available = mqtt_property_number(packet->properties, MQTT_RETAIN_AVAILABLE, 1) != 0;
     engine->keep_alive_ms =
         1000 * mqtt_property_number(packet->properties, MQTT_SERVER_KEEP_ALIVE, config->keep_alive_s);
     engine->connack_deadline_ms = ENGINE_NEVER;

@@ -4,3 +4,8 @@ foreach(part connect session publish delivery subscribe packet_size shared versi
     SOURCES conformance/${part}_conformance.c conformance/exchange.c unit/broker_host.c
     LIBS sluice_broker sluice_base)
 endforeach()
+sluice_test(client_conformance
+  SOURCES conformance/client_conformance.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client)
+sluice_test(pair_conformance
+  SOURCES conformance/pair_conformance.c unit/broker_host.c unit/device_fixture.c unit/fake_port.c
+  LIBS sluice_broker sluice_base sluice_client)
