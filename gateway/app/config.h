@@ -70,7 +70,11 @@ struct config_limits {
     uint64_t packet_bytes;
     uint64_t connect_bytes;
     uint64_t client_id_bytes;
+    uint64_t property_bytes;
     uint64_t topic_levels;
+    uint64_t filters_count;
+    uint64_t publish_rate;
+    uint64_t publish_rate_bytes;
     uint64_t receive_maximum;
     uint64_t inflight_maximum;
     uint64_t topic_alias_maximum;
@@ -78,8 +82,10 @@ struct config_limits {
     uint64_t sessions_count;
     uint64_t session_expiry_max_ms;
     uint64_t subscriptions_count;
+    uint64_t subscriptions_total;
     uint64_t queue_count;
     uint64_t queue_bytes;
+    uint64_t queue_bytes_total;
     uint64_t queue_memory_bytes;
     uint64_t retained_count;
     uint64_t retained_bytes;

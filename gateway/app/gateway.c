@@ -115,6 +115,11 @@ static struct broker_config broker_config_of(const struct config *config)
     broker.topic_alias_maximum = (uint16_t)limits->topic_alias_maximum;
     broker.sessions_count = (uint32_t)limits->sessions_count;
     broker.subscriptions_count = (uint32_t)limits->subscriptions_count;
+    broker.subscriptions_total = (uint32_t)limits->subscriptions_total;
+    broker.filters_count = (uint32_t)limits->filters_count;
+    broker.property_bytes = (uint32_t)limits->property_bytes;
+    broker.publish_rate = (struct rate){(uint32_t)limits->publish_rate, limits->publish_rate_bytes};
+    broker.queue_bytes_total = limits->queue_bytes_total;
     broker.queue_count = (uint32_t)limits->queue_count;
     broker.queue_bytes = limits->queue_bytes;
     broker.queue_memory_bytes = limits->queue_memory_bytes;

@@ -23,7 +23,7 @@ struct values {
     uint64_t messages_inflight, messages_received, messages_sent;
     uint64_t publish_bytes_received, publish_bytes_sent;
     uint64_t publish_dropped, publish_received, publish_sent;
-    uint64_t refused_full, refused_per_address, handshakes_failed, protocol_errors;
+    uint64_t connections_full, connections_per_address, handshakes_failed, protocol_errors;
     uint64_t retained, shared_subscriptions, store_bytes, store_count, subscriptions;
 };
 
@@ -55,8 +55,8 @@ static struct values values_of(const struct sys_figures *figures)
         .publish_dropped = broker->dropped[BROKER_DROP_QUEUE_FULL] + broker->dropped[BROKER_DROP_TOO_SLOW],
         .publish_received = sum(broker->publishes_received),
         .publish_sent = sum(broker->publishes_sent),
-        .refused_full = net->refused_full,
-        .refused_per_address = net->refused_per_address,
+        .connections_full = net->refused_full,
+        .connections_per_address = net->refused_per_address,
         .handshakes_failed = net->handshakes_failed,
         .protocol_errors = broker->protocol_errors,
         .retained = broker->retained,
@@ -97,10 +97,10 @@ static const struct row rows[] = {
     {"store/messages/count", VALUE(store_count)},
     {"subscriptions/count", VALUE(subscriptions)},
     /* These have no name there. */
-    {"connections/refused/full", VALUE(refused_full)},
-    {"connections/refused/per_address", VALUE(refused_per_address)},
-    {"connections/refused/handshake", VALUE(handshakes_failed)},
-    {"connections/closed/protocol_error", VALUE(protocol_errors)},
+    {"connections/failed/handshake", VALUE(handshakes_failed)},
+    {"connections/failed/protocol", VALUE(protocol_errors)},
+    {"limits/connections", VALUE(connections_full)},
+    {"limits/connectionsPerAddress", VALUE(connections_per_address)},
 };
 
 /* Totals whose growth in a minute is averaged. */
@@ -138,6 +138,7 @@ struct sys {
     double averages[LOADS][PERIODS];
     struct shown rows[ROWS];
     struct shown drops[BROKER_DROP_COUNT];
+    struct shown limits[BROKER_LIMIT_COUNT];
     struct shown loads[LOADS][PERIODS];
 };
 
@@ -179,6 +180,16 @@ static void show_drops(struct sys *sys, const struct broker_counters *broker)
         snprintf(topic, sizeof topic, "publish/messages/dropped/%s",
                  broker_drop_text((enum broker_drop)reason));
         show_count(sys, &sys->drops[reason], topic, broker->dropped[reason]);
+    }
+}
+
+/* How often each was met, under its name in the configuration. */
+static void show_limits(struct sys *sys, const struct broker_counters *broker)
+{
+    char topic[TOPIC_BYTES];
+    for (unsigned limit = 0; limit < BROKER_LIMIT_COUNT; limit++) {
+        snprintf(topic, sizeof topic, "limits/%s", broker_limit_text((enum broker_limit)limit));
+        show_count(sys, &sys->limits[limit], topic, broker->limited[limit]);
     }
 }
 
@@ -239,6 +250,7 @@ void sys_turn(struct sys *sys, uint64_t now_ms)
     for (unsigned i = 0; i < ROWS; i++)
         show_count(sys, &sys->rows[i], rows[i].topic, value_at(&values, &rows[i]));
     show_drops(sys, &broker);
+    show_limits(sys, &broker);
     show_loads(sys, &values, (double)(now_ms - sys->last_ms) / 60000);
     sys->values = values;
     sys->last_ms = now_ms;

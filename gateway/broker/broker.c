@@ -23,8 +23,13 @@ struct broker_config broker_config_default(void)
         .topic_alias_maximum = 16,
         .sessions_count = 100 * 1000,
         .subscriptions_count = 1000,
+        .subscriptions_total = 1000 * 1000,
+        .filters_count = 256,
+        .property_bytes = 16 * 1024,
+        .publish_rate = {.messages_a_second = 200 * 1000, .bytes_a_second = UINT64_C(128) * 1024 * 1024},
         .queue_count = 100 * 1000,
         .queue_bytes = UINT64_C(64) * 1024 * 1024,
+        .queue_bytes_total = UINT64_C(1024) * 1024 * 1024,
         .queue_memory_bytes = UINT64_C(64) * 1024,
         .retained_count = 100 * 1000,
         .retained_bytes = UINT64_C(64) * 1024 * 1024,
@@ -36,13 +41,34 @@ struct broker_config broker_config_default(void)
 const char *broker_drop_text(enum broker_drop reason)
 {
     static const char *const texts[BROKER_DROP_COUNT] = {
-        [BROKER_DROP_TOO_SLOW] = "too_slow",       [BROKER_DROP_QUEUE_FULL] = "queue_full",
-        [BROKER_DROP_EXPIRED] = "expired",         [BROKER_DROP_PACKET_TOO_BIG] = "packet_too_big",
-        [BROKER_DROP_NOT_ALLOWED] = "not_allowed", [BROKER_DROP_SESSION_ENDED] = "session_ended",
-        [BROKER_DROP_UNREADABLE] = "unreadable",   [BROKER_DROP_NOT_STORED] = "not_stored",
-        [BROKER_DROP_REFUSED] = "refused",         [BROKER_DROP_RETAINED_FULL] = "retained_full",
+        [BROKER_DROP_TOO_SLOW] = "too_slow",
+        [BROKER_DROP_QUEUE_FULL] = "queue_full",
+        [BROKER_DROP_QUEUES_FULL] = "queues_full",
+        [BROKER_DROP_EXPIRED] = "expired",
+        [BROKER_DROP_PACKET_TOO_BIG] = "packet_too_big",
+        [BROKER_DROP_NOT_ALLOWED] = "not_allowed",
+        [BROKER_DROP_SESSION_ENDED] = "session_ended",
+        [BROKER_DROP_UNREADABLE] = "unreadable",
+        [BROKER_DROP_NOT_STORED] = "not_stored",
+        [BROKER_DROP_REFUSED] = "refused",
+        [BROKER_DROP_RETAINED_FULL] = "retained_full",
     };
     return texts[reason];
+}
+
+const char *broker_limit_text(enum broker_limit limit)
+{
+    static const char *const texts[BROKER_LIMIT_COUNT] = {
+        [BROKER_LIMIT_SESSIONS] = "sessions",
+        [BROKER_LIMIT_PACKET_BYTES] = "packetBytes",
+        [BROKER_LIMIT_PROPERTY_BYTES] = "propertyBytes",
+        [BROKER_LIMIT_FILTERS] = "filters",
+        [BROKER_LIMIT_SUBSCRIPTIONS] = "subscriptions",
+        [BROKER_LIMIT_SUBSCRIPTIONS_TOTAL] = "subscriptionsTotal",
+        [BROKER_LIMIT_RECEIVE_MAXIMUM] = "receiveMaximum",
+        [BROKER_LIMIT_PUBLISH_RATE] = "publishRate",
+    };
+    return texts[limit];
 }
 
 struct broker *broker_new(const struct broker_config *config, const struct broker_hooks *hooks)

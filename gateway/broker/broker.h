@@ -24,6 +24,7 @@
 #include "base/buffer.h"
 #include "base/message.h"
 #include "broker/access.h"
+#include "broker/rate.h"
 #include "wire/mqtt.h"
 
 struct broker;
@@ -42,8 +43,13 @@ struct broker_config {
     uint16_t topic_alias_maximum;  /* Topic Aliases a client may set */
     uint32_t sessions_count;       /* in all, connected or not */
     uint32_t subscriptions_count;  /* of one session */
+    uint32_t subscriptions_total;  /* of all sessions */
+    uint32_t filters_count;        /* of one SUBSCRIBE or UNSUBSCRIBE */
+    uint32_t property_bytes;       /* of one packet; the User Properties take most of them */
+    struct rate publish_rate;      /* of one client; beyond it, it is read no faster */
     uint32_t queue_count;          /* QoS 1 and 2 messages queued for one session */
     uint64_t queue_bytes;          /* the same in bytes */
+    uint64_t queue_bytes_total;    /* of all sessions */
     uint64_t queue_memory_bytes;   /* of those, what a durable session holds in memory */
     uint32_t retained_count;       /* retained messages in all */
     uint64_t retained_bytes;       /* the same in bytes */
@@ -160,6 +166,7 @@ struct broker_hooks {
 enum broker_drop {
     BROKER_DROP_TOO_SLOW,       /* QoS 0: the connection does not keep up */
     BROKER_DROP_QUEUE_FULL,     /* the session's queue is at its bound */
+    BROKER_DROP_QUEUES_FULL,    /* the queues of all sessions are */
     BROKER_DROP_EXPIRED,        /* its Message Expiry Interval has passed */
     BROKER_DROP_PACKET_TOO_BIG, /* over the client's Maximum Packet Size */
     BROKER_DROP_NOT_ALLOWED,    /* the publisher, or by now the subscriber, has no right */
@@ -172,6 +179,20 @@ enum broker_drop {
 };
 const char *broker_drop_text(enum broker_drop reason); /* "queue_full": a metric's label */
 
+/* The bounds that a client is told of, or slowed down at. */
+enum broker_limit {
+    BROKER_LIMIT_SESSIONS,
+    BROKER_LIMIT_PACKET_BYTES,
+    BROKER_LIMIT_PROPERTY_BYTES,
+    BROKER_LIMIT_FILTERS,
+    BROKER_LIMIT_SUBSCRIPTIONS,
+    BROKER_LIMIT_SUBSCRIPTIONS_TOTAL,
+    BROKER_LIMIT_RECEIVE_MAXIMUM,
+    BROKER_LIMIT_PUBLISH_RATE,
+    BROKER_LIMIT_COUNT,
+};
+const char *broker_limit_text(enum broker_limit limit); /* its name in the configuration */
+
 struct broker_counters {
     uint64_t connects, connects_refused, takeovers;
     uint64_t sessions_expired;
@@ -183,7 +204,8 @@ struct broker_counters {
     uint64_t publishes_repeated;                         /* sent again with DUP */
     uint64_t duplicates_received; /* QoS 2 PUBLISH whose Packet Identifier was held already */
     uint64_t dropped[BROKER_DROP_COUNT];
-    uint64_t protocol_errors; /* connections closed for what they sent */
+    uint64_t limited[BROKER_LIMIT_COUNT]; /* how often each bound was met */
+    uint64_t protocol_errors;             /* connections closed for what they sent */
     /* What there is now: */
     uint64_t channels, sessions, subscriptions, retained, retained_bytes, queued, unacknowledged;
     uint64_t connected, connected_maximum; /* sessions that have a connection; the most there ever were */

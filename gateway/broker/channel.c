@@ -141,6 +141,9 @@ static void on_timer(void *owner, uint64_t now_ms)
     uint64_t allowed_ms = channel->keep_alive_s * UINT64_C(1500);
     if (channel->paused)
         channel->last_packet_ms = now_ms;
+    channel_continue(channel, PAUSE_RATE);
+    if (allowed_ms == 0)
+        return;
     if (now_ms - channel->last_packet_ms >= allowed_ms)
         channel_disconnect(channel, MQTT_KEEP_ALIVE_TIMEOUT); /* [MQTT-3.1.2-22] */
     else
@@ -159,6 +162,7 @@ struct channel *channel_open(struct broker *broker, const struct channel_io *io,
     channel->version = MQTT_3_1_1;
     channel->maximum_packet_bytes = UINT32_MAX;
     channel->last_packet_ms = now_ms;
+    channel->credit = rate_full(&broker->config.publish_rate, now_ms);
     channel->timer.on_expired = on_timer;
     channel->timer.owner = channel;
     timers_set(&broker->timers, &channel->timer, now_ms + broker->config.connect_timeout_ms);
@@ -226,6 +230,43 @@ static bool must_wait(const struct broker *broker, const struct mqtt_packet *pac
     }
 }
 
+/* Whether it publishes faster than it may; then it is read again when its credit has grown. */
+static bool is_too_fast(struct channel *channel, uint64_t now_ms)
+{
+    struct broker *broker = channel->broker;
+    const struct rate *rate = &broker->config.publish_rate;
+    if (rate_allows(rate, &channel->credit, now_ms))
+        return false;
+    broker_limited(broker, BROKER_LIMIT_PUBLISH_RATE);
+    channel_pause(channel, PAUSE_RATE);
+    timers_set(&broker->timers, &channel->timer, rate_continues_ms(rate, &channel->credit));
+    return true;
+}
+
+/* One that is not PUBLISH or CONNECT, which are answered for themselves. */
+static bool has_too_many_properties(const struct channel *channel, const struct mqtt_packet *packet)
+{
+    return packet->properties.bytes.len > channel->broker->config.property_bytes &&
+           packet->type != MQTT_PUBLISH && packet->type != MQTT_CONNECT;
+}
+
+/* Hands it to whom it is for. False: it was held back. */
+static bool handle_packet(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms)
+{
+    if (has_too_many_properties(channel, packet)) {
+        broker_limited(channel->broker, BROKER_LIMIT_PROPERTY_BYTES);
+        channel_fail(channel, MQTT_QUOTA_EXCEEDED);
+        return true;
+    }
+    if (packet->type == MQTT_PUBLISH && is_too_fast(channel, now_ms))
+        return false;
+    if (must_wait(channel->broker, packet)) {
+        channel_hold(channel);
+        return false;
+    }
+    return handlers[packet->type](channel, packet, now_ms) != SLUICE_AGAIN;
+}
+
 /* False: the packet was held back. */
 static bool take_packet(struct channel *channel, struct span bytes, uint64_t now_ms)
 {
@@ -239,12 +280,12 @@ static bool take_packet(struct channel *channel, struct span bytes, uint64_t now
         return true;
     }
     channel->last_packet_ms = now_ms;
-    channel->broker->counters.packets_received++;
-    if (must_wait(channel->broker, &packet)) {
-        channel_hold(channel);
+    if (!handle_packet(channel, &packet, now_ms))
         return false;
-    }
-    return handlers[packet.type](channel, &packet, now_ms) != SLUICE_AGAIN;
+    channel->broker->counters.packets_received++;
+    if (packet.type == MQTT_PUBLISH)
+        rate_take(&channel->credit, bytes.len);
+    return true;
 }
 
 /* The first packet must be CONNECT [MQTT-3.1.0-1]: its first byte already tells what is none. */
@@ -268,6 +309,8 @@ size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms
             mqtt_frame(rest, is_new ? config->connect_bytes : config->packet_bytes, &packet);
         if (error == SLUICE_AGAIN)
             break;
+        if (error == SLUICE_TOO_LARGE)
+            broker_limited(channel->broker, BROKER_LIMIT_PACKET_BYTES);
         if (error != SLUICE_OK)
             channel_fail(channel, error == SLUICE_TOO_LARGE ? MQTT_PACKET_TOO_LARGE : MQTT_MALFORMED_PACKET);
         else if (take_packet(channel, packet, now_ms))

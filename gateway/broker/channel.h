@@ -21,6 +21,7 @@ enum channel_pause {
     PAUSE_HELD = 1,    /* a PUBLISH waits for room: broker_resume */
     PAUSE_OUTPUT = 2,  /* the client does not read its answers: channel_drained */
     PAUSE_CONNACK = 4, /* nothing may be answered before the CONNACK */
+    PAUSE_RATE = 8,    /* it publishes too fast: the channel's timer */
 };
 
 struct channel {
@@ -28,7 +29,8 @@ struct channel {
     struct channel_io io;
     const struct identity *identity;
     struct session *session; /* NULL: before CONNECT, after takeover */
-    struct timer timer;      /* connect timeout, then Keep Alive */
+    struct timer timer;      /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
+    struct rate_credit credit;
     uint64_t last_packet_ms;
     struct topic_alias *topic_aliases; /* see receive.c; NULL: none */
     struct channel *next_held, *previous_held;

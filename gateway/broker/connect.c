@@ -94,6 +94,12 @@ static void agree_times(const struct broker_config *config, const struct mqtt_pa
     terms->keep_alive_s = replaced ? config->keep_alive_max_s : asked;
 }
 
+static bool has_too_many_properties(const struct broker_config *config, const struct mqtt_packet *packet)
+{
+    return packet->properties.bytes.len > config->property_bytes ||
+           (packet->connect.has_will && packet->connect.will.properties.bytes.len > config->property_bytes);
+}
+
 static enum mqtt_reason agree(struct channel *channel, const struct mqtt_packet *packet, struct terms *terms)
 {
     struct broker *broker = channel->broker;
@@ -105,12 +111,18 @@ static enum mqtt_reason agree(struct channel *channel, const struct mqtt_packet 
     enum mqtt_reason reason = agree_client_id(broker, packet, terms);
     if (reason != MQTT_SUCCESS)
         return reason;
+    if (has_too_many_properties(&broker->config, packet)) {
+        broker_limited(broker, BROKER_LIMIT_PROPERTY_BYTES);
+        return MQTT_QUOTA_EXCEEDED;
+    }
     agree_times(&broker->config, packet, terms);
     struct session *session = session_find(broker, terms->client_id);
     if (session && !identity_same(session->owner, channel->identity))
         return MQTT_NOT_AUTHORIZED;
-    if (!session && broker->sessions.count >= broker->config.sessions_count)
+    if (!session && broker->sessions.count >= broker->config.sessions_count) {
+        broker_limited(broker, BROKER_LIMIT_SESSIONS);
         return MQTT_QUOTA_EXCEEDED;
+    }
     if (!packet->connect.has_will)
         return MQTT_SUCCESS;
     struct grants *grants = grants_new(broker->access, channel->identity, terms->client_id);

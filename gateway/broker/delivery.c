@@ -120,12 +120,19 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
 
 /* ---- QoS 1 and 2 ---- */
 
-bool delivery_has_room(const struct session *session, size_t message_bytes)
+bool delivery_has_room(struct session *session, size_t message_bytes)
 {
-    const struct broker_config *config = &session->broker->config;
+    struct broker *broker = session->broker;
+    const struct broker_config *config = &broker->config;
     const struct outgoing *outgoing = &session->outgoing;
-    return outgoing_count(outgoing) + session->reserved_count < config->queue_count &&
-           outgoing->bytes + session->reserved_bytes + message_bytes <= config->queue_bytes;
+    if (outgoing_count(outgoing) + session->reserved_count >= config->queue_count ||
+        outgoing->bytes + session->reserved_bytes + message_bytes > config->queue_bytes)
+        broker_dropped(broker, BROKER_DROP_QUEUE_FULL);
+    else if (broker->counters.queued_bytes + message_bytes > config->queue_bytes_total)
+        broker_dropped(broker, BROKER_DROP_QUEUES_FULL);
+    else
+        return true;
+    return false;
 }
 
 static void finish(struct session *session, uint64_t ordinal)
@@ -182,10 +189,8 @@ static void enqueue(const struct delivery *delivery, struct broker_stored *store
 {
     struct session *session = delivery->session;
     size_t bytes = message_bytes(stored->message);
-    if (session->queue == 0 && !delivery_has_room(session, bytes)) {
-        broker_dropped(session->broker, BROKER_DROP_QUEUE_FULL);
+    if (session->queue == 0 && !delivery_has_room(session, bytes))
         return;
-    }
     append(session, &(struct outgoing_entry){.message = message_ref(broker_stored_keep(stored)),
                                              .identifiers = keep_identifiers(delivery->identifiers),
                                              .position = stored->ret_position,

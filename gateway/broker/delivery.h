@@ -27,8 +27,9 @@ struct delivery_encoded {
     bool retain;
 };
 
-/* Whether the session's queue takes this message besides what a PUBLISH has reserved in it so far. */
-bool delivery_has_room(const struct session *session, size_t message_bytes);
+/* Whether the session's queue takes this message besides what a PUBLISH has reserved in it so far. False:
+ * it is to be dropped, and was counted as that. */
+bool delivery_has_room(struct session *session, size_t message_bytes);
 void delivery_deliver(const struct delivery *delivery, struct broker_stored *stored,
                       struct delivery_encoded *encoded);
 /* Sends what may be sent of the session's queue. */

@@ -32,6 +32,11 @@ static inline void broker_dropped(struct broker *broker, enum broker_drop reason
     broker->counters.dropped[reason]++;
 }
 
+static inline void broker_limited(struct broker *broker, enum broker_limit limit)
+{
+    broker->counters.limited[limit]++;
+}
+
 static inline uint64_t broker_wall_ms(const struct broker *broker)
 {
     return broker->hooks.wall_ms(broker->hooks.ctx);

@@ -153,7 +153,6 @@ static void reserve(struct broker *broker, const struct message *messages, size_
             continue;
         size_t bytes = message_bytes(stored->message);
         if (!delivery_has_room(session, bytes)) {
-            broker_dropped(broker, BROKER_DROP_QUEUE_FULL);
             delivery->session = NULL;
             continue;
         }

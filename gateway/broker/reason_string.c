@@ -8,7 +8,9 @@
 enum limit {
     NO_LIMIT,
     CLIENT_ID_BYTES,
+    FILTERS,
     PACKET_BYTES,
+    PROPERTY_BYTES,
     RECEIVE_MAXIMUM,
     SESSIONS,
     SUBSCRIPTIONS,
@@ -20,7 +22,9 @@ static uint32_t value_of(const struct broker_config *config, enum limit limit)
 {
     switch (limit) {
     case CLIENT_ID_BYTES: return config->client_id_bytes;
+    case FILTERS: return config->filters_count;
     case PACKET_BYTES: return config->packet_bytes;
+    case PROPERTY_BYTES: return config->property_bytes;
     case RECEIVE_MAXIMUM: return config->receive_maximum;
     case SESSIONS: return config->sessions_count;
     case SUBSCRIPTIONS: return config->subscriptions_count;
@@ -58,7 +62,10 @@ static const struct reason_row {
      MQTT_TOPIC_NAME_INVALID,
      "a Will Topic has at most % levels and does not begin with $",
      {TOPIC_LEVELS}},
-    {MQTT_CONNACK, MQTT_QUOTA_EXCEEDED, "the Server holds % sessions, as many as it may", {SESSIONS}},
+    {MQTT_CONNACK,
+     MQTT_QUOTA_EXCEEDED,
+     "the Server holds at most % sessions, and a CONNECT has at most % bytes of properties",
+     {SESSIONS, PROPERTY_BYTES}},
 
     {MQTT_PUBACK,
      MQTT_IMPLEMENTATION_SPECIFIC_ERROR,
@@ -69,7 +76,10 @@ static const struct reason_row {
      MQTT_TOPIC_NAME_INVALID,
      "a Topic Name has at most % levels and does not begin with $",
      {TOPIC_LEVELS}},
-    {MQTT_PUBACK, MQTT_QUOTA_EXCEEDED, "the disk takes no message now; send it again later", {0}},
+    {MQTT_PUBACK,
+     MQTT_QUOTA_EXCEEDED,
+     "a message has at most % bytes of properties, and the disk takes none while it is full",
+     {PROPERTY_BYTES}},
     {MQTT_PUBACK,
      MQTT_PAYLOAD_FORMAT_INVALID,
      "the payload is not what its Content Type or Payload Format Indicator says",
@@ -83,7 +93,10 @@ static const struct reason_row {
      MQTT_TOPIC_FILTER_INVALID,
      "a Topic Filter has at most % levels; the NAME of $share/NAME/FILTER has at most % bytes",
      {TOPIC_LEVELS, CLIENT_ID_BYTES}},
-    {MQTT_SUBACK, MQTT_QUOTA_EXCEEDED, "a session has at most % subscriptions", {SUBSCRIPTIONS}},
+    {MQTT_SUBACK,
+     MQTT_QUOTA_EXCEEDED,
+     "a SUBSCRIBE has at most % Topic Filters, and a session % subscriptions",
+     {FILTERS, SUBSCRIPTIONS}},
 
     {MQTT_DISCONNECT,
      MQTT_MALFORMED_PACKET,
@@ -115,6 +128,10 @@ static const struct reason_row {
      "at most % messages of QoS 1 and 2 may be unacknowledged",
      {RECEIVE_MAXIMUM}},
     {MQTT_DISCONNECT, MQTT_TOPIC_ALIAS_INVALID, "a Topic Alias is from 1 to %", {TOPIC_ALIAS_MAXIMUM}},
+    {MQTT_DISCONNECT,
+     MQTT_QUOTA_EXCEEDED,
+     "a Control Packet has at most % bytes of properties, an UNSUBSCRIBE % Topic Filters",
+     {PROPERTY_BYTES, FILTERS}},
     {MQTT_DISCONNECT, MQTT_PACKET_TOO_LARGE, "a Control Packet has at most % bytes", {PACKET_BYTES}},
 };
 

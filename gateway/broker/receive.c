@@ -114,8 +114,13 @@ static bool within_receive_maximum(const struct channel *channel)
     return held < channel->broker->config.receive_maximum;
 }
 
-static enum mqtt_reason check(const struct channel *channel, struct span topic)
+static enum mqtt_reason check(const struct channel *channel, const struct mqtt_packet *packet,
+                              struct span topic)
 {
+    if (packet->properties.bytes.len > channel->broker->config.property_bytes) {
+        broker_limited(channel->broker, BROKER_LIMIT_PROPERTY_BYTES);
+        return MQTT_QUOTA_EXCEEDED;
+    }
     if (!publish_topic_acceptable(channel->broker, topic))
         return MQTT_TOPIC_NAME_INVALID;
     return grants_topic(channel->session->grants, ACCESS_PUBLISH, topic) ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
@@ -197,10 +202,11 @@ enum sluice_error receive_on_publish(struct channel *channel, const struct mqtt_
         }
     }
     if (publish->qos > 0 && !within_receive_maximum(channel)) {
+        broker_limited(broker, BROKER_LIMIT_RECEIVE_MAXIMUM);
         channel_fail(channel, MQTT_RECEIVE_MAXIMUM_EXCEEDED);
         return SLUICE_OK;
     }
-    reason = check(channel, topic);
+    reason = check(channel, packet, topic);
     if (reason != MQTT_SUCCESS) {
         refuse(channel, packet, reason,
                reason == MQTT_NOT_AUTHORIZED ? BROKER_DROP_NOT_ALLOWED : BROKER_DROP_REFUSED);

@@ -20,10 +20,8 @@ static bool store_replay(struct session *session, struct broker_stored *stored, 
                          uint64_t *ret_seq)
 {
     struct broker *broker = session->broker;
-    if (!delivery_has_room(session, message_bytes(stored->message))) {
-        broker_dropped(broker, BROKER_DROP_QUEUE_FULL);
+    if (!delivery_has_room(session, message_bytes(stored->message)))
         return false;
-    }
     struct broker_target target = {session->queue, session->outgoing.next, qos, true};
     stored->targets = &target;
     stored->target_count = 1;
@@ -66,15 +64,28 @@ static void send_retained(struct session *session, const struct subscription *su
 
 /* ---- SUBSCRIBE ---- */
 
-static enum mqtt_reason check(const struct session *session, const struct mqtt_filter *wanted,
-                              struct span share, struct span filter, bool is_new)
+/* Whether there is room for one more. */
+static bool is_full(struct session *session)
+{
+    struct broker *broker = session->broker;
+    if (session->subscription_count >= broker->config.subscriptions_count)
+        broker_limited(broker, BROKER_LIMIT_SUBSCRIPTIONS);
+    else if (broker->counters.subscriptions >= broker->config.subscriptions_total)
+        broker_limited(broker, BROKER_LIMIT_SUBSCRIPTIONS_TOTAL);
+    else
+        return false;
+    return true;
+}
+
+static enum mqtt_reason check(struct session *session, const struct mqtt_filter *wanted, struct span share,
+                              struct span filter, bool is_new)
 {
     const struct broker_config *config = &session->broker->config;
     if (topic_level_count(filter) > config->topic_levels || share.len > config->client_id_bytes)
         return MQTT_TOPIC_FILTER_INVALID;
     if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
         return MQTT_NOT_AUTHORIZED;
-    if (is_new && session->subscription_count >= config->subscriptions_count)
+    if (is_new && is_full(session))
         return MQTT_QUOTA_EXCEEDED;
     return (enum mqtt_reason)wanted->qos; /* granted as asked for */
 }
@@ -148,8 +159,12 @@ enum sluice_error subscribe_on_subscribe(struct channel *channel, const struct m
     struct reader at = reader_of(packet->filters.list);
     struct mqtt_filter wanted;
     uint64_t ticket = 0;
-    while (mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted)) {
-        struct outcome outcome = subscribe(channel, &wanted, identifier, &ticket);
+    for (uint32_t count = 0; mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted); count++) {
+        struct outcome outcome = {.reason = MQTT_QUOTA_EXCEEDED};
+        if (count < channel->broker->config.filters_count)
+            outcome = subscribe(channel, &wanted, identifier, &ticket);
+        else
+            broker_limited(channel->broker, BROKER_LIMIT_FILTERS);
         buffer_append(&outcomes, span_of(&outcome, sizeof outcome));
         if (outcome.reason >= MQTT_UNSPECIFIED_ERROR && packet->version == MQTT_3_1_1)
             outcome.reason = MQTT_UNSPECIFIED_ERROR; /* the one failure that 3.1.1 has */
@@ -163,31 +178,42 @@ enum sluice_error subscribe_on_subscribe(struct channel *channel, const struct m
     return SLUICE_OK;
 }
 
+static uint8_t unsubscribe(struct session *session, struct span whole, uint64_t *ticket)
+{
+    const struct broker_hooks *hooks = &session->broker->hooks;
+    struct span share, filter;
+    struct subscription *subscription =
+        subscription_take_apart(whole, &share, &filter) ? session_subscription(session, share, filter) : NULL;
+    if (!subscription)
+        return MQTT_NO_SUBSCRIPTION_EXISTED;
+    session_unsubscribe(session, subscription);
+    if (session->queue != 0)
+        *ticket = hooks->subscription_removed(hooks->ctx, session_client_id(session), whole);
+    return MQTT_SUCCESS;
+}
+
 enum sluice_error subscribe_on_unsubscribe(struct channel *channel, const struct mqtt_packet *packet,
                                            uint64_t now_ms)
 {
     (void)now_ms;
     struct broker *broker = channel->broker;
-    struct session *session = channel->session;
     struct buffer reasons = {0};
     struct reader at = reader_of(packet->filters.list);
     struct mqtt_filter unwanted;
     uint64_t ticket = 0;
-    while (mqtt_filter_next(&at, MQTT_UNSUBSCRIBE, &unwanted)) {
-        struct span share, filter;
-        struct subscription *subscription = subscription_take_apart(unwanted.filter, &share, &filter)
-                                                ? session_subscription(session, share, filter)
-                                                : NULL;
-        uint8_t reason = subscription ? MQTT_SUCCESS : MQTT_NO_SUBSCRIPTION_EXISTED;
-        if (subscription)
-            session_unsubscribe(session, subscription);
-        if (subscription && session->queue != 0)
-            ticket = broker->hooks.subscription_removed(broker->hooks.ctx, session_client_id(session),
-                                                        unwanted.filter);
+    uint32_t count = 0;
+    for (; count < broker->config.filters_count && mqtt_filter_next(&at, MQTT_UNSUBSCRIBE, &unwanted);
+         count++) {
+        uint8_t reason = unsubscribe(channel->session, unwanted.filter, &ticket);
         buffer_append(&reasons, span_of(&reason, 1));
     }
-    answer(channel, packet, MQTT_UNSUBACK, packet->version == MQTT_5 ? buffer_span(&reasons) : SPAN_EMPTY,
-           ticket);
+    if (reader_left(&at) > 0) { /* UNSUBACK has no code that says so */
+        broker_limited(broker, BROKER_LIMIT_FILTERS);
+        channel_fail(channel, MQTT_QUOTA_EXCEEDED);
+    } else {
+        answer(channel, packet, MQTT_UNSUBACK, packet->version == MQTT_5 ? buffer_span(&reasons) : SPAN_EMPTY,
+               ticket);
+    }
     buffer_fini(&reasons);
     return SLUICE_OK;
 }

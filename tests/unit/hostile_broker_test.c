@@ -347,6 +347,8 @@ static void subscriptions_of_a_client_are_bounded(void **state)
     (void)state;
     enum { FILTERS = 20000 };
     struct host *host = host_new();
+    host->config.filters_count = FILTERS;
+    host_restart_with_config(host);
     struct client client;
     client_connect(&client, host, &(struct client_options){.version = MQTT_5, .client_id = "a"});
     uint8_t *bytes = memory_new(FILTERS * 10);
