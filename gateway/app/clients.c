@@ -116,9 +116,8 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
     return SLUICE_OK;
 }
 
-static enum sluice_error start_tls_listener(struct gateway *gateway)
+enum sluice_error gateway_make_tls(const struct config *config, struct net_tls **ret_tls, char *ret_text)
 {
-    const struct config *config = gateway->config;
     struct net_tls_config tls_config = {
         .certificate = config->tls.certificate,
         .key = config->tls.key,
@@ -128,14 +127,19 @@ static enum sluice_error start_tls_listener(struct gateway *gateway)
         .sessions_count = TLS_SESSIONS_COUNT,
         .session_timeout_s = TLS_SESSION_TIMEOUT_S,
     };
+    return net_tls_new(&tls_config, ret_tls, ret_text);
+}
+
+static enum sluice_error start_tls_listener(struct gateway *gateway)
+{
     char text[NET_TEXT_BYTES];
     struct net_tls *tls;
-    enum sluice_error error = net_tls_new(&tls_config, &tls, text);
+    enum sluice_error error = gateway_make_tls(gateway->config, &tls, text);
     if (error) {
         log_error("mqtts cannot listen: %s", text);
         return error;
     }
-    error = start_listener(gateway, "mqtts", &config->mqtts, tls);
+    error = start_listener(gateway, "mqtts", &gateway->config->mqtts, tls);
     net_tls_unref(tls);
     return error;
 }

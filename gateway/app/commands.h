@@ -6,10 +6,21 @@
 #ifndef SLUICE_APP_COMMANDS_H
 #define SLUICE_APP_COMMANDS_H
 
+#include <stdbool.h>
+
+struct run_options {
+    const char *config_file; /* serverless.yml unless it is given */
+    bool verbose;
+};
+
+/* --config FILE and --verbose. False: another is there, and standard error says so. */
+bool run_options_read(int argc, char **argv, struct run_options *ret_options);
+
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */
 int dlq_command(int argc, char **argv);       /* looks at the dead letters */
 int pki_command(int argc, char **argv);       /* makes and revokes certificates */
+int reload_command(int argc, char **argv);    /* has the running gateway load what may change */
 int reference_command(int argc, char **argv); /* prints the configuration reference */
 
 #endif

@@ -196,6 +196,10 @@ enum sluice_error config_parse(struct span text, const char *file, FILE *problem
                                struct config **ret_config);
 void config_free(struct config *config); /* NULL is allowed */
 
+/* Prints the parameters in which the two differ and that are not taken up by a reload, with commas between
+ * them; returns how many there are. */
+size_t config_print_changes(const struct config *old, const struct config *new, FILE *out);
+
 /* The reference of all parameters as Markdown, from the table. */
 void config_print_reference(FILE *out);
 

@@ -13,7 +13,7 @@ struct walk {
     struct config_problems *problems;
 };
 
-enum { PATH_BYTES = 256, KEY_BYTES = 100 };
+enum { KEY_BYTES = 100 };
 
 static struct config_place place_of(const yaml_node_t *node)
 {
@@ -237,7 +237,7 @@ static void read_items(struct walk *walk, const struct parameter *parameter, con
         wrong_type(walk, parameter, node);
         return;
     }
-    char prefix[PATH_BYTES];
+    char prefix[CONFIG_PATH_BYTES];
     snprintf(prefix, sizeof prefix, "%s[]", parameter->path);
     const yaml_node_item_t *first = node->data.sequence.items.start, *end = node->data.sequence.items.top;
     char *items = new_items(walk, parameter, (size_t)(end - first), field);
@@ -263,7 +263,7 @@ static void read_named_items(struct walk *walk, const struct parameter *paramete
         wrong_type(walk, parameter, node);
         return;
     }
-    char prefix[PATH_BYTES];
+    char prefix[CONFIG_PATH_BYTES];
     snprintf(prefix, sizeof prefix, "%s.NAME", parameter->path);
     const yaml_node_pair_t *pair = node->data.mapping.pairs.start, *end = node->data.mapping.pairs.top;
     struct config_function *function = (void *)new_items(walk, parameter, (size_t)(end - pair), field);
@@ -337,7 +337,7 @@ static void read_mapping(struct walk *walk, const yaml_node_t *node, const char 
         const char *key = key_once(walk, node, pair);
         if (!key)
             continue;
-        char path[PATH_BYTES + KEY_BYTES];
+        char path[CONFIG_PATH_BYTES + KEY_BYTES];
         snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "." : "", key);
         const struct parameter *parameter =
             strchr(key, '.') || strchr(key, '*') ? NULL : parameter_find(path);

@@ -319,6 +319,16 @@ const struct parameter *parameter_find(const char *path)
     return any;
 }
 
+bool parameter_reloads(const struct parameter *parameter)
+{
+    static const char *const groups[] = {"gateway.anonymous", "gateway.tls.", "gateway.access"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        if (strncmp(parameter->path, groups[i], strlen(groups[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const char *type_text(enum parameter_type type)
 {
     static const char *const texts[] = {
@@ -369,12 +379,27 @@ static void print_row(const struct parameter *parameter, FILE *out)
             parameter->text, parameter->required ? "; required" : "");
 }
 
-static void print_paths(enum parameter_type type, const char *title, FILE *out)
+static bool is_noted(const struct parameter *parameter)
+{
+    return parameter->type == PARAMETER_NOTED;
+}
+
+static bool is_not_here(const struct parameter *parameter)
+{
+    return parameter->type == PARAMETER_NOT_HERE;
+}
+
+static bool reloads(const struct parameter *parameter)
+{
+    return parameter_reloads(parameter) && !strchr(parameter->path, '[');
+}
+
+static void print_paths(bool (*is_one)(const struct parameter *), const char *title, FILE *out)
 {
     fprintf(out, "\n%s:", title);
     const char *comma = "";
     for (size_t i = 0; i < config_parameter_count; i++) {
-        if (config_parameters[i].type != type)
+        if (!is_one(&config_parameters[i]))
             continue;
         fprintf(out, "%s `%s`", comma, config_parameters[i].path);
         comma = ",";
@@ -386,9 +411,11 @@ void config_print_reference(FILE *out)
 {
     fputs("| parameter | allowed | default | meaning |\n|---|---|---|---|\n", out);
     for (size_t i = 0; i < config_parameter_count; i++)
-        if (config_parameters[i].type != PARAMETER_NOT_HERE && config_parameters[i].type != PARAMETER_NOTED)
+        if (!is_noted(&config_parameters[i]) && !is_not_here(&config_parameters[i]))
             print_row(&config_parameters[i], out);
-    print_paths(PARAMETER_NOTED, "Taken, and of no effect on the gateway", out);
-    print_paths(PARAMETER_NOT_HERE,
+    print_paths(reloads,
+                "Taken up by `sluice reload`, with the files that they name; the others need a restart", out);
+    print_paths(is_noted, "Taken, and of no effect on the gateway", out);
+    print_paths(is_not_here,
                 "Taken with a warning, because they do not apply at the edge or are not served yet", out);
 }

@@ -46,6 +46,8 @@ struct parameter {
     const char *text;        /* one line */
 };
 
+enum { CONFIG_PATH_BYTES = 256 };
+
 extern const struct parameter config_parameters[];
 extern const size_t config_parameter_count;
 
@@ -55,6 +57,8 @@ const struct parameter *parameter_find(const char *path);
 size_t parameter_group_len(const char *path);
 /* Bytes of the part of a path that is its innermost item's, as in `gateway.access[]`; 0: struct config. */
 size_t parameter_item_len(const char *path);
+/* Whether `sluice reload` takes it up; the others need a restart. */
+bool parameter_reloads(const struct parameter *parameter);
 /* What may stand there, for an error or the reference: type and bounds. */
 void parameter_allowed(const struct parameter *parameter, char *text, size_t text_bytes);
 

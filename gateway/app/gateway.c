@@ -147,7 +147,7 @@ static struct journal_config journal_config_of(const struct config *config)
 }
 
 /* The rules were checked when the configuration was loaded. */
-static struct access *access_of(const struct config *config)
+struct access *gateway_make_access(const struct config *config)
 {
     struct access *access = access_new();
     for (size_t i = 0; i < config->access_count; i++) {
@@ -165,7 +165,7 @@ static void start_broker(struct gateway *gateway)
     struct broker_config config = broker_config_of(gateway->config);
     struct broker_hooks hooks = gateway_broker_hooks(gateway);
     gateway->broker = broker_new(&config, &hooks);
-    broker_set_access(gateway->broker, access_of(gateway->config));
+    broker_set_access(gateway->broker, gateway_make_access(gateway->config));
 }
 
 static enum sluice_error open_storage(struct gateway *gateway)
@@ -206,7 +206,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
 {
     struct gateway *gateway = memory_new(sizeof *gateway);
     gateway->loop = loop;
-    gateway->config = config;
+    gateway->config = gateway->started = config;
     gateway->net = net_new(loop);
     gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
     start_broker(gateway);
@@ -252,6 +252,7 @@ static void on_storage_stopped(void *ctx)
     intake_free(gateway->intake);
     frames_free(gateway->frames);
     broker_free(gateway->broker);
+    config_free(gateway->reloaded);
     gateway->handles_open = 3;
     uv_close((uv_handle_t *)&gateway->turn, on_handle_closed);
     uv_close((uv_handle_t *)&gateway->before, on_handle_closed);

@@ -17,6 +17,14 @@ struct gateway;
 enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, const char *workers,
                                 struct gateway **ret_gateway);
 
+/*
+ * Loads the configuration's file again with all that it names, and takes up what may change while it runs:
+ * access rules, certificates, revocation lists, who may be anonymous. All of it or, if anything is wrong,
+ * nothing. Connections that stay allowed are not touched, the others end at once. The log has the outcome,
+ * and so has the data folder (data_lock.h).
+ */
+void gateway_reload(struct gateway *gateway);
+
 /* Stops and frees; when the loop has run empty it is done. */
 void gateway_stop(struct gateway *gateway);
 

@@ -20,7 +20,9 @@ enum {
 
 struct gateway {
     uv_loop_t *loop;
-    const struct config *config;
+    const struct config *config; /* what was loaded last; what needs a restart is as it was at the start */
+    struct config *reloaded;     /* the same, or NULL: it is the one of the start */
+    const struct config *started;
     struct storage *storage;
     struct broker *broker;
     struct functions *functions;
@@ -47,6 +49,10 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway);
 enum sluice_error gateway_restore(struct gateway *gateway);
 /* clients.c: listens as configured. */
 enum sluice_error gateway_listen(struct gateway *gateway);
+/* The TLS of a listener; on failure ret_text, NET_TEXT_BYTES long, says why. */
+enum sluice_error gateway_make_tls(const struct config *config, struct net_tls **ret_tls, char *ret_text);
+/* gateway.c: the rules of a configuration, compiled. */
+struct access *gateway_make_access(const struct config *config);
 /* status.c: begins to publish $SYS, if the configuration wants it. */
 void gateway_start_status(struct gateway *gateway);
 /* gateway.c: a connection has closed; when stopping, the workers stop after the last one. */

@@ -13,20 +13,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-struct run_options {
-    const char *config_file;
-    bool verbose;
-};
-
-static bool read_options(int argc, char **argv, struct run_options *options)
+bool run_options_read(int argc, char **argv, struct run_options *ret_options)
 {
+    struct run_options options = {.config_file = "serverless.yml"};
     static const struct option longs[] = {
         {"config", required_argument, NULL, 'c'}, {"verbose", no_argument, NULL, 'v'}, {0}};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "c:v", longs, NULL)) != -1;) {
         switch (option) {
-        case 'c': options->config_file = optarg; break;
-        case 'v': options->verbose = true; break;
+        case 'c': options.config_file = optarg; break;
+        case 'v': options.verbose = true; break;
         default: return false;
         }
     }
@@ -34,6 +30,7 @@ static bool read_options(int argc, char **argv, struct run_options *options)
         fprintf(stderr, "sluice %s: '%s' is not an option\n", argv[0], argv[optind]);
         return false;
     }
+    *ret_options = options;
     return true;
 }
 
@@ -66,24 +63,36 @@ static void raise_descriptor_limit(const struct config *config)
                   (unsigned long long)limit.rlim_cur, (unsigned long long)config->limits.connections_count);
 }
 
-/* The first signal stops the gateway, which frees itself in the end; others may come before and after that.
- */
+/* ---- Signals ---- */
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS_COUNT = sizeof signals / sizeof *signals };
+
+/* The first one to stop stops the gateway, which frees itself in the end; others may come before and after
+ * that. */
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct gateway **running = signal->data;
     if (!*running)
         return;
+    if (number == SIGHUP) {
+        gateway_reload(*running);
+        return;
+    }
     log_info("%s: stopping", number == SIGINT ? "Ctrl-C" : "SIGTERM");
     gateway_stop(*running);
     *running = NULL;
 }
 
-static void watch_signal(uv_loop_t *loop, uv_signal_t *handle, int number, struct gateway **running)
+/* Before the gateway starts: one that asks for a reload must not end it. They keep no loop alive. */
+static void watch_signals(uv_loop_t *loop, uv_signal_t *handles, struct gateway **running)
 {
-    uv_signal_init(loop, handle);
-    handle->data = running;
-    uv_signal_start(handle, on_signal, number);
-    uv_unref((uv_handle_t *)handle); /* it keeps no loop alive */
+    for (size_t i = 0; i < SIGNALS_COUNT; i++) {
+        uv_signal_init(loop, &handles[i]);
+        handles[i].data = running;
+        uv_signal_start(&handles[i], on_signal, signals[i]);
+        uv_unref((uv_handle_t *)&handles[i]);
+    }
 }
 
 static int run_gateway(const struct config *config)
@@ -97,20 +106,16 @@ static int run_gateway(const struct config *config)
     if (uv_loop_init(&loop) != 0)
         log_fatal("the event loop cannot be made");
     signal(SIGPIPE, SIG_IGN);
-    struct gateway *gateway;
+    struct gateway *gateway = NULL;
+    uv_signal_t handles[SIGNALS_COUNT];
+    watch_signals(&loop, handles, &gateway);
     enum sluice_error error = gateway_start(&loop, config, workers, &gateway);
-    uv_signal_t interrupt, terminate;
-    if (!error) {
-        watch_signal(&loop, &interrupt, SIGINT, &gateway);
-        watch_signal(&loop, &terminate, SIGTERM, &gateway);
+    if (!error)
         log_info("sluice is ready");
-    }
     uv_run(&loop, UV_RUN_DEFAULT);
-    if (!error) {
-        uv_close((uv_handle_t *)&interrupt, NULL);
-        uv_close((uv_handle_t *)&terminate, NULL);
-        uv_run(&loop, UV_RUN_DEFAULT);
-    }
+    for (size_t i = 0; i < SIGNALS_COUNT; i++)
+        uv_close((uv_handle_t *)&handles[i], NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
     if (uv_loop_close(&loop) != 0)
         log_error("the event loop was left with open handles");
     return error ? 1 : 0;
@@ -118,8 +123,8 @@ static int run_gateway(const struct config *config)
 
 int run_command(int argc, char **argv)
 {
-    struct run_options options = {.config_file = "serverless.yml"};
-    if (!read_options(argc, argv, &options))
+    struct run_options options;
+    if (!run_options_read(argc, argv, &options))
         return 2;
     if (options.verbose)
         log_set_level(LOG_DEBUG);
@@ -134,8 +139,8 @@ int run_command(int argc, char **argv)
 
 int check_command(int argc, char **argv)
 {
-    struct run_options options = {.config_file = "serverless.yml"};
-    if (!read_options(argc, argv, &options))
+    struct run_options options;
+    if (!run_options_read(argc, argv, &options))
         return 2;
     struct config *config;
     if (config_load(options.config_file, stderr, &config) != SLUICE_OK)

@@ -1,12 +1,11 @@
 #include "app/storage.h"
 
+#include "app/data_lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,22 +35,6 @@ static enum sluice_error make_folder(const char *path)
         return SLUICE_OK;
     log_error("the data folder %s cannot be made: %s", path, strerror(errno));
     return SLUICE_IO;
-}
-
-static enum sluice_error lock_folder(struct storage *storage, const char *data)
-{
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/lock", data);
-    storage->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (storage->lock < 0) {
-        log_error("the data folder %s cannot be written: %s", data, strerror(errno));
-        return SLUICE_IO;
-    }
-    if (flock(storage->lock, LOCK_EX | LOCK_NB) != 0) {
-        log_error("the data folder %s is in use by another gateway", data);
-        return SLUICE_EXISTS;
-    }
-    return SLUICE_OK;
 }
 
 static enum sluice_error open_stores(struct storage *storage, const char *data,
@@ -92,7 +75,7 @@ enum sluice_error storage_open(uv_loop_t *loop, const char *data, const struct j
     storage->state_work.data = storage;
     enum sluice_error error = make_folder(data);
     if (!error)
-        error = lock_folder(storage, data);
+        error = data_lock_take(data, &storage->lock);
     if (!error)
         error = open_stores(storage, data, config);
     if (error) {
@@ -111,6 +94,11 @@ struct journal *storage_journal(struct storage *storage)
 struct state *storage_state(struct storage *storage)
 {
     return storage->state;
+}
+
+int storage_lock(const struct storage *storage)
+{
+    return storage->lock;
 }
 
 /* ---- Group commits ---- */

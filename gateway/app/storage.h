@@ -4,7 +4,7 @@
  * goes to the thread pool at its end as one batch each; what comes while that is
  * being written is the next batch. So the disk's own speed sets the group's size.
  *
- * One data folder belongs to one running gateway: it is locked. Everything runs
+ * One data folder belongs to one running gateway: it is locked (data_lock.h). Everything runs
  * on the loop's thread but the batches themselves. Owned by the caller until
  * storage_stop has called back.
  */
@@ -29,6 +29,7 @@ enum sluice_error storage_open(uv_loop_t *loop, const char *data, const struct j
                                const struct storage_hooks *hooks, struct storage **ret_storage);
 struct journal *storage_journal(struct storage *storage);
 struct state *storage_state(struct storage *storage);
+int storage_lock(const struct storage *storage); /* of the data folder: see data_lock.h */
 
 /* At the end of each loop turn: starts the batches that are due. */
 void storage_turn(struct storage *storage, uint64_t now_ms);

@@ -265,6 +265,11 @@ void net_listener_stop(struct net_listener *listener)
     listener_stop(listener, SLUICE_OK);
 }
 
+const char *net_listener_name(const struct net_listener *listener)
+{
+    return listener->config.name;
+}
+
 uint16_t net_listener_port(const struct net_listener *listener)
 {
     return listener->port;
@@ -273,6 +278,11 @@ uint16_t net_listener_port(const struct net_listener *listener)
 const struct net_counters *net_listener_counters(const struct net_listener *listener)
 {
     return &listener->counters;
+}
+
+struct net_tls *net_listener_tls(const struct net_listener *listener)
+{
+    return listener->config.tls;
 }
 
 void net_listener_set_tls(struct net_listener *listener, struct net_tls *tls)

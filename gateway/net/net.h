@@ -111,8 +111,10 @@ enum sluice_error net_listener_start(struct net *net, const struct net_listener_
                                      struct net_listener **ret_listener, char *ret_text);
 /* Accepts no more and closes its connections as net_close does; its memory goes with the last of them. */
 void net_listener_stop(struct net_listener *listener);
+const char *net_listener_name(const struct net_listener *listener);
 uint16_t net_listener_port(const struct net_listener *listener);
 const struct net_counters *net_listener_counters(const struct net_listener *listener);
+struct net_tls *net_listener_tls(const struct net_listener *listener); /* NULL: plain TCP */
 /* New connections get this one; those there are keep theirs. Only for a listener that has TLS. */
 void net_listener_set_tls(struct net_listener *listener, struct net_tls *tls);
 

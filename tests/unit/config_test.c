@@ -202,7 +202,7 @@ static void check_problems(const struct problem_row *rows, size_t count, bool is
     }
 }
 
-#define EVENT(inside)    "functions: {f: {handler: f.so, runtime: native, events: [{iot: " inside "}]}}"
+#define EVENT(inside) "functions: {f: {handler: f.so, runtime: native, events: [{iot: " inside "}]}}"
 #define FUNCTION(inside) "functions: {f: {" inside "}}"
 
 static void an_error_says_where_what_and_what_is_allowed(void **state)
@@ -277,19 +277,16 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {FUNCTION("lambda: a, endpoint: 'ftp://a'"), "endpoint is 'ftp://a'; allowed: http:// or https://"},
         {FUNCTION("lambda: a, invocationType: DryRun"), "is 'DryRun'; allowed: RequestResponse | Event"},
         {FUNCTION("lambda: a, memory: 5"), "there is no functions.NAME.memory; allowed: handler, runtime"},
-        {FUNCTION("lambda: a, provisionedConcurrency: 2"),
-         "provisionedConcurrency is over reservedConcurrency"},
+        {FUNCTION("lambda: a, provisionedConcurrency: 2"), "provisionedConcurrency is over reservedConcurrency"},
         {"gateway: {limits: {packetBytes: 200000000}}",
          "gateway.journal.maxBytes is under 8 times gateway.limits.packetBytes; allowed: at least "
          "1600000000"},
         {FUNCTION("lambda: a, reply: 'a/#'"), "functions.NAME.reply is no topic template"},
         {FUNCTION("lambda: a, destinations: {onFailure: queue}"), "is 'queue'; allowed: none | dlq"},
-        {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"),
-         "functions.NAME.events[].iot.sql is missing"},
+        {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"), "functions.NAME.events[].iot.sql is missing"},
         {FUNCTION("lambda: a, events: [iot]"), "functions.NAME.events[] is no mapping"},
-        {FUNCTION(
-             "lambda: a, invocationType: Event, events: [{iot: {sql: \"SELECT * FROM 'a'\", batchSize: 2, "
-             "maximumBatchingBytes: 2000000}}]"),
+        {FUNCTION("lambda: a, invocationType: Event, events: [{iot: {sql: \"SELECT * FROM 'a'\", batchSize: 2, "
+               "maximumBatchingBytes: 2000000}}]"),
          "maximumBatchingBytes is 2000000; allowed with invocationType Event: at most 1048576"},
         {EVENT("{sql: SELECT}"), ":1:70: SQL 1:7: expected a value"},
         {EVENT("{sql: \"SELECT * FROM 'a'\", enabled: yes}"), "is 'yes'; allowed: true or false"},
@@ -309,8 +306,7 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
         {"gateway: {listen: {mqtt: 1883}}", ":1:26: warning: nobody can use the listener mqtt"},
         {FUNCTION("lambda: a, layers: [x]"), "warning: functions.NAME.layers does not apply"},
         {FUNCTION("lambda: a"), "warning: functions.f has no event that is served"},
-        {FUNCTION("lambda: a, events: [schedule: rate(1 minute)]"),
-         "[].schedule is an event that this version"},
+        {FUNCTION("lambda: a, events: [schedule: rate(1 minute)]"), "[].schedule is an event that this version"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], true);
 }
@@ -408,6 +404,61 @@ static void the_reference_has_every_parameter_with_its_default(void **state)
     free(text);
 }
 
+/* Between two configurations, what a reload does not take up. */
+static void expect_changes(const char *name, const char *old_text, const char *new_text, const char *expected)
+{
+    char *changes = NULL;
+    size_t bytes;
+    struct config *old = parse_good(old_text), *new = parse_good(new_text);
+    FILE *out = open_memstream(&changes, &bytes);
+    size_t count = config_print_changes(old, new, out);
+    fclose(out);
+    if (strcmp(changes, expected) != 0 || (count == 0) != (expected[0] == '\0'))
+        fail_msg("%s: %zu changes, %s", name, count, changes);
+    free(changes);
+    config_free(old);
+    config_free(new);
+}
+
+static void what_a_reload_does_not_take_up_is_named(void **state)
+{
+    (void)state;
+#define ROUTE(name, more, sql)                                                                               \
+    "functions: {" name ": {lambda: f, " more " events: [{iot: {sql: \"" sql "\"}}]}}"
+    static const char function[] = ROUTE("f", "", "SELECT * FROM 'a'");
+    static const struct {
+        const char *name, *old, *new, *changes;
+    } rows[] = {
+        {"nothing", greenhouse, greenhouse, ""},
+        {"a default that is written out", "gateway: {}", "gateway: {limits: {packetBytes: 262144}}", ""},
+        {"rules", "gateway: {}", "gateway: {access: [{who: anonymous, publish: a}]}", ""},
+        {"rules' filters", "gateway: {access: [{who: anonymous, publish: a}]}",
+         "gateway: {access: [{who: anonymous, publish: [a, b]}]}", ""},
+        {"anonymous", "gateway: {}", "gateway: {anonymous: [mqtt]}", ""},
+        {"certificates", "gateway: {tls: {certificate: a, key: b}}",
+         "gateway: {tls: {certificate: c, key: d}}", ""},
+        {"the folder", "gateway: {data: a}", "gateway: {data: b}", "gateway.data"},
+        {"a host", "gateway: {listen: {mqtt: '127.0.0.1:1'}}", "gateway: {listen: {mqtt: '127.0.0.2:1'}}",
+         "gateway.listen.mqtt"},
+        {"limits", "gateway: {}", "gateway: {limits: {packetBytes: 4096, queueSize: 7}}",
+         "gateway.limits.packetBytes, gateway.limits.queueSize"},
+        {"text", "provider: {region: a}", "provider: {region: b}", "provider.region"},
+        {"a variable", "provider: {environment: {A: '1'}}", "provider: {environment: {A: '2'}}",
+         "provider.environment"},
+        {"a new function", "gateway: {}", function, "functions"},
+        {"a function's name", function, ROUTE("g", "", "SELECT * FROM 'a'"), "functions"},
+        {"a function's number", function, ROUTE("f", "queueSize: 9,", "SELECT * FROM 'a'"), "functions"},
+        {"a function's word", function, ROUTE("f", "invocationType: Event,", "SELECT * FROM 'a'"),
+         "functions"},
+        {"a function's flag", function, ROUTE("f", "destinations: {onFailure: none},", "SELECT * FROM 'a'"),
+         "functions"},
+        {"a function's SQL", function, ROUTE("f", "", "SELECT * FROM 'b'"), "functions"},
+    };
+#undef ROUTE
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        expect_changes(rows[i].name, rows[i].old, rows[i].new, rows[i].changes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +473,7 @@ int main(void)
         cmocka_unit_test(every_error_is_reported_in_the_order_of_the_file),
         cmocka_unit_test(aliases_are_followed_and_cycles_end),
         cmocka_unit_test(a_file_that_cannot_be_used_is_one_sentence),
+        cmocka_unit_test(what_a_reload_does_not_take_up_is_named),
         cmocka_unit_test(the_reference_has_every_parameter_with_its_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,15 @@
 /* app/storage.h: what is told of the two commits, and in which order. */
 #include "app/storage.h"
 
+#include "app/data_lock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,16 +103,65 @@ static void the_state_is_told_after_the_journal_that_was_written_before_it(void 
     close_storage(&fixture);
 }
 
+/* What another process that opens the folder is told. */
+static enum sluice_error open_elsewhere(struct fixture *fixture)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct journal_config config = journal_config_default();
+        struct storage_hooks hooks = {.on_durable = on_durable, .on_state_durable = on_state_durable};
+        struct storage *storage = NULL;
+        _exit((int)storage_open(&fixture->loop, fixture->folder, &config, &hooks, &storage));
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return (enum sluice_error)WEXITSTATUS(status);
+}
+
+/* Its own process does not see a lock; so the question is asked from another. */
+static pid_t owner_seen_elsewhere(struct fixture *fixture)
+{
+    pid_t child = fork(), owner = 0;
+    if (child == 0)
+        _exit(data_lock_owner(fixture->folder, &owner) == SLUICE_OK && owner == getppid() ? 0 : 1);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status == 0 ? getpid() : 0;
+}
+
 static void a_folder_belongs_to_one_gateway(void **state)
 {
     (void)state;
     struct fixture fixture;
     open_storage(&fixture);
-    struct journal_config config = journal_config_default();
-    struct storage_hooks hooks = {.on_durable = on_durable, .on_state_durable = on_state_durable};
-    struct storage *second = NULL;
-    assert_int_equal(storage_open(&fixture.loop, fixture.folder, &config, &hooks, &second), SLUICE_EXISTS);
-    assert_null(second);
+    assert_int_equal(open_elsewhere(&fixture), SLUICE_EXISTS);
+    assert_int_equal(owner_seen_elsewhere(&fixture), getpid());
+    close_storage(&fixture);
+}
+
+static void the_last_word_is_read_whole(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct buffer bytes = {0};
+    struct data_lock_word word;
+    open_storage(&fixture);
+    int lock = storage_lock(fixture.storage);
+    assert_int_equal(data_lock_read_word(fixture.folder, &bytes, &word), SLUICE_NOT_FOUND);
+    static const char *const texts[] = {"a long sentence\nand another\n", "short\n", ""};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        data_lock_leave_word(lock, &(struct data_lock_word){7 + i, i == 1, span_from_string(texts[i])});
+        assert_int_equal(data_lock_read_word(fixture.folder, &bytes, &word), SLUICE_OK);
+        assert_int_equal(word.began_ns, 7 + i);
+        assert_int_equal(word.done, i == 1);
+        assert_true(span_equal(word.text, span_from_string(texts[i])));
+    }
+    /* One that is not whole yet is none. */
+    data_lock_leave_word(lock, &(struct data_lock_word){1, true, span_from_string(texts[0])});
+    assert_int_equal(ftruncate(lock, 20), 0);
+    assert_int_equal(data_lock_read_word(fixture.folder, &bytes, &word), SLUICE_NOT_FOUND);
+    buffer_fini(&bytes);
     close_storage(&fixture);
 }
 
@@ -117,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_state_is_told_after_the_journal_that_was_written_before_it),
         cmocka_unit_test(a_folder_belongs_to_one_gateway),
+        cmocka_unit_test(the_last_word_is_read_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
