@@ -89,6 +89,7 @@ static struct net_listener_config listener_config(const struct gateway *gateway,
     config.port = listen->port;
     config.connections_count = (uint32_t)limits->connections_count;
     config.connections_per_address_count = (uint32_t)limits->connections_per_address_count;
+    config.connects_a_second = (uint32_t)limits->connect_rate;
     config.handshakes_count = (uint32_t)limits->handshakes_count;
     config.handshake_timeout_ms = (uint32_t)limits->handshake_timeout_ms;
     return config;

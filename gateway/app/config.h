@@ -61,6 +61,7 @@ struct config_limits {
     /* Connections */
     uint64_t connections_count;
     uint64_t connections_per_address_count;
+    uint64_t connect_rate;
     uint64_t handshakes_count;
     uint64_t handshake_timeout_ms;
     uint64_t connect_timeout_ms;

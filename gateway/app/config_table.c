@@ -90,6 +90,8 @@ const struct parameter config_parameters[] = {
           "open at once"),
     COUNT("gateway.limits.connectionsPerAddress", CONFIG(limits.connections_per_address_count), "connections",
           "10000", 1, 1000000, "open at once from one address"),
+    COUNT("gateway.limits.connectRate", CONFIG(limits.connect_rate), "connections", "2000", 1, 1000000,
+          "a second from one address, in the average of ten seconds"),
     COUNT("gateway.limits.handshakes", CONFIG(limits.handshakes_count), "handshakes", "1000", 1, 100000,
           "TLS handshakes at once"),
     SECONDS("gateway.limits.handshakeTimeout", CONFIG(limits.handshake_timeout_ms), "10", 0.1, 600,

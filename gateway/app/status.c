@@ -12,6 +12,7 @@ static struct sys_figures read_figures(void *ctx)
         figures.net.accepted += counters->accepted;
         figures.net.refused_full += counters->refused_full;
         figures.net.refused_per_address += counters->refused_per_address;
+        figures.net.refused_rate += counters->refused_rate;
         figures.net.handshakes_failed += counters->handshakes_failed;
         figures.net.bytes_received += counters->bytes_received;
         figures.net.bytes_sent += counters->bytes_sent;

@@ -23,7 +23,7 @@ struct values {
     uint64_t messages_inflight, messages_received, messages_sent;
     uint64_t publish_bytes_received, publish_bytes_sent;
     uint64_t publish_dropped, publish_received, publish_sent;
-    uint64_t connections_full, connections_per_address, handshakes_failed, protocol_errors;
+    uint64_t connections_full, connections_per_address, connect_rate, handshakes_failed, protocol_errors;
     uint64_t retained, shared_subscriptions, store_bytes, store_count, subscriptions;
 };
 
@@ -57,6 +57,7 @@ static struct values values_of(const struct sys_figures *figures)
         .publish_sent = sum(broker->publishes_sent),
         .connections_full = net->refused_full,
         .connections_per_address = net->refused_per_address,
+        .connect_rate = net->refused_rate,
         .handshakes_failed = net->handshakes_failed,
         .protocol_errors = broker->protocol_errors,
         .retained = broker->retained,
@@ -101,6 +102,7 @@ static const struct row rows[] = {
     {"connections/failed/protocol", VALUE(protocol_errors)},
     {"limits/connections", VALUE(connections_full)},
     {"limits/connectionsPerAddress", VALUE(connections_per_address)},
+    {"limits/connectRate", VALUE(connect_rate)},
 };
 
 /* Totals whose growth in a minute is averaged. */

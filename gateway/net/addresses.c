@@ -29,12 +29,17 @@ void addresses_fini(struct addresses *addresses)
     *addresses = (struct addresses){.seed = addresses->seed};
 }
 
+uint32_t addresses_hash(uint64_t key, uint64_t seed)
+{
+    uint64_t hash = (key ^ seed) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 32;
+    hash = (hash + seed) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(hash >> 32);
+}
+
 static size_t home_of(const struct addresses *addresses, uint64_t key)
 {
-    uint64_t hash = (key ^ addresses->seed) * 0x9e3779b97f4a7c15u;
-    hash ^= hash >> 32;
-    hash = (hash + addresses->seed) * 0x9e3779b97f4a7c15u;
-    return (size_t)(hash >> 32) & (addresses->capacity - 1);
+    return addresses_hash(key, addresses->seed) & (addresses->capacity - 1);
 }
 
 /* The key's entry, or the free one where it belongs. */

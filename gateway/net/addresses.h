@@ -32,6 +32,9 @@ struct addresses {
 /* What counts as one address: all of an IPv4 one, the /64 of an IPv6 one (a subscriber has that many). */
 uint64_t addresses_key(const union socket_address *address);
 
+/* Where a key belongs in a table; who does not know the seed cannot choose it. */
+uint32_t addresses_hash(uint64_t key, uint64_t seed);
+
 /* Zeroed but for its seed it is empty. */
 void addresses_fini(struct addresses *addresses);
 uint32_t addresses_count(const struct addresses *addresses, uint64_t key);

@@ -20,6 +20,7 @@ struct net_listener_config net_listener_config_default(void)
         .backlog_count = 1024,
         .connections_count = 100000,
         .connections_per_address_count = 10000,
+        .connects_a_second = 2000,
         .handshakes_count = 1000,
         .handshake_timeout_ms = 10000,
         .close_timeout_ms = 5000,
@@ -55,17 +56,33 @@ static void name_address(const union socket_address *address, char *ret_name)
         uv_ip6_name(&address->six, ret_name, NET_ADDRESS_BYTES);
 }
 
+/* The counter of the limit that a further connection of this address would break; NULL: it may come. */
+static uint64_t *refused_by(struct net_listener *listener, uint64_t key)
+{
+    const struct net_listener_config *config = &listener->config;
+    uint64_t connections = 0, of_address = 0;
+    for (const struct net_listener *at = listener->net->listeners; at; at = at->next) {
+        connections += at->counters.connections;
+        of_address += addresses_count(&at->addresses, key);
+    }
+    if (connections >= config->connections_count)
+        return &listener->counters.refused_full;
+    if (of_address >= config->connections_per_address_count)
+        return &listener->counters.refused_per_address;
+    if (!connect_rate_allows(&listener->rate, key, config->connects_a_second, net_now_ms(listener->net)))
+        return &listener->counters.refused_rate;
+    return NULL;
+}
+
 /* Refusals are counted and not logged: they come in floods. */
 static void admit(struct net_listener *listener, int fd, const union socket_address *address)
 {
     struct net_counters *counters = &listener->counters;
     uint64_t key = addresses_key(address);
+    uint64_t *refused = refused_by(listener, key);
     counters->accepted++;
-    if (counters->connections >= listener->config.connections_count) {
-        counters->refused_full++;
-        close(fd);
-    } else if (addresses_count(&listener->addresses, key) >= listener->config.connections_per_address_count) {
-        counters->refused_per_address++;
+    if (refused) {
+        ++*refused;
         close(fd);
     } else {
         struct net_peer peer = {.listener = listener->config.name, .tls = listener->config.tls != NULL};
@@ -206,6 +223,7 @@ static struct net_listener *listener_new(struct net *net, const struct net_liste
     listener->fd = fd;
     listener->port = port_of(fd);
     uv_random(NULL, NULL, &listener->addresses.seed, sizeof listener->addresses.seed, 0, NULL);
+    listener->rate.seed = listener->addresses.seed;
     listener->next = net->listeners;
     if (net->listeners)
         net->listeners->previous = listener;

@@ -75,8 +75,10 @@ struct net_listener_config {
     uint16_t port;       /* 0: the system chooses, see net_listener_port */
     struct net_tls *tls; /* NULL: plain TCP */
     int backlog_count;
-    uint32_t connections_count;             /* at once; more are accepted and closed */
+    /* Beyond these a connection is accepted and closed. They count those of all listeners. */
+    uint32_t connections_count;             /* at once */
     uint32_t connections_per_address_count; /* the same for an IPv4 address or an IPv6 /64 */
+    uint32_t connects_a_second;             /* of one address, at this listener; ten seconds' at once */
     uint32_t handshakes_count;              /* at once; more wait in the backlog */
     uint32_t handshake_timeout_ms;
     uint32_t close_timeout_ms; /* for the peer to take the last output */
@@ -89,6 +91,7 @@ struct net_counters {
     uint64_t accepted;
     uint64_t refused_full;        /* over connections_count */
     uint64_t refused_per_address; /* over connections_per_address_count */
+    uint64_t refused_rate;        /* over connects_a_second */
     uint64_t handshakes_failed;   /* TLS errors, certificates and deadlines */
     uint64_t bytes_received;      /* as on_data sees them: without TLS */
     uint64_t bytes_sent;

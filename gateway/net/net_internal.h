@@ -11,6 +11,7 @@
 
 #include "base/timers.h"
 #include "net/addresses.h"
+#include "net/connect_rate.h"
 #include "net/net.h"
 #include "net/tls_stream.h"
 
@@ -67,6 +68,7 @@ struct net_listener {
     struct net_callbacks callbacks;
     struct net_counters counters;
     struct addresses addresses;
+    struct connect_rate rate;
     struct timer retry; /* of accepting, where descriptors have run out */
     size_t refs;        /* its handle and its connections */
     int fd;

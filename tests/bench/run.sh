@@ -26,7 +26,7 @@ gateway:
   listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
   anonymous: [mqtt, mqtts]
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
-  limits: {publishRate: 1000000000}
+  limits: {publishRate: 1000000000, connectRate: 1000000}
   access:
     - {who: "device:*", publish: ["#"], subscribe: ["#"]}
     - {who: anonymous, publish: ["#"], subscribe: ["#"]}

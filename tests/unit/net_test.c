@@ -1,5 +1,6 @@
 /* net.h over plain TCP: strokes, pausing, closing, limits. Clients are sockets of this process. */
 #include "base/memory.h"
+#include "net/connect_rate.h"
 #include "net/net.h"
 
 #include <arpa/inet.h>
@@ -427,6 +428,63 @@ static void connections_are_bounded_in_all_and_for_an_address(void **state)
     }
 }
 
+/* The bounds are those of the gateway, whichever of its listeners is asked. */
+static void listeners_share_their_bounds(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int row = 0; row < 2; row++) {
+        fixture->config.connections_count = row == 0 ? 2 : 100;
+        fixture->config.connections_per_address_count = row == 0 ? 100 : 2;
+        fixture->opened = fixture->closed = 0;
+        start(fixture);
+        int first = client_open(fixture);
+        start(fixture); /* clients take this one from now on */
+        const struct net_counters *counters = net_listener_counters(fixture->listener);
+        int second = client_open(fixture), third = client_connect(fixture);
+        TURN_UNTIL(fixture, counters->accepted == 2);
+        assert_int_equal(counters->refused_full, row == 0);
+        assert_int_equal(counters->refused_per_address, row == 1);
+        close(first);
+        close(second);
+        close(third);
+        TURN_UNTIL(fixture, fixture->closed == 2);
+    }
+}
+
+/* One a second allows ten at once. */
+static void an_address_that_connects_too_fast_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.connects_a_second = 1;
+    start(fixture);
+    const struct net_counters *counters = net_listener_counters(fixture->listener);
+    uv_update_time(&fixture->loop);
+    uint64_t began_ms = uv_now(&fixture->loop);
+    for (uint64_t i = 1; i <= 20; i++) {
+        int fd = client_connect(fixture);
+        TURN_UNTIL(fixture, counters->accepted == i);
+        close(fd);
+    }
+    uint64_t earned = (uv_now(&fixture->loop) - began_ms) / 1000;
+    assert_in_range(fixture->opened, 10, 10 + earned);
+    assert_int_equal(counters->refused_rate, 20 - fixture->opened);
+    TURN_UNTIL(fixture, fixture->closed == fixture->opened);
+}
+
+static void an_address_earns_its_connections(void **state)
+{
+    (void)state;
+    struct connect_rate rate = {.seed = 1};
+    size_t passed = 0;
+    for (uint64_t now_ms = 1000; now_ms < 61000; now_ms++) {
+        for (int i = 0; i < 5; i++)
+            passed += connect_rate_allows(&rate, 42, 100, now_ms);
+    }
+    assert_in_range(passed, 60 * 100 + 990, 60 * 100 + 1000);
+    assert_false(connect_rate_allows(&rate, 42, 100, 61000 - 1));
+    assert_true(connect_rate_allows(&rate, 43, 100, 61000 - 1)); /* in another slot, with this seed */
+}
+
 static void accepting_goes_on_after_descriptors_ran_out(void **state)
 {
     struct fixture *fixture = *state;
@@ -526,6 +584,9 @@ int main(void)
         NET_TEST(aborting_tells_once),
         NET_TEST(refused_connection_is_closed_without_a_word),
         NET_TEST(connections_are_bounded_in_all_and_for_an_address),
+        NET_TEST(listeners_share_their_bounds),
+        NET_TEST(an_address_that_connects_too_fast_is_refused),
+        cmocka_unit_test(an_address_earns_its_connections),
         NET_TEST(accepting_goes_on_after_descriptors_ran_out),
         NET_TEST(stopped_listener_closes_what_it_has),
         NET_TEST(everything_is_closed_when_net_stops),
