@@ -25,6 +25,8 @@ static void on_state_durable(void *ctx, uint64_t ticket)
 {
     struct gateway *gateway = ctx;
     broker_state_durable(gateway->broker, ticket);
+    if (gateway->retained)
+        retained_queue_state_durable(gateway->retained, ticket);
     broker_resume(gateway->broker); /* whoever was held back because the state was behind */
     if (gateway->functions)
         functions_state_durable(gateway->functions, ticket);
@@ -219,8 +221,10 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     if (!error)
         error = start_functions(gateway, workers);
     if (!error) {
+        struct journal *journal = storage_journal(gateway->storage);
+        gateway->retained = retained_queue_new(journal, storage_state(gateway->storage));
         gateway->intake =
-            intake_new(loop, storage_journal(gateway->storage), gateway->functions, gateway->frames);
+            intake_new(loop, journal, gateway->functions, gateway->frames, gateway->retained);
         error = gateway_restore(gateway);
     }
     if (error) {
@@ -250,6 +254,7 @@ static void on_storage_stopped(void *ctx)
         gateway_print_ledger(gateway);
     net_stop(gateway->net);
     intake_free(gateway->intake);
+    retained_queue_free(gateway->retained);
     frames_free(gateway->frames);
     broker_free(gateway->broker);
     config_free(gateway->reloaded);

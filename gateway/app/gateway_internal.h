@@ -27,6 +27,7 @@ struct gateway {
     struct broker *broker;
     struct functions *functions;
     struct frames *frames;
+    struct retained_queue *retained;
     struct intake *intake;
     struct sys *sys;     /* NULL: $SYS is off */
     uint64_t started_ms; /* on the loop's clock */

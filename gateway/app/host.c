@@ -40,10 +40,10 @@ static enum mqtt_reason transform(void *ctx, const struct message *view, const s
     return intake_transform(((struct gateway *)ctx)->intake, view, ret_messages, ret_count);
 }
 
-/* A retained message is kept by the state too, at any QoS: a publisher must not outrun that disk either. */
+/* A retained message is written into the state too: a publisher must not outrun that disk either. */
 static bool is_retained(const struct broker_publish *publish)
 {
-    return publish->message_count > 0 && publish->messages[0].message->retain && !publish->replay;
+    return publish->message_count > 0 && publish->messages[0].retained;
 }
 
 static enum sluice_error store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
@@ -128,16 +128,6 @@ static uint64_t subscription_removed(void *ctx, struct span client_id, struct sp
     return state_remove_subscription(state_of(ctx), client_id, filter);
 }
 
-static uint64_t retained_saved(void *ctx, const struct broker_retained *retained)
-{
-    return state_save_retained(state_of(ctx), &(struct state_retained){
-                                                  .message = retained->message,
-                                                  .publisher = {.kind = (uint32_t)retained->publisher_kind,
-                                                                .name = retained->publisher_name,
-                                                                .fingerprint = retained->message->principal},
-                                              });
-}
-
 static uint64_t retained_removed(void *ctx, struct span topic)
 {
     return state_remove_retained(state_of(ctx), topic);
@@ -161,7 +151,6 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
         .session_removed = session_removed,
         .subscription_saved = subscription_saved,
         .subscription_removed = subscription_removed,
-        .retained_saved = retained_saved,
         .retained_removed = retained_removed,
     };
 }

@@ -7,6 +7,7 @@ struct intake {
     struct journal *journal;
     struct functions *functions;
     struct frames *frames;
+    struct retained_queue *retained;
     struct journal_message *messages; /* these two are room for the PUBLISH under way */
     size_t message_capacity;
     struct journal_target *targets;
@@ -15,13 +16,14 @@ struct intake {
 };
 
 struct intake *intake_new(uv_loop_t *loop, struct journal *journal, struct functions *functions,
-                          struct frames *frames)
+                          struct frames *frames, struct retained_queue *retained)
 {
     struct intake *intake = memory_new(sizeof *intake);
     intake->loop = loop;
     intake->journal = journal;
     intake->functions = functions;
     intake->frames = frames;
+    intake->retained = retained;
     return intake;
 }
 
@@ -83,17 +85,17 @@ static void make_room(struct intake *intake, size_t messages, size_t targets)
 }
 
 /* The journal's view of the PUBLISH in intake->messages: each message with the targets of its sessions, then
- * of its functions. */
+ * of its functions, then as a retained one. */
 static size_t lay_out(struct intake *intake, const struct broker_publish *publish,
                       const struct message *senml)
 {
     size_t count = publish->message_count + (senml ? 1 : 0);
     size_t targets_max = functions_selected(intake->functions);
     for (size_t i = 0; i < publish->message_count; i++)
-        targets_max += publish->messages[i].target_count;
+        targets_max += publish->messages[i].target_count + 1;
     make_room(intake, count, targets_max);
     struct journal_target *at = intake->targets;
-    size_t selection = 0;
+    size_t selection = 0, retained = 0;
     for (size_t i = 0; i < count; i++) {
         const struct broker_stored *stored = i < publish->message_count ? &publish->messages[i] : NULL;
         struct journal_target *first = at;
@@ -108,6 +110,8 @@ static size_t lay_out(struct intake *intake, const struct broker_publish *publis
                functions_selected_message(intake->functions, selection) == i;
              selection++)
             *at++ = functions_selected_target(intake->functions, selection);
+        if (stored && stored->retained)
+            *at++ = retained_queue_target(intake->retained, retained++, stored->retained);
         intake->messages[i] = (struct journal_message){.message = stored ? stored->message : senml,
                                                        .targets = first,
                                                        .target_count = (size_t)(at - first)};
@@ -115,12 +119,16 @@ static size_t lay_out(struct intake *intake, const struct broker_publish *publis
     return count;
 }
 
-/* Gives the broker its positions and the function queues their messages. */
+/* Gives the broker its positions, the function queues their messages, and the state what is retained. */
 static void hand_out(struct intake *intake, struct broker_publish *publish, const struct message *senml)
 {
     uint64_t now_ms = uv_now(intake->loop);
-    for (size_t i = 0; i < publish->message_count; i++)
+    for (size_t i = 0; i < publish->message_count; i++) {
+        const struct broker_stored *stored = &publish->messages[i];
         publish->messages[i].ret_position = intake->messages[i].ret_position;
+        if (stored->retained)
+            retained_queue_stored(intake->retained, stored->message, stored->retained);
+    }
     struct message *kept_senml = senml ? message_new(senml) : NULL;
     for (size_t i = 0; i < functions_selected(intake->functions); i++) {
         size_t index = functions_selected_message(intake->functions, i);

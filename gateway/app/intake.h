@@ -1,13 +1,15 @@
 /*
  * Where an accepted PUBLISH becomes durable: the broker says which sessions its
- * messages are for, the functions say which of them they take, and all of that is
- * one journal record, or nothing is. The broker delivers only after that.
+ * messages are for, the functions say which of them they take, what is retained
+ * has a queue of its own, and all of that is one journal record, or nothing is. The
+ * broker delivers only after that.
  */
 #ifndef SLUICE_APP_INTAKE_H
 #define SLUICE_APP_INTAKE_H
 
 #include "app/frames.h"
 #include "app/functions.h"
+#include "app/retained_queue.h"
 #include "broker/broker.h"
 
 struct intake;
@@ -19,7 +21,7 @@ struct intake_counters {
 
 /* Everything handed in outlives the intake. */
 struct intake *intake_new(uv_loop_t *loop, struct journal *journal, struct functions *functions,
-                          struct frames *frames);
+                          struct frames *frames, struct retained_queue *retained);
 void intake_free(struct intake *intake); /* NULL is allowed */
 
 /* broker_hooks.transform and .store; ctx is a struct intake. */

@@ -44,13 +44,10 @@ static void on_subscription(void *ctx, const struct state_subscription *stored)
         log_warning("a stored subscription is not restored: %s", sluice_error_text(error));
 }
 
-static void on_retained(void *ctx, const struct state_retained *stored)
+static void on_retained(void *ctx, const struct message *message)
 {
     struct gateway *gateway = ctx;
-    struct broker_retained retained = {.message = stored->message,
-                                       .publisher_kind = (enum identity_kind)stored->publisher.kind,
-                                       .publisher_name = stored->publisher.name};
-    enum sluice_error error = broker_restore_retained(gateway->broker, &retained);
+    enum sluice_error error = broker_restore_retained(gateway->broker, message);
     if (error)
         log_warning("a stored retained message is not restored: %s", sluice_error_text(error));
 }
@@ -79,12 +76,26 @@ static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, st
                 (int)name.len, (const char *)name.data);
         return;
     }
+    if (kind == JOURNAL_RETAINED) {
+        retained_queue_restore(gateway->retained, next_ordinal);
+        restoring->wanted = true;
+        return;
+    }
     restoring->wanted = broker_restore_queue(gateway->broker, name, queue, next_ordinal) == SLUICE_OK;
     /* Its session ended, and the gateway did before it could say so here. More of them wait for the next
      * start. */
     if (!restoring->wanted &&
         restoring->dropped_count < sizeof restoring->dropped / sizeof *restoring->dropped)
         restoring->dropped[restoring->dropped_count++] = queue;
+}
+
+static void restore_retained(struct gateway *gateway, const struct journal_entry *entry)
+{
+    struct message *message;
+    if (retained_queue_restore_entry(gateway->retained, entry, &message))
+        return;
+    on_retained(gateway, message);
+    message_unref(message);
 }
 
 static void on_entry(void *ctx, const struct journal_entry *entry)
@@ -95,6 +106,10 @@ static void on_entry(void *ctx, const struct journal_entry *entry)
         return;
     if (restoring->kind == JOURNAL_FUNCTION) {
         functions_restore_entry(gateway->functions, entry);
+        return;
+    }
+    if (restoring->kind == JOURNAL_RETAINED) {
+        restore_retained(gateway, entry);
         return;
     }
     struct broker_target target = {

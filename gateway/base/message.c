@@ -15,9 +15,7 @@ static struct span copy_in(uint8_t **at, struct span bytes)
 
 struct message *message_new(const struct message *source)
 {
-    size_t bytes = source->topic.len + source->payload.len + source->properties.len + source->client_id.len +
-                   source->principal.len;
-    struct message *message = memory_new(sizeof *message + bytes);
+    struct message *message = memory_new(message_bytes(source));
     uint8_t *at = (uint8_t *)(message + 1);
     *message = *source;
     message->refs = 1;
@@ -26,6 +24,7 @@ struct message *message_new(const struct message *source)
     message->properties = copy_in(&at, source->properties);
     message->client_id = copy_in(&at, source->client_id);
     message->principal = copy_in(&at, source->principal);
+    message->publisher_name = copy_in(&at, source->publisher_name);
     return message;
 }
 
@@ -47,5 +46,5 @@ void message_unref(struct message *message)
 size_t message_bytes(const struct message *message)
 {
     return sizeof *message + message->topic.len + message->payload.len + message->properties.len +
-           message->client_id.len + message->principal.len;
+           message->client_id.len + message->principal.len + message->publisher_name.len;
 }

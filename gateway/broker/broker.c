@@ -163,6 +163,8 @@ void broker_state_durable(struct broker *broker, uint64_t ticket)
 void broker_tick(struct broker *broker, uint64_t now_ms)
 {
     timers_run(&broker->timers, now_ms);
+    if (timers_next(&broker->retained_expiry) != TIMERS_NEVER)
+        timers_run(&broker->retained_expiry, broker_wall_ms(broker));
 }
 
 uint64_t broker_next_deadline(const struct broker *broker)
@@ -178,7 +180,9 @@ enum sluice_error broker_publish(struct broker *broker, const struct message *vi
         return SLUICE_INVALID;
     uint64_t seq;
     struct publish_origin origin = {.session = NULL};
-    return publish_messages(broker, view, 1, &origin, &seq);
+    struct message message = *view;
+    publish_name_publisher(&message, &(struct identity){.kind = IDENTITY_INTERNAL});
+    return publish_messages(broker, &message, 1, &origin, &seq);
 }
 
 void broker_publish_status(struct broker *broker, struct span topic, struct span payload)

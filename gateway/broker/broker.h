@@ -69,11 +69,19 @@ struct broker_target {
     bool retain; /* the RETAIN flag that it is sent with */
 };
 
+/* What a PUBLISH does to the retained message of its topic. */
+enum broker_retained {
+    BROKER_RETAINED_SAME, /* nothing */
+    BROKER_RETAINED_SET,  /* it takes its place */
+    BROKER_RETAINED_REMOVED,
+};
+
 /* One Application Message of a PUBLISH, with the durable sessions that it is for. */
 struct broker_stored {
     const struct message *message; /* a view; see broker_stored_keep */
     const struct broker_target *targets;
     size_t target_count;
+    enum broker_retained retained;
     uint64_t ret_position; /* store's answer where there are targets: load's argument */
     struct message *kept;
 };
@@ -109,13 +117,6 @@ struct broker_subscription {
     uint32_t identifier; /* 0: none */
 };
 
-/* A retained message, with who published it, so that a right can be withdrawn later. */
-struct broker_retained {
-    const struct message *message; /* its client_id and principal are the publisher's */
-    enum identity_kind publisher_kind;
-    struct span publisher_name;
-};
-
 /*
  * What the broker asks of the world. All must be there, but for `transform`.
  *
@@ -135,7 +136,8 @@ struct broker_hooks {
                                   size_t *ret_count);
 
     /*
-     * Called once for each accepted PUBLISH, before anything of it is delivered. SLUICE_OK: taken;
+     * Called once for each accepted PUBLISH, before anything of it is delivered. SLUICE_OK: taken, with
+     * what it changes of the retained messages;
      * *ret_seq is what broker_durable() must reach, 0 for nothing. SLUICE_FULL: a queue has no room;
      * the PUBLISH is held back with its connection until broker_resume(). SLUICE_IO: it cannot be
      * stored now; v5 is told 0x97, 3.1.1 is held back until broker_resume(). Others: it can never be
@@ -158,7 +160,7 @@ struct broker_hooks {
     uint64_t (*session_removed)(void *ctx, struct span client_id); /* with its subscriptions */
     uint64_t (*subscription_saved)(void *ctx, const struct broker_subscription *subscription);
     uint64_t (*subscription_removed)(void *ctx, struct span client_id, struct span filter);
-    uint64_t (*retained_saved)(void *ctx, const struct broker_retained *retained);
+    /* Without a PUBLISH: it has expired, or its publisher's right is gone. */
     uint64_t (*retained_removed)(void *ctx, struct span topic);
 };
 
@@ -276,7 +278,8 @@ enum sluice_error broker_restore_session(struct broker *broker, const struct bro
                                          uint64_t now_ms);
 enum sluice_error broker_restore_subscription(struct broker *broker,
                                               const struct broker_subscription *subscription);
-enum sluice_error broker_restore_retained(struct broker *broker, const struct broker_retained *retained);
+/* A retained message, or with an empty payload that its topic has none; the later one of a topic holds. */
+enum sluice_error broker_restore_retained(struct broker *broker, const struct message *message);
 
 /* A session's queue; what it holds follows, before the next queue. Its ordinals from next_ordinal on are
  * free. SLUICE_NOT_FOUND: no session has this queue, so its owner may drop it. */

@@ -18,6 +18,7 @@ struct broker {
     struct channel *held;
     struct topic_tree subscriptions;
     struct topic_tree retained;
+    struct timers retained_expiry; /* on the wall clock, as Message Expiry is */
     struct deferred_ring journal_ring, state_ring;
     uint64_t durable_seq, durable_ticket;
     struct publish_scratch scratch;

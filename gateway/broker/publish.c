@@ -143,7 +143,9 @@ static void reserve(struct broker *broker, const struct message *messages, size_
                                 &scratch->target_capacity);
     scratch->stored = room_for(scratch->stored, sizeof *scratch->stored, 0, count, &scratch->stored_capacity);
     for (size_t i = 0; i < count; i++)
-        scratch->stored[i] = (struct broker_stored){.message = &messages[i]};
+        scratch->stored[i] = (struct broker_stored){
+            .message = &messages[i],
+            .retained = messages[i].retain ? retained_change(broker, &messages[i]) : BROKER_RETAINED_SAME};
     scratch->target_count = 0;
     for (size_t i = 0; i < scratch->delivery_count; i++) {
         struct publish_delivery *delivery = &scratch->deliveries[i];
@@ -249,7 +251,7 @@ enum sluice_error publish_messages(struct broker *broker, const struct message *
         deliver_all(broker, seq);
         for (size_t i = 0; i < count; i++) {
             if (messages[i].retain)
-                retained_publish(broker, &scratch->stored[i], origin->identity);
+                retained_publish(broker, &scratch->stored[i]);
         }
         *ret_seq = seq;
     }

@@ -27,6 +27,14 @@ struct span publish_forwarded_properties(struct broker *broker, struct mqtt_prop
     return buffer_span(&broker->properties);
 }
 
+void publish_name_publisher(struct message *message, const struct identity *identity)
+{
+    if (!message->retain)
+        return;
+    message->publisher_kind = (uint8_t)identity->kind;
+    message->publisher_name = span_from_string(identity->name);
+}
+
 uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
 {
     struct reader at = reader_of(properties.bytes);
@@ -151,6 +159,7 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
                            .properties = publish_forwarded_properties(broker, packet->properties),
                            .client_id = session_client_id(channel->session),
                            .principal = span_from_string(channel->identity->fingerprint)};
+    publish_name_publisher(&view, channel->identity);
     const struct message *messages;
     size_t count;
     enum mqtt_reason reason = transform(broker, &view, &messages, &count);
@@ -159,7 +168,7 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
         return SLUICE_OK;
     }
     uint64_t seq = 0;
-    struct publish_origin origin = {channel->session, channel->identity, packet->packet_id, publish->qos};
+    struct publish_origin origin = {channel->session, packet->packet_id, publish->qos};
     enum sluice_error error = publish_messages(broker, messages, count, &origin, &seq);
     bool must_wait = error == SLUICE_IO && publish->qos > 0 && packet->version == MQTT_3_1_1;
     if (error == SLUICE_FULL || must_wait) {

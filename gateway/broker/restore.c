@@ -41,12 +41,11 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
     return SLUICE_OK;
 }
 
-enum sluice_error broker_restore_retained(struct broker *broker, const struct broker_retained *retained)
+enum sluice_error broker_restore_retained(struct broker *broker, const struct message *message)
 {
-    if (!topic_name_valid(retained->message->topic) ||
-        topic_level_count(retained->message->topic) > broker->config.topic_levels)
+    if (!topic_name_valid(message->topic) || topic_level_count(message->topic) > broker->config.topic_levels)
         return SLUICE_INVALID;
-    return retained_restore(broker, retained);
+    return retained_restore(broker, message);
 }
 
 enum sluice_error broker_restore_queue(struct broker *broker, struct span client_id, uint64_t queue,

@@ -18,10 +18,26 @@ static void forget(struct broker *broker, struct topic_node *node)
 {
     struct retained *retained = node->value;
     count(broker, retained->message, false);
+    timers_stop(&broker->retained_expiry, &retained->expiry);
     message_unref(retained->message);
     memory_free(retained);
     node->value = NULL;
+}
+
+/* The same, and the topic with it; the tree is not being walked. */
+static void remove_topic(struct broker *broker, struct topic_node *node)
+{
+    forget(broker, node);
     topic_tree_release(&broker->retained, node);
+}
+
+static void on_expired(void *owner, uint64_t wall_ms)
+{
+    (void)wall_ms;
+    struct retained *retained = owner;
+    struct broker *broker = retained->broker;
+    broker->hooks.retained_removed(broker->hooks.ctx, retained->message->topic);
+    remove_topic(broker, retained->node);
 }
 
 static bool has_room(const struct broker *broker, const struct retained *replaced, size_t bytes)
@@ -31,75 +47,83 @@ static bool has_room(const struct broker *broker, const struct retained *replace
     return others < broker->config.retained_count && held + bytes <= broker->config.retained_bytes;
 }
 
+enum broker_retained retained_change(const struct broker *broker, const struct message *message)
+{
+    const struct topic_node *node = topic_tree_find(&broker->retained, message->topic);
+    const struct retained *old = node ? node->value : NULL;
+    if (message->payload.len > 0 && has_room(broker, old, message_bytes(message)))
+        return BROKER_RETAINED_SET;
+    return old ? BROKER_RETAINED_REMOVED : BROKER_RETAINED_SAME;
+}
+
 /* Takes a reference of `message`. */
-static void keep(struct broker *broker, struct message *message, enum identity_kind kind, struct span name)
+static void keep(struct broker *broker, struct message *message)
 {
     struct topic_node *node = topic_tree_make(&broker->retained, message->topic);
-    if (node->value) {
-        struct retained *old = node->value;
-        count(broker, old->message, false);
-        message_unref(old->message);
-        memory_free(old);
-    }
-    struct retained *retained = memory_new(sizeof *retained + name.len);
-    retained->node = node;
-    retained->message = message_ref(message);
-    retained->publisher_kind = kind;
-    retained->publisher_name_len = name.len;
-    if (name.len > 0)
-        memcpy(retained->publisher_name, name.data, name.len);
+    if (node->value)
+        forget(broker, node);
+    struct retained *retained = memory_new(sizeof *retained);
+    *retained = (struct retained){.broker = broker,
+                                  .node = node,
+                                  .message = message_ref(message),
+                                  .expiry = {.on_expired = on_expired, .owner = retained}};
     node->value = retained;
+    if (message->expires_ms != 0)
+        timers_set(&broker->retained_expiry, &retained->expiry, message->expires_ms);
     count(broker, message, true);
 }
 
-void retained_publish(struct broker *broker, struct broker_stored *stored, const struct identity *publisher)
+/* Several messages of one PUBLISH were asked about before the first of them was kept. */
+static void remove_if_there(struct broker *broker, struct span topic)
 {
-    const struct message *view = stored->message;
-    struct topic_node *node = topic_tree_find(&broker->retained, view->topic);
-    struct retained *old = node ? node->value : NULL;
-    bool is_kept = view->payload.len > 0 && has_room(broker, old, message_bytes(view));
-    if (view->payload.len > 0 && !is_kept)
+    struct topic_node *node = topic_tree_find(&broker->retained, topic);
+    if (node && node->value)
+        remove_topic(broker, node);
+}
+
+void retained_publish(struct broker *broker, struct broker_stored *stored)
+{
+    if (stored->retained == BROKER_RETAINED_SET)
+        keep(broker, broker_stored_keep(stored));
+    if (stored->retained == BROKER_RETAINED_REMOVED)
+        remove_if_there(broker, stored->message->topic);
+    if (stored->retained != BROKER_RETAINED_SET && stored->message->payload.len > 0)
         broker_dropped(broker, BROKER_DROP_RETAINED_FULL);
-    if (!is_kept) { /* the old one is over in any case [MQTT-3.3.1-5] */
-        if (old) {
-            broker->hooks.retained_removed(broker->hooks.ctx, view->topic);
-            forget(broker, node);
-        }
-        return;
-    }
-    struct broker_retained saved = {view, publisher ? publisher->kind : IDENTITY_INTERNAL,
-                                    span_from_string(publisher ? publisher->name : NULL)};
-    broker->hooks.retained_saved(broker->hooks.ctx, &saved);
-    keep(broker, broker_stored_keep(stored), saved.publisher_kind, saved.publisher_name);
 }
 
 void retained_show(struct broker *broker, struct broker_stored *stored)
 {
-    keep(broker, broker_stored_keep(stored), IDENTITY_INTERNAL, SPAN_EMPTY);
+    keep(broker, broker_stored_keep(stored));
 }
 
-static bool publisher_allowed(const struct broker *broker, const struct broker_retained *retained)
+static bool publisher_allowed(const struct broker *broker, const struct message *message)
 {
-    struct identity publisher = {.kind = retained->publisher_kind};
-    if (retained->publisher_name.len >= sizeof publisher.name)
+    struct identity publisher = {.kind = message->publisher_kind};
+    if (message->publisher_name.len >= sizeof publisher.name ||
+        message->principal.len >= sizeof publisher.fingerprint)
         return false;
-    if (retained->publisher_name.len > 0)
-        memcpy(publisher.name, retained->publisher_name.data, retained->publisher_name.len);
-    struct grants *grants = grants_new(broker->access, &publisher, retained->message->client_id);
-    bool allowed = grants_topic(grants, ACCESS_PUBLISH, retained->message->topic);
+    if (message->publisher_name.len > 0)
+        memcpy(publisher.name, message->publisher_name.data, message->publisher_name.len);
+    if (message->principal.len > 0)
+        memcpy(publisher.fingerprint, message->principal.data, message->principal.len);
+    struct grants *grants = grants_new(broker->access, &publisher, message->client_id);
+    bool allowed = grants_topic(grants, ACCESS_PUBLISH, message->topic);
     grants_free(grants);
     return allowed;
 }
 
-enum sluice_error retained_restore(struct broker *broker, const struct broker_retained *from)
+enum sluice_error retained_restore(struct broker *broker, const struct message *message)
 {
-    if (!publisher_allowed(broker, from))
+    remove_if_there(broker, message->topic);
+    if (message->payload.len == 0)
+        return SLUICE_OK;
+    if (!publisher_allowed(broker, message))
         return SLUICE_DENIED;
-    if (!has_room(broker, NULL, message_bytes(from->message)))
+    if (!has_room(broker, NULL, message_bytes(message)))
         return SLUICE_FULL;
-    struct message *message = message_new(from->message);
-    keep(broker, message, from->publisher_kind, from->publisher_name);
-    message_unref(message);
+    struct message *kept = message_new(message);
+    keep(broker, kept);
+    message_unref(kept);
     return SLUICE_OK;
 }
 
@@ -113,9 +137,7 @@ static void collect_withdrawn(void *ctx, void *value)
 {
     struct withdrawn *withdrawn = ctx;
     struct retained *retained = value;
-    struct broker_retained view = {retained->message, retained->publisher_kind,
-                                   span_of(retained->publisher_name, retained->publisher_name_len)};
-    if (!publisher_allowed(withdrawn->broker, &view))
+    if (!publisher_allowed(withdrawn->broker, retained->message))
         withdrawn->nodes[withdrawn->count++] = retained->node;
 }
 
@@ -129,7 +151,7 @@ void retained_check_access(struct broker *broker)
         struct retained *retained = withdrawn.nodes[i]->value;
         broker->hooks.retained_removed(broker->hooks.ctx, retained->message->topic);
         broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);
-        forget(broker, withdrawn.nodes[i]);
+        remove_topic(broker, withdrawn.nodes[i]);
     }
     memory_free(withdrawn.nodes);
 }
@@ -140,6 +162,7 @@ void retained_fini(struct broker *broker)
         struct topic_node *node = broker->retained.root->first_child;
         while (!node->value)
             node = node->first_child;
-        forget(broker, node);
+        remove_topic(broker, node);
     }
+    timers_fini(&broker->retained_expiry);
 }

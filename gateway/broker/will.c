@@ -34,10 +34,11 @@ static enum sluice_error fire(struct will *will)
         return SLUICE_OK;
     }
     struct message view = *will->message;
+    publish_name_publisher(&view, session->owner);
     view.received_ms = broker_wall_ms(broker);
     view.expires_ms = will->expiry_s ? view.received_ms + will->expiry_s * UINT64_C(1000) : 0;
     uint64_t seq;
-    struct publish_origin origin = {.session = session, .identity = session->owner};
+    struct publish_origin origin = {.session = session};
     return publish_messages(broker, &view, 1, &origin, &seq);
 }
 

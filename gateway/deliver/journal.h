@@ -4,8 +4,8 @@
  * which queue are still unfinished, gives them back at start, and deletes what
  * nobody needs. FORMAT: see record.h.
  *
- * Words. A queue belongs to a durable session (named by Client Identifier) or a
- * function (named by itself). An entry is one message in one queue, known by
+ * Words. A queue belongs to a durable session (named by Client Identifier), to a
+ * function (named by itself), or to the state (retained messages). An entry is one message in one queue, known by
  * the queue's id and an ordinal that its owner counts up, never reused. A
  * record is what one append writes, known by its seq. A record is durable once
  * journal_commit_end has given a durable seq at or above its own; only then may
@@ -53,6 +53,7 @@ struct journal_config journal_config_default(void);
 enum journal_queue_kind {
     JOURNAL_SESSION = 1,
     JOURNAL_FUNCTION = 2,
+    JOURNAL_RETAINED = 3, /* what waits to be written into the state */
 };
 
 /*

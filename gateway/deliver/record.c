@@ -10,6 +10,7 @@ enum {
     FLAG_RETAIN = 0x04,
     FLAG_RECEIVED = 0x08,      /* of a target */
     FLAG_HEX_PRINCIPAL = 0x08, /* of a message */
+    FLAG_PUBLISHER = 0x10,     /* of a message */
     HEX_PRINCIPAL_DIGITS = 64,
     CRC_BYTES = 4,
 };
@@ -45,7 +46,7 @@ enum sluice_error segment_header_read(struct span bytes, struct segment_header *
         return SLUICE_INVALID;
     if (version > RECORD_VERSION && version <= RECORD_VERSION_LAST)
         return SLUICE_NOT_FOUND; /* its header may be another, so there is no CRC to check */
-    if (version != RECORD_VERSION ||
+    if (version == 0 || version > RECORD_VERSION ||
         crc != crc32c(0, span_of(bytes.data, RECORD_SEGMENT_HEADER_BYTES - CRC_BYTES)))
         return SLUICE_INVALID;
     *ret_header = header;
@@ -186,9 +187,8 @@ static struct span unpack_hex(struct span bytes, char *memory)
 size_t message_bytes_max(const struct journal_message *message)
 {
     const struct message *view = message->message;
-    return 2 + 8 * RECORD_NUMBER_BYTES + message->target_count * (2 * RECORD_NUMBER_BYTES + 1) +
-           view->topic.len + view->payload.len + view->properties.len + view->client_id.len +
-           view->principal.len;
+    return 3 + 9 * RECORD_NUMBER_BYTES + message->target_count * (2 * RECORD_NUMBER_BYTES + 1) +
+           message_bytes(view) - sizeof *view;
 }
 
 void write_message(struct writer *body, const struct journal_message *message)
@@ -204,7 +204,9 @@ void write_message(struct writer *body, const struct journal_message *message)
     }
     uint8_t packed[HEX_PRINCIPAL_DIGITS / 2];
     bool hex = pack_hex(view->principal, packed);
-    write_u8(body, (uint8_t)(view->qos | (view->retain ? FLAG_RETAIN : 0) | (hex ? FLAG_HEX_PRINCIPAL : 0)));
+    bool publisher = view->publisher_kind != 0 || view->publisher_name.len > 0;
+    write_u8(body, (uint8_t)(view->qos | (view->retain ? FLAG_RETAIN : 0) | (hex ? FLAG_HEX_PRINCIPAL : 0) |
+                             (publisher ? FLAG_PUBLISHER : 0)));
     write_number(body, view->received_ms);
     write_number(body, view->expires_ms);
     write_counted(body, view->topic);
@@ -212,6 +214,10 @@ void write_message(struct writer *body, const struct journal_message *message)
     write_counted(body, view->properties);
     write_counted(body, view->client_id);
     write_counted(body, hex ? span_of(packed, sizeof packed) : view->principal);
+    if (publisher) {
+        write_u8(body, view->publisher_kind);
+        write_counted(body, view->publisher_name);
+    }
 }
 
 bool read_target(struct reader *targets, struct journal_target *ret_target)
@@ -262,6 +268,10 @@ bool read_message(struct reader *body, struct message_view *ret_view)
     message->properties = read_counted(body);
     message->client_id = read_counted(body);
     message->principal = read_counted(body);
+    if (flags & FLAG_PUBLISHER) {
+        message->publisher_kind = read_u8(body);
+        message->publisher_name = read_counted(body);
+    }
     if (flags & FLAG_HEX_PRINCIPAL) {
         if (message->principal.len * 2 != sizeof ret_view->principal)
             reader_fail(body);

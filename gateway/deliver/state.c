@@ -284,13 +284,14 @@ static void message_values(const struct message *message, struct state_value *re
     ret_values[8] = number(message->expires_ms);
 }
 
-uint64_t state_save_retained(struct state *state, const struct state_retained *retained)
+/* Its publisher's fingerprint is what every message has as its principal. */
+uint64_t state_save_retained(struct state *state, const struct message *message)
 {
     struct state_value values[MESSAGE_VALUES + 3];
-    message_values(retained->message, values);
-    values[MESSAGE_VALUES] = number(retained->publisher.kind);
-    values[MESSAGE_VALUES + 1] = text(retained->publisher.name);
-    values[MESSAGE_VALUES + 2] = text(retained->publisher.fingerprint);
+    message_values(message, values);
+    values[MESSAGE_VALUES] = number(message->publisher_kind);
+    values[MESSAGE_VALUES + 1] = text(message->publisher_name);
+    values[MESSAGE_VALUES + 2] = text(message->principal);
     return QUEUE_OPERATION(state, STATE_SAVE_RETAINED, values);
 }
 

@@ -35,7 +35,7 @@ enum sluice_error state_open_to_read(const char *path, struct state **ret_state)
 /* What is queued is dropped; no batch may be in flight. NULL is allowed. */
 void state_close(struct state *state);
 
-/* Who owns or published something: the peer's identity as the broker knows it, by value. */
+/* Who owns something: the peer's identity as the broker knows it, by value. */
 struct state_identity {
     uint32_t kind;
     struct span name;
@@ -56,11 +56,6 @@ struct state_subscription {
     uint32_t options;    /* the Subscription Options byte of MQTT 5 */
 };
 
-struct state_retained {
-    const struct message *message;
-    struct state_identity publisher;
-};
-
 struct state_dead_letter {
     uint64_t id;          /* the database's; ignored when it is stored */
     struct span function; /* the queue's name: the function's, or from its second event on NAME/2, ... */
@@ -78,7 +73,7 @@ uint64_t state_save_session(struct state *state, const struct state_session *ses
 uint64_t state_remove_session(struct state *state, struct span client_id); /* and its subscriptions */
 uint64_t state_save_subscription(struct state *state, const struct state_subscription *subscription);
 uint64_t state_remove_subscription(struct state *state, struct span client_id, struct span filter);
-uint64_t state_save_retained(struct state *state, const struct state_retained *retained);
+uint64_t state_save_retained(struct state *state, const struct message *message);
 uint64_t state_remove_retained(struct state *state, struct span topic);
 uint64_t state_save_dead_letter(struct state *state, const struct state_dead_letter *letter);
 
@@ -98,7 +93,7 @@ struct state_visitor {
     void *ctx;
     void (*on_session)(void *ctx, const struct state_session *session);
     void (*on_subscription)(void *ctx, const struct state_subscription *subscription);
-    void (*on_retained)(void *ctx, const struct state_retained *retained);
+    void (*on_retained)(void *ctx, const struct message *message);
 };
 enum sluice_error state_load(struct state *state, const struct state_visitor *visitor);
 

@@ -14,7 +14,9 @@ static uint64_t column_number(sqlite3_stmt *row, int index)
     return (uint64_t)sqlite3_column_int64(row, index);
 }
 
-/* The nine columns of a message, from `first` on. */
+enum { MESSAGE_COLUMNS = 9 };
+
+/* The columns of a message, from `first` on. */
 static struct message column_message(sqlite3_stmt *row, int first)
 {
     return (struct message){
@@ -74,8 +76,9 @@ static void give_subscription(sqlite3_stmt *row, const struct state_visitor *vis
 static void give_retained(sqlite3_stmt *row, const struct state_visitor *visitor)
 {
     struct message message = column_message(row, 0);
-    visitor->on_retained(visitor->ctx,
-                         &(struct state_retained){.message = &message, .publisher = column_identity(row, 9)});
+    message.publisher_kind = (uint8_t)column_number(row, MESSAGE_COLUMNS);
+    message.publisher_name = column(row, MESSAGE_COLUMNS + 1);
+    visitor->on_retained(visitor->ctx, &message);
 }
 
 enum sluice_error state_load(struct state *state, const struct state_visitor *visitor)

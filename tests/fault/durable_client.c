@@ -123,7 +123,8 @@ void durable_client_publish(struct durable_client *client, struct span topic, st
     struct mqtt_packet packet = {.type = MQTT_PUBLISH,
                                  .version = MQTT_5,
                                  .packet_id = packet_id_of(client->next),
-                                 .publish = {.topic = topic, .payload = payload, .qos = qos}};
+                                 .publish = {
+                                     .topic = topic, .payload = payload, .qos = qos, .retain = true}};
     struct writer writer = writer_of(sent->packet, sizeof sent->packet);
     mqtt_encode(&writer, &packet);
     if (writer.failed)
@@ -134,6 +135,14 @@ void durable_client_publish(struct durable_client *client, struct span topic, st
     client->next++;
     client->sent_count++;
     flush(client);
+}
+
+uint32_t durable_client_acknowledged_count(const struct durable_client *client)
+{
+    uint32_t count = client->oldest;
+    while (count != client->next && client->window[count % CLIENT_WINDOW].state != SENT_PUBLISH)
+        count++;
+    return count;
 }
 
 /* Section 4.4: unacknowledged PUBLISH and PUBREL again, in the order in which they were sent first. */

@@ -78,8 +78,11 @@ void durable_client_leave(struct durable_client *client, bool politely);
 
 /* Whether durable_client_publish may be called now. */
 bool durable_client_can_publish(const struct durable_client *client);
+/* With RETAIN set. */
 void durable_client_publish(struct durable_client *client, struct span topic, struct span payload,
                             uint8_t qos);
+/* How many of its messages, from the first on, the Server has taken responsibility for. */
+uint32_t durable_client_acknowledged_count(const struct durable_client *client);
 static inline bool durable_client_is_idle(const struct durable_client *client)
 {
     return client->oldest == client->next && client->held_count == 0;

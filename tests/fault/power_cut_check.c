@@ -60,6 +60,9 @@ static void on_entry(void *ctx, const struct journal_entry *found)
     check_or_stop(!journal_load(world->journal, found->position, &message), world,
                   "a message cannot be read");
     check_or_stop(found->bytes == message_bytes(message), world, "a message's size is wrong");
+    check_or_stop(message->publisher_kind == PUBLISHER_KIND &&
+                      span_equal(message->publisher_name, span_from_string(publisher_name)),
+                  world, "a message lost its publisher");
     message_unref(message);
     world->replayed++;
 }

@@ -63,7 +63,7 @@ static struct world *world_new(uint64_t seed, const struct journal_config *confi
     for (int i = 0; i < QUEUES; i++) {
         struct model_queue *queue = &world->queues[i];
         snprintf(queue->name, sizeof queue->name, "queue-%d", i);
-        queue->kind = i < SESSIONS ? JOURNAL_SESSION : JOURNAL_FUNCTION;
+        queue->kind = i < SESSIONS ? JOURNAL_SESSION : i == SESSIONS ? JOURNAL_RETAINED : JOURNAL_FUNCTION;
         queue->entries = memory_new_array(ENTRIES_MAX, sizeof *queue->entries);
         open_queue(world, queue);
     }

@@ -9,7 +9,9 @@
 #include "deliver/journal.h"
 #include "sim_disk.h"
 
-enum { SESSIONS = 4, QUEUES = 6, PACKET_IDS = 8, ENTRIES_MAX = 1 << 16 };
+enum { SESSIONS = 4, QUEUES = 6, PACKET_IDS = 8, ENTRIES_MAX = 1 << 16, PUBLISHER_KIND = 1 };
+
+static const char publisher_name[] = "tractor"; /* of every message; a retained one needs it */
 
 /* How far something got: asked for, in a batch that is being written, on disk. */
 enum stage { NEVER, ASKED, IN_BATCH, ON_DISK };

@@ -104,12 +104,6 @@ static uint64_t subscription_removed(void *ctx, struct span client_id, struct sp
     return ++((struct world *)ctx)->ticket;
 }
 
-static uint64_t retained_saved(void *ctx, const struct broker_retained *retained)
-{
-    (void)retained;
-    return ++((struct world *)ctx)->ticket;
-}
-
 static uint64_t retained_removed(void *ctx, struct span topic)
 {
     (void)topic;
@@ -229,7 +223,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                  .session_removed = session_removed,
                                  .subscription_saved = subscription_saved,
                                  .subscription_removed = subscription_removed,
-                                 .retained_saved = retained_saved,
                                  .retained_removed = retained_removed};
     struct broker_config config = broker_config_default();
     config.output_bytes = 500;

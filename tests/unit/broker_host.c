@@ -44,6 +44,54 @@ static struct host_packet_id *find_packet_id(struct host *host, uint64_t queue, 
     return NULL;
 }
 
+/* ---- Retained messages ---- */
+
+static void forget_retained(struct host *host, size_t place)
+{
+    message_unref(host->retained[place].message);
+    memmove(&host->retained[place], &host->retained[place + 1],
+            (HOST_NAMES_MAX - place - 1) * sizeof *host->retained);
+    host->retained[HOST_NAMES_MAX - 1] = (struct host_retained){.message = NULL};
+}
+
+/* What is replaced by a later change that is durable is nobody's any more. */
+static void sweep_retained(struct host *host)
+{
+    for (size_t later = HOST_NAMES_MAX; later-- > 0;) {
+        const struct host_retained *by = &host->retained[later];
+        if (!by->message || by->stored_seq > host->durable_seq)
+            continue;
+        for (size_t i = later; i-- > 0;) {
+            if (span_equal(host->retained[i].message->topic, by->message->topic)) {
+                forget_retained(host, i);
+                by = &host->retained[--later];
+            }
+        }
+    }
+}
+
+static void store_retained(struct host *host, struct broker_stored *stored, uint64_t seq)
+{
+    sweep_retained(host);
+    size_t place = 0;
+    while (place < HOST_NAMES_MAX && host->retained[place].message)
+        place++;
+    assert_true(place < HOST_NAMES_MAX);
+    host->retained[place] = (struct host_retained){message_ref(broker_stored_keep(stored)), seq};
+}
+
+static uint64_t on_retained_removed(void *ctx, struct span topic)
+{
+    struct host *host = ctx;
+    for (size_t i = HOST_NAMES_MAX; i-- > 0;) {
+        if (host->retained[i].message && span_equal(host->retained[i].message->topic, topic))
+            forget_retained(host, i);
+    }
+    return ++host->ticket;
+}
+
+/* ---- The journal: messages ---- */
+
 static enum sluice_error on_store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
 {
     struct host *host = ctx;
@@ -51,7 +99,7 @@ static enum sluice_error on_store(void *ctx, struct broker_publish *publish, uin
         return host->store_answer;
     bool wanted = publish->origin_queue != 0 && publish->origin_qos == 2;
     for (size_t i = 0; i < publish->message_count; i++)
-        wanted |= publish->messages[i].target_count > 0;
+        wanted |= publish->messages[i].target_count > 0 || publish->messages[i].retained;
     host->stored_count += publish->message_count;
     host->replay_count += publish->replay;
     *ret_seq = wanted || host->manual_commit ? next_seq(host) : 0;
@@ -65,6 +113,8 @@ static enum sluice_error on_store(void *ctx, struct broker_publish *publish, uin
                                          .stored_seq = *ret_seq};
             stored->ret_position = (uint64_t)(entry - host->entries) + 1;
         }
+        if (stored->retained)
+            store_retained(host, stored, *ret_seq);
     }
     if (publish->origin_queue != 0 && publish->origin_qos == 2) {
         struct host_packet_id *place = find_packet_id(host, 0, 0);
@@ -237,30 +287,6 @@ static uint64_t on_subscription_saved(void *ctx, const struct broker_subscriptio
     return 0;
 }
 
-static uint64_t on_retained_removed(void *ctx, struct span topic)
-{
-    struct host *host = ctx;
-    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
-        if (host->retained[i] && span_equal(host->retained[i]->topic, topic)) {
-            message_unref(host->retained[i]);
-            host->retained[i] = NULL;
-        }
-    }
-    return ++host->ticket;
-}
-
-static uint64_t on_retained_saved(void *ctx, const struct broker_retained *retained)
-{
-    struct host *host = ctx;
-    on_retained_removed(ctx, retained->message->topic);
-    size_t place = 0;
-    while (place < HOST_NAMES_MAX && host->retained[place])
-        place++;
-    assert_true(place < HOST_NAMES_MAX);
-    host->retained[place] = message_new(retained->message);
-    return ++host->ticket;
-}
-
 /* ---- The rest of the hooks ---- */
 
 static uint64_t on_wall_ms(void *ctx)
@@ -323,7 +349,6 @@ static void start(struct host *host)
                                  .session_removed = on_session_removed,
                                  .subscription_saved = on_subscription_saved,
                                  .subscription_removed = on_subscription_removed,
-                                 .retained_saved = on_retained_saved,
                                  .retained_removed = on_retained_removed};
     host->broker = broker_new(&host->config, &hooks);
     broker_set_access(host->broker, host_everything());
@@ -353,7 +378,7 @@ void host_free(struct host *host)
     for (size_t i = 0; i < HOST_ENTRIES_MAX; i++)
         message_unref(host->entries[i].message);
     for (size_t i = 0; i < HOST_NAMES_MAX; i++)
-        message_unref(host->retained[i]);
+        message_unref(host->retained[i].message);
     memory_free(host);
 }
 
@@ -399,6 +424,10 @@ static void lose_what_is_not_durable(struct host *host)
             *id = (struct host_packet_id){.queue = 0};
         else if (id->freed_seq > host->durable_seq)
             id->freed_seq = 0;
+    }
+    for (size_t i = HOST_NAMES_MAX; i-- > 0;) {
+        if (host->retained[i].message && host->retained[i].stored_seq > host->durable_seq)
+            forget_retained(host, i);
     }
 }
 
@@ -453,10 +482,8 @@ void host_crash(struct host *host)
         if (host->subscriptions[i].client_id[0])
             assert_int_equal(broker_restore_subscription(host->broker, &host->subscriptions[i].wanted),
                              SLUICE_OK);
-        struct broker_retained retained = {.message = host->retained[i],
-                                           .publisher_kind = IDENTITY_ANONYMOUS};
-        if (host->retained[i])
-            assert_int_equal(broker_restore_retained(host->broker, &retained), SLUICE_OK);
+        if (host->retained[i].message)
+            assert_int_equal(broker_restore_retained(host->broker, host->retained[i].message), SLUICE_OK);
     }
     for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
         if (host->sessions[i].saved)

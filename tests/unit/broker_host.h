@@ -28,6 +28,11 @@ struct host_packet_id {
     uint16_t packet_id;
 };
 
+struct host_retained { /* one change of the retained messages */
+    struct message *message; /* NULL: a free place */
+    uint64_t stored_seq;
+};
+
 struct host_session {
     char client_id[64];
     struct identity owner;
@@ -59,7 +64,7 @@ struct host {
     struct host_packet_id packet_ids[HOST_NAMES_MAX];
     struct host_session sessions[HOST_NAMES_MAX];
     struct host_subscription subscriptions[HOST_NAMES_MAX];
-    struct message *retained[HOST_NAMES_MAX];
+    struct host_retained retained[HOST_NAMES_MAX]; /* as they came */
 };
 
 /* Everybody may publish and subscribe to everything; see host_rules. Ready for a broker of this

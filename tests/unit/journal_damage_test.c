@@ -77,7 +77,7 @@ static void damage_costs_only_what_it_hit_and_the_journal_opens(void **state)
         case EMPTY: content->end = content->start; break;
         case ZEROS: zero_bytes(fixture->sim, rows[i].file); break;
         case REMOVE: sim_disk_of(fixture->sim)->ops->remove(sim_disk_of(fixture->sim), rows[i].file); break;
-        case VERSION: content->data[content->start + 11] = 2; break;
+        case VERSION: content->data[content->start + 11] = RECORD_VERSION + 1; break;
         }
         restart(fixture);
         assert_in_range(fixture->shown.entries, rows[i].least, rows[i].most);

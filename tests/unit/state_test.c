@@ -48,12 +48,11 @@ static void on_subscription(void *ctx, const struct state_subscription *subscrip
          TEXT(subscription->filter), subscription->identifier, subscription->options);
 }
 
-static void on_retained(void *ctx, const struct state_retained *retained)
+static void on_retained(void *ctx, const struct message *message)
 {
-    const struct message *message = retained->message;
     show(ctx, "retained %.*s=%.*s/%.*s q%u %u %u by %u %.*s;", TEXT(message->topic), TEXT(message->payload),
          TEXT(message->properties), message->qos, (unsigned)message->received_ms,
-         (unsigned)message->expires_ms, retained->publisher.kind, TEXT(retained->publisher.name));
+         (unsigned)message->expires_ms, message->publisher_kind, TEXT(message->publisher_name));
 }
 
 static void on_letter(void *ctx, const struct state_dead_letter *letter)
@@ -161,10 +160,12 @@ static void what_is_saved_is_there_after_a_restart(void **state)
                               .properties = SPAN_LITERAL("p"),
                               .qos = 1,
                               .received_ms = 3,
-                              .expires_ms = 8};
-    state_save_retained(fixture->state, &(struct state_retained){&message, owner});
+                              .expires_ms = 8,
+                              .publisher_kind = 1,
+                              .publisher_name = owner.name};
+    state_save_retained(fixture->state, &message);
     message.topic = SPAN_LITERAL("gone");
-    state_save_retained(fixture->state, &(struct state_retained){&message, owner});
+    state_save_retained(fixture->state, &message);
     uint64_t last = state_remove_retained(fixture->state, message.topic);
     assert_true(last > first && state_pending_bytes(fixture->state) > 0);
     assert_int_equal(commit(fixture), last);
