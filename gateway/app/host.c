@@ -88,17 +88,21 @@ static enum sluice_error load(void *ctx, uint64_t position, struct message **ret
 
 /* ---- The state ---- */
 
+static struct state_identity state_identity_of(const struct identity *identity)
+{
+    return (struct state_identity){.kind = (uint32_t)identity->kind,
+                                   .name = span_from_string(identity->name),
+                                   .fingerprint = span_from_string(identity->fingerprint)};
+}
+
 static uint64_t session_saved(void *ctx, const struct broker_session *session)
 {
-    return state_save_session(state_of(ctx),
-                              &(struct state_session){
-                                  .client_id = session->client_id,
-                                  .owner = {.kind = (uint32_t)session->owner->kind,
-                                            .name = span_from_string(session->owner->name),
-                                            .fingerprint = span_from_string(session->owner->fingerprint)},
-                                  .expiry_s = session->expiry_s,
-                                  .disconnected_ms = session->disconnected_ms,
-                              });
+    return state_save_session(state_of(ctx), &(struct state_session){
+                                                 .client_id = session->client_id,
+                                                 .owner = state_identity_of(session->owner),
+                                                 .expiry_s = session->expiry_s,
+                                                 .disconnected_ms = session->disconnected_ms,
+                                             });
 }
 
 static uint64_t session_removed(void *ctx, struct span client_id)
@@ -128,6 +132,19 @@ static uint64_t subscription_removed(void *ctx, struct span client_id, struct sp
     return state_remove_subscription(state_of(ctx), client_id, filter);
 }
 
+static uint64_t will_saved(void *ctx, const struct broker_will *will)
+{
+    return state_save_will(state_of(ctx), &(struct state_will){.id = will->id,
+                                                               .message = will->message,
+                                                               .owner = state_identity_of(will->owner),
+                                                               .due_ms = will->due_ms});
+}
+
+static uint64_t will_removed(void *ctx, uint64_t id)
+{
+    return state_remove_will(state_of(ctx), id);
+}
+
 static uint64_t retained_removed(void *ctx, struct span topic)
 {
     return state_remove_retained(state_of(ctx), topic);
@@ -151,6 +168,8 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
         .session_removed = session_removed,
         .subscription_saved = subscription_saved,
         .subscription_removed = subscription_removed,
+        .will_saved = will_saved,
+        .will_removed = will_removed,
         .retained_removed = retained_removed,
     };
 }

@@ -52,6 +52,17 @@ static void on_retained(void *ctx, const struct message *message)
         log_warning("a stored retained message is not restored: %s", sluice_error_text(error));
 }
 
+static void on_will(void *ctx, const struct state_will *stored)
+{
+    struct gateway *gateway = ctx;
+    struct identity owner = identity_of(&stored->owner);
+    struct broker_will will = {
+        .id = stored->id, .message = stored->message, .owner = &owner, .due_ms = stored->due_ms};
+    enum sluice_error error = broker_restore_will(gateway->broker, &will, uv_now(gateway->loop));
+    if (error)
+        log_warning("a stored will is not restored: %s", sluice_error_text(error));
+}
+
 /* ---- Queues: the journal ---- */
 
 struct restoring {
@@ -132,7 +143,8 @@ enum sluice_error gateway_restore(struct gateway *gateway)
     struct state_visitor visitor = {.ctx = gateway,
                                     .on_session = on_session,
                                     .on_subscription = on_subscription,
-                                    .on_retained = on_retained};
+                                    .on_retained = on_retained,
+                                    .on_will = on_will};
     enum sluice_error error = state_load(storage_state(gateway->storage), &visitor);
     if (error)
         return error;

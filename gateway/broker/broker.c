@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "broker/parts.h"
 #include "broker/retained.h"
-#include "broker/will.h"
 #include "wire/topic.h"
 
 #include <assert.h>
@@ -78,6 +77,7 @@ struct broker *broker_new(const struct broker_config *config, const struct broke
     broker->config = *config;
     broker->hooks = *hooks;
     broker->key = hash_key_of(config->hash_key);
+    wills_init(broker);
     topic_tree_init(&broker->subscriptions, broker->key);
     topic_tree_init(&broker->retained, broker->key);
     return broker;
@@ -87,6 +87,7 @@ void broker_free(struct broker *broker)
 {
     assert(broker->counters.channels == 0);
     session_table_fini(broker);
+    wills_fini(broker);
     retained_fini(broker);
     topic_tree_fini(&broker->subscriptions);
     topic_tree_fini(&broker->retained);
@@ -143,6 +144,7 @@ void broker_durable(struct broker *broker, uint64_t seq)
     bool was_full = acknowledgements_full(broker);
     acknowledgements_release(broker, seq);
     delivery_durable(broker);
+    wills_durable(broker);
     if (was_full)
         broker_resume(broker);
 }

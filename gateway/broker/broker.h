@@ -117,13 +117,21 @@ struct broker_subscription {
     uint32_t identifier; /* 0: none */
 };
 
+/* A Will Message. */
+struct broker_will {
+    uint64_t id;                   /* above that of every earlier one */
+    const struct message *message; /* of its session's client_id, with all Will Properties */
+    const struct identity *owner;
+    uint64_t due_ms; /* wall clock; 0: its connection is there, or was when the gateway ended */
+};
+
 /*
  * What the broker asks of the world. All must be there, but for `transform`.
  *
  * The state's part (session_saved and the like) may write later: the ticket
  * that it returns is answered by broker_state_durable(); 0 means that there is
  * nothing to wait for. The client's SUBACK, UNSUBACK, and the CONNACK of a new
- * durable session wait for it.
+ * durable session or with a will wait for it.
  */
 struct broker_hooks {
     void *ctx;
@@ -160,6 +168,8 @@ struct broker_hooks {
     uint64_t (*session_removed)(void *ctx, struct span client_id); /* with its subscriptions */
     uint64_t (*subscription_saved)(void *ctx, const struct broker_subscription *subscription);
     uint64_t (*subscription_removed)(void *ctx, struct span client_id, struct span filter);
+    uint64_t (*will_saved)(void *ctx, const struct broker_will *will); /* a new one, or that it is due */
+    uint64_t (*will_removed)(void *ctx, uint64_t id);
     /* Without a PUBLISH: it has expired, or its publisher's right is gone. */
     uint64_t (*retained_removed)(void *ctx, struct span topic);
 };
@@ -280,6 +290,8 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
                                               const struct broker_subscription *subscription);
 /* A retained message, or with an empty payload that its topic has none; the later one of a topic holds. */
 enum sluice_error broker_restore_retained(struct broker *broker, const struct message *message);
+/* In ascending ids. What is due fires at the first broker_tick. */
+enum sluice_error broker_restore_will(struct broker *broker, const struct broker_will *will, uint64_t now_ms);
 
 /* A session's queue; what it holds follows, before the next queue. Its ordinals from next_ordinal on are
  * free. SLUICE_NOT_FOUND: no session has this queue, so its owner may drop it. */

@@ -1,7 +1,6 @@
 /* CONNECT and DISCONNECT: who is it, which session is it, and on what terms. */
 #include "broker/parts.h"
 #include "broker/reason_string.h"
-#include "broker/will.h"
 
 #include <stdio.h>
 
@@ -251,10 +250,10 @@ enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_
     channel->state = CHANNEL_CONNECTING;
     channel->broker->counters.connects++;
     apply_limits(channel, packet, &terms, now_ms);
+    uint64_t saved = session_save(session, 0), ticket = present ? 0 : saved;
     if (packet->connect.has_will)
-        will_set(session, &packet->connect.will);
-    uint64_t ticket = session_save(session, 0);
-    accept(channel, &terms, packet, present, present ? 0 : ticket);
+        ticket = will_set(session, &packet->connect.will);
+    accept(channel, &terms, packet, present, ticket);
     return SLUICE_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "broker/acknowledgements.h"
 #include "broker/publish.h"
+#include "broker/will.h"
 
 struct broker {
     struct broker_config config;
@@ -16,6 +17,7 @@ struct broker {
     struct session_table sessions;
     struct session *waiting; /* for the disk */
     struct channel *held;
+    struct will_queue wills;
     struct topic_tree subscriptions;
     struct topic_tree retained;
     struct timers retained_expiry; /* on the wall clock, as Message Expiry is */

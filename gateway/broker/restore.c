@@ -48,6 +48,11 @@ enum sluice_error broker_restore_retained(struct broker *broker, const struct me
     return retained_restore(broker, message);
 }
 
+enum sluice_error broker_restore_will(struct broker *broker, const struct broker_will *will, uint64_t now_ms)
+{
+    return will_restore(broker, will, now_ms);
+}
+
 enum sluice_error broker_restore_queue(struct broker *broker, struct span client_id, uint64_t queue,
                                        uint64_t next_ordinal)
 {

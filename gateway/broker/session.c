@@ -2,7 +2,6 @@
 
 #include "base/memory.h"
 #include "broker/parts.h"
-#include "broker/will.h"
 
 #include <assert.h>
 
@@ -171,7 +170,7 @@ static void forget(struct session *session)
         memory_free(subscription);
     }
     session_stop_waiting(session);
-    will_discard(session);
+    will_forget(session);
     timers_stop(&broker->timers, &session->expiry);
     table_remove(&broker->sessions, session);
     broker->counters.sessions--;

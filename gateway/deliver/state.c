@@ -8,11 +8,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SCHEMA_VERSION = 1, RETRY_MS = 1000, BUSY_MS = 5000, PATH_BYTES = 4096 };
+enum { RETRY_MS = 1000, BUSY_MS = 5000, PATH_BYTES = 4096 };
 
-/* A dead letter's function and ordinal may come again only when the journal was thrown away: then its time
- * tells it from the old one. */
-static const char schema[] =
+/*
+ * From each version of the schema to the next; a new database goes through all of them.
+ *
+ * A dead letter's function and ordinal may come again only when the journal was thrown away: then its time
+ * tells it from the old one.
+ */
+static const char *const upgrades[] = {
     "CREATE TABLE sessions (client_id TEXT PRIMARY KEY, owner_kind INTEGER, owner_name TEXT,"
     " owner_fingerprint TEXT, expiry_s INTEGER, disconnected_ms INTEGER) WITHOUT ROWID;"
     "CREATE TABLE subscriptions (client_id TEXT, filter TEXT, identifier INTEGER, options INTEGER,"
@@ -25,7 +29,15 @@ static const char schema[] =
     " expires_ms INTEGER, function TEXT, ordinal INTEGER, reason TEXT, error_type TEXT,"
     " error_message TEXT, attempts INTEGER, first_ms INTEGER, last_ms INTEGER, stored_ms INTEGER,"
     " UNIQUE (function, ordinal, received_ms));"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 1;",
+
+    "CREATE TABLE wills (id INTEGER PRIMARY KEY, topic TEXT, payload BLOB, properties BLOB, client_id TEXT,"
+    " principal TEXT, qos INTEGER, retain INTEGER, received_ms INTEGER, expires_ms INTEGER,"
+    " owner_kind INTEGER, owner_name TEXT, owner_fingerprint TEXT, due_ms INTEGER);"
+    "PRAGMA user_version = 2;",
+};
+
+enum { SCHEMA_VERSION = sizeof upgrades / sizeof *upgrades };
 
 static const char *const statements[STATE_STATEMENTS] = {
     [STATE_SAVE_SESSION] = "INSERT OR REPLACE INTO sessions VALUES (?,?,?,?,?,?)",
@@ -35,6 +47,8 @@ static const char *const statements[STATE_STATEMENTS] = {
     [STATE_REMOVE_SUBSCRIPTION] = "DELETE FROM subscriptions WHERE client_id = ? AND filter = ?",
     [STATE_SAVE_RETAINED] = "INSERT OR REPLACE INTO retained VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     [STATE_REMOVE_RETAINED] = "DELETE FROM retained WHERE topic = ?",
+    [STATE_SAVE_WILL] = "INSERT OR REPLACE INTO wills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [STATE_REMOVE_WILL] = "DELETE FROM wills WHERE id = ?",
     [STATE_SAVE_DEAD_LETTER] =
         "INSERT OR IGNORE INTO dead_letters VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
@@ -63,28 +77,34 @@ static int check(sqlite3 *database)
     return result != SQLITE_OK || good ? result : SQLITE_CORRUPT;
 }
 
-static int prepare(struct state_batch *batch)
+/* Brings the schema to this version and prepares the statements, which need it. */
+static int upgrade(struct state_batch *batch)
 {
     int version = 0;
+    int result = read_version(batch->writer, &version);
+    if (result == SQLITE_OK && (version < 0 || version > SCHEMA_VERSION))
+        result = SQLITE_NOTADB;
+    for (; version < SCHEMA_VERSION && result == SQLITE_OK; version++)
+        result = sqlite3_exec(batch->writer, upgrades[version], NULL, NULL, NULL);
+    for (int i = 0; i < STATE_STATEMENTS && result == SQLITE_OK; i++)
+        result = sqlite3_prepare_v3(batch->writer, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                    &batch->statements[i], NULL);
+    return result;
+}
+
+static int prepare(struct state_batch *batch)
+{
     int result = sqlite3_exec(batch->writer, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;", NULL,
                               NULL, NULL);
     if (result == SQLITE_OK)
         result = check(batch->writer);
     if (result == SQLITE_OK)
-        result = read_version(batch->writer, &version);
-    if (result == SQLITE_OK && version == 0) {
         result = sqlite3_exec(batch->writer, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-        if (result == SQLITE_OK)
-            result = sqlite3_exec(batch->writer, schema, NULL, NULL, NULL);
-        if (result == SQLITE_OK)
-            result = sqlite3_exec(batch->writer, "COMMIT", NULL, NULL, NULL);
-    } else if (result == SQLITE_OK && version != SCHEMA_VERSION) {
-        result = SQLITE_NOTADB;
-    }
-    for (int i = 0; i < STATE_STATEMENTS && result == SQLITE_OK; i++)
-        result = sqlite3_prepare_v3(batch->writer, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
-                                    &batch->statements[i], NULL);
-    /* Tables that are missing, or there already: the database of another program. */
+    if (result == SQLITE_OK)
+        result = upgrade(batch);
+    if (result == SQLITE_OK)
+        result = sqlite3_exec(batch->writer, "COMMIT", NULL, NULL, NULL);
+    /* Tables that are missing, or there already: the database of another program. Closing it rolls back. */
     return result == SQLITE_ERROR ? SQLITE_NOTADB : result;
 }
 
@@ -173,7 +193,7 @@ enum sluice_error state_open_to_read(const char *path, struct state **ret_state)
     int result = open_database(path, SQLITE_OPEN_READONLY, &state->reader);
     if (result == SQLITE_OK)
         result = read_version(state->reader, &version);
-    if (result == SQLITE_OK && version != SCHEMA_VERSION)
+    if (result == SQLITE_OK && (version < 1 || version > SCHEMA_VERSION)) /* all of them have dead letters */
         result = SQLITE_NOTADB;
     if (result != SQLITE_OK) {
         log_error("state: %s cannot be read: %s", path, sqlite3_errstr(result));
@@ -299,6 +319,25 @@ uint64_t state_remove_retained(struct state *state, struct span topic)
 {
     const struct state_value values[] = {text(topic)};
     return QUEUE_OPERATION(state, STATE_REMOVE_RETAINED, values);
+}
+
+uint64_t state_save_will(struct state *state, const struct state_will *will)
+{
+    struct state_value values[1 + MESSAGE_VALUES + 4];
+    values[0] = number(will->id);
+    message_values(will->message, values + 1);
+    struct state_value *rest = values + 1 + MESSAGE_VALUES;
+    rest[0] = number(will->owner.kind);
+    rest[1] = text(will->owner.name);
+    rest[2] = text(will->owner.fingerprint);
+    rest[3] = number(will->due_ms);
+    return QUEUE_OPERATION(state, STATE_SAVE_WILL, values);
+}
+
+uint64_t state_remove_will(struct state *state, uint64_t id)
+{
+    const struct state_value values[] = {number(id)};
+    return QUEUE_OPERATION(state, STATE_REMOVE_WILL, values);
 }
 
 uint64_t state_save_dead_letter(struct state *state, const struct state_dead_letter *letter)

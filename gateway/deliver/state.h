@@ -1,7 +1,8 @@
 /*
  * What must survive a restart besides messages, in one SQLite database: durable
- * sessions, their subscriptions, retained messages, and dead letters. Operators
- * may open it with any tool.
+ * sessions, their subscriptions, retained messages, wills, and dead letters.
+ * Operators may open it with any tool. A database of an earlier version of the
+ * program gets what is new when it is opened, and keeps what it holds.
  *
  * Writes are group commits, of the same shape as the journal's: an operation is
  * copied into a queue and gets a ticket; a batch applies all that is queued in
@@ -13,7 +14,7 @@
  * which may run on any one other thread at the same time. Reading uses a
  * connection of its own and sees what is durable.
  *
- * Errors: a database that is damaged, of an unknown version, or no database at
+ * Errors: a database that is damaged, of a later version, or no database at
  * all is moved aside as *.damaged with one log line, and an empty one takes its
  * place: the gateway always starts. A write that fails keeps its operations
  * queued, to be tried again.
@@ -56,6 +57,13 @@ struct state_subscription {
     uint32_t options;    /* the Subscription Options byte of MQTT 5 */
 };
 
+struct state_will {
+    uint64_t id;
+    const struct message *message;
+    struct state_identity owner;
+    uint64_t due_ms; /* Unix epoch; 0: connected */
+};
+
 struct state_dead_letter {
     uint64_t id;          /* the database's; ignored when it is stored */
     struct span function; /* the queue's name: the function's, or from its second event on NAME/2, ... */
@@ -75,6 +83,8 @@ uint64_t state_save_subscription(struct state *state, const struct state_subscri
 uint64_t state_remove_subscription(struct state *state, struct span client_id, struct span filter);
 uint64_t state_save_retained(struct state *state, const struct message *message);
 uint64_t state_remove_retained(struct state *state, struct span topic);
+uint64_t state_save_will(struct state *state, const struct state_will *will);
+uint64_t state_remove_will(struct state *state, uint64_t id);
 uint64_t state_save_dead_letter(struct state *state, const struct state_dead_letter *letter);
 
 /* Group commit: NULL when nothing is queued, a batch is in flight, or a failed one waits for its retry. */
@@ -94,6 +104,7 @@ struct state_visitor {
     void (*on_session)(void *ctx, const struct state_session *session);
     void (*on_subscription)(void *ctx, const struct state_subscription *subscription);
     void (*on_retained)(void *ctx, const struct message *message);
+    void (*on_will)(void *ctx, const struct state_will *will); /* in ascending ids */
 };
 enum sluice_error state_load(struct state *state, const struct state_visitor *visitor);
 

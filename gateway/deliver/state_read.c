@@ -81,6 +81,15 @@ static void give_retained(sqlite3_stmt *row, const struct state_visitor *visitor
     visitor->on_retained(visitor->ctx, &message);
 }
 
+static void give_will(sqlite3_stmt *row, const struct state_visitor *visitor)
+{
+    struct message message = column_message(row, 1);
+    visitor->on_will(visitor->ctx, &(struct state_will){.id = column_number(row, 0),
+                                                        .message = &message,
+                                                        .owner = column_identity(row, 1 + MESSAGE_COLUMNS),
+                                                        .due_ms = column_number(row, 4 + MESSAGE_COLUMNS)});
+}
+
 enum sluice_error state_load(struct state *state, const struct state_visitor *visitor)
 {
     static const struct {
@@ -90,6 +99,7 @@ enum sluice_error state_load(struct state *state, const struct state_visitor *vi
         {"SELECT * FROM sessions", give_session},
         {"SELECT * FROM subscriptions", give_subscription},
         {"SELECT * FROM retained", give_retained},
+        {"SELECT * FROM wills ORDER BY id", give_will},
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         sqlite3_stmt *statement;

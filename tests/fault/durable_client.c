@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -31,6 +32,8 @@ struct durable_client *durable_client_new(const char *client_id, const struct du
 
 static void close_connection(struct durable_client *client)
 {
+    if (client->state > CLIENT_CONNECTING)
+        client->owed_will = client->connection;
     if (client->fd >= 0)
         close(client->fd);
     client->fd = -1;
@@ -94,10 +97,18 @@ void durable_client_connect(struct durable_client *client, uint16_t port)
     struct writer properties = writer_of(block, sizeof block);
     mqtt_write_number_property(&properties, MQTT_SESSION_EXPIRY_INTERVAL, SESSION_EXPIRY_S);
     mqtt_write_number_property(&properties, MQTT_RECEIVE_MAXIMUM, CLIENT_WINDOW);
+    char topic[64], number[16];
+    snprintf(topic, sizeof topic, "wills/%s", client->client_id);
+    snprintf(number, sizeof number, "%" PRIu32, ++client->connection);
     send_packet(client, (struct mqtt_packet){.type = MQTT_CONNECT,
                                              .properties = {writer_span(&properties)},
                                              .connect = {.client_id = span_from_string(client->client_id),
-                                                         .keep_alive_s = KEEP_ALIVE_S}});
+                                                         .keep_alive_s = KEEP_ALIVE_S,
+                                                         .has_will = true,
+                                                         .will = {.topic = span_from_string(topic),
+                                                                  .payload = span_from_string(number),
+                                                                  .qos = 1,
+                                                                  .retain = true}}});
     client->state = CLIENT_CONNECTING;
     flush(client);
 }
@@ -107,6 +118,7 @@ void durable_client_leave(struct durable_client *client, bool politely)
     if (politely && client->state != CLIENT_CLOSED) {
         send_packet(client, (struct mqtt_packet){.type = MQTT_DISCONNECT});
         flush(client);
+        client->state = CLIENT_CLOSED; /* and so owes no will */
     }
     close_connection(client);
 }
@@ -123,8 +135,7 @@ void durable_client_publish(struct durable_client *client, struct span topic, st
     struct mqtt_packet packet = {.type = MQTT_PUBLISH,
                                  .version = MQTT_5,
                                  .packet_id = packet_id_of(client->next),
-                                 .publish = {
-                                     .topic = topic, .payload = payload, .qos = qos, .retain = true}};
+                                 .publish = {.topic = topic, .payload = payload, .qos = qos, .retain = true}};
     struct writer writer = writer_of(sent->packet, sizeof sent->packet);
     mqtt_encode(&writer, &packet);
     if (writer.failed)

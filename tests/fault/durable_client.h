@@ -1,5 +1,5 @@
 /*
- * An MQTT 5 Client with a durable session, for tests in which the Server dies:
+ * An MQTT 5 Client with a durable session and a will, for tests in which the Server dies:
  * the session's state (unacknowledged messages, Packet Identifiers received)
  * outlives connections, and a new connection goes on as section 4.4 of the
  * standard says. It never blocks but in connect(2) to the loopback; the caller
@@ -62,9 +62,11 @@ struct durable_client {
     int fd;           /* -1: closed */
     struct buffer in, out;
     struct sent_message window[CLIENT_WINDOW]; /* message n is in place n modulo the window */
-    uint32_t oldest, next;                     /* numbers of messages: [oldest, next) may be unacknowledged */
-    uint64_t sent_count, repeated_count;       /* PUBLISH packets */
-    uint8_t held[CLIENT_PACKET_IDS / 8];       /* QoS 2 Packet Identifiers that were received, not released */
+    uint32_t connection;                 /* its number, from 1: the payload of its will, which is retained */
+    uint32_t owed_will;                  /* the last one that was accepted and ended without DISCONNECT */
+    uint32_t oldest, next;               /* numbers of messages: [oldest, next) may be unacknowledged */
+    uint64_t sent_count, repeated_count; /* PUBLISH packets */
+    uint8_t held[CLIENT_PACKET_IDS / 8]; /* QoS 2 Packet Identifiers that were received, not released */
     size_t held_count;
 };
 

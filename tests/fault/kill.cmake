@@ -5,7 +5,7 @@ set_target_properties(echo_function PROPERTIES
   PREFIX "" OUTPUT_NAME echo LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
 add_executable(kill_test fault/kill_test.c fault/durable_client.c fault/gateway_process.c
-  fault/retained_probe.c)
+  fault/kept_check.c fault/retained_probe.c)
 target_link_libraries(kill_test PRIVATE sluice_options sluice_base)
 set_target_properties(kill_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 add_dependencies(kill_test sluice native echo_function)

@@ -6,8 +6,8 @@
  *
  * Publishers with durable sessions publish with QoS 1 and 2; subscribers with
  * durable sessions come and go; a native function is fed by a rule, and its
- * results go to a subscriber. Each message is retained too: after a start the
- * retained one of a publisher is its last acknowledged one or a later. After a random number of Control Packets from the
+ * results go to a subscriber. Each message is retained too, and each client has a
+ * will (kept_check.h). After a random number of Control Packets from the
  * gateway, it is killed, started on the same data, and everybody resumes. At the
  * end each session's order makes the check exact: once the last message of a
  * publisher has come, whatever is missing before it never comes.
@@ -17,7 +17,7 @@
  */
 #include "durable_client.h"
 #include "gateway_process.h"
-#include "retained_probe.h"
+#include "kept_check.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -58,8 +58,7 @@ struct scenario {
     uint64_t leave_after_packets;
     uint64_t random;
     uint64_t acknowledged, delivered, results;
-    uint64_t duplicates_qos1, duplicates_qos2, disordered, lost, retained_lost;
-    uint32_t retained_counts[PUBLISHERS]; /* one over the number of what is retained; 0: nothing */
+    uint64_t duplicates_qos1, duplicates_qos2, disordered, lost, unkept;
     uint64_t *ready_us;
     uint64_t kills;
 };
@@ -139,32 +138,17 @@ static void count_receipt(struct scenario *scenario, size_t subscriber, size_t p
     }
 }
 
-static void read_payload(const struct scenario *scenario, struct span payload, size_t *ret_publisher,
-                         uint32_t *ret_number)
-{
-    char text[CLIENT_PACKET_BYTES];
-    snprintf(text, sizeof text, "%.*s", (int)payload.len, (const char *)payload.data);
-    if (sscanf(text, "{\"publisher\":%zu,\"number\":%" SCNu32, ret_publisher, ret_number) != 2 ||
-        *ret_publisher >= PUBLISHERS || *ret_number >= scenario->clients[*ret_publisher]->next)
-        log_fatal("somebody got what nobody published: %s", text);
-}
-
 static void on_message(void *ctx, struct durable_client *client, const struct mqtt_publish *publish)
 {
     struct scenario *scenario = ctx;
+    char text[CLIENT_PACKET_BYTES];
+    snprintf(text, sizeof text, "%.*s", (int)publish->payload.len, (const char *)publish->payload.data);
     size_t publisher;
     uint32_t number;
-    read_payload(scenario, publish->payload, &publisher, &number);
+    if (sscanf(text, "{\"publisher\":%zu,\"number\":%" SCNu32, &publisher, &number) != 2 ||
+        publisher >= PUBLISHERS || number >= scenario->clients[publisher]->next)
+        log_fatal("%s got what nobody published: %s", client->client_id, text);
     count_receipt(scenario, subscriber_index(scenario, client), publisher, number);
-}
-
-static void on_retained(void *ctx, const struct mqtt_publish *publish)
-{
-    struct scenario *scenario = ctx;
-    size_t publisher;
-    uint32_t number;
-    read_payload(scenario, publish->payload, &publisher, &number);
-    scenario->retained_counts[publisher] = number + 1;
 }
 
 /* ---- The load ---- */
@@ -246,21 +230,6 @@ static void start_gateway(struct scenario *scenario)
 {
     gateway_process_start(&scenario->gateway);
     scenario->ready_us[scenario->kills] = scenario->gateway.ready_us;
-}
-
-/* Before a publisher is there to send anything again. */
-static void check_retained(struct scenario *scenario)
-{
-    memset(scenario->retained_counts, 0, sizeof scenario->retained_counts);
-    retained_probe(scenario->gateway.port, "load/#", on_retained, scenario);
-    for (size_t i = 0; i < PUBLISHERS; i++) {
-        uint32_t acknowledged = durable_client_acknowledged_count(scenario->clients[i]);
-        if (scenario->retained_counts[i] >= acknowledged)
-            continue;
-        log_error("%" PRIu32 " of %s are acknowledged, and the retained one is %" PRIu32, acknowledged,
-                  scenario->clients[i]->client_id, scenario->retained_counts[i]);
-        scenario->retained_lost++;
-    }
 }
 
 static void connect_clients(struct scenario *scenario, unsigned of_two_subscribers)
@@ -394,10 +363,11 @@ static void report(const struct scenario *scenario)
     printf("%" PRIu64 " kills, %" PRIu64 " published (%" PRIu64 " times again), %" PRIu64
            " acknowledged, %" PRIu64 " delivered, %" PRIu64 " duplicates QoS 1, %" PRIu64
            " duplicates QoS 2, %" PRIu64 " out of order, %" PRIu64 " lost, %" PRIu64
-           " retained lost, %" PRIu64 " invoked (%" PRIu64 " results), ready in %" PRIu64 " ms (median), %" PRIu64 " ms (longest)\n",
+           " retained or wills lost, %" PRIu64 " invoked (%" PRIu64 " results), ready in %" PRIu64
+           " ms (median), %" PRIu64 " ms (longest)\n",
            scenario->kills, published, repeated, scenario->acknowledged, scenario->delivered,
            scenario->duplicates_qos1, scenario->duplicates_qos2, scenario->disordered, scenario->lost,
-           scenario->retained_lost, published - missing(scenario, COLLECTOR), scenario->results,
+           scenario->unkept, published - missing(scenario, COLLECTOR), scenario->results,
            scenario->ready_us[scenario->kills / 2] / 1000, scenario->ready_us[scenario->kills] / 1000);
 }
 
@@ -414,7 +384,7 @@ static void write_config(const char *path, const char *function)
             "gateway:\n"
             "  listen: {mqtt: \"127.0.0.1:0\"}\n"
             "  anonymous: [mqtt]\n"
-            "  access: [{who: anonymous, publish: [\"load/#\"], subscribe: [\"#\"]}]\n"
+            "  access: [{who: anonymous, publish: [\"load/#\", \"wills/#\"], subscribe: [\"#\"]}]\n"
             "  limits: {queueMemoryBytes: 4096}\n"
             "  journal: {commitDelay: 1, segmentBytes: 65536}\n"
             "functions:\n"
@@ -482,12 +452,12 @@ static bool play(struct scenario *scenario, uint64_t kills)
     while (scenario->kills < kills) {
         play_round(scenario);
         start_gateway(scenario);
-        check_retained(scenario);
+        scenario->unkept += kept_check(scenario->gateway.port, scenario->clients, CLIENTS);
     }
     drain(scenario);
     stop_gateway(scenario);
     report(scenario);
-    bool is_good = scenario->lost + scenario->retained_lost + scenario->duplicates_qos2 + scenario->disordered == 0;
+    bool is_good = scenario->lost + scenario->unkept + scenario->duplicates_qos2 + scenario->disordered == 0;
     free_clients(scenario);
     return is_good;
 }

@@ -104,6 +104,18 @@ static uint64_t subscription_removed(void *ctx, struct span client_id, struct sp
     return ++((struct world *)ctx)->ticket;
 }
 
+static uint64_t will_saved(void *ctx, const struct broker_will *will)
+{
+    (void)will;
+    return ++((struct world *)ctx)->ticket;
+}
+
+static uint64_t will_removed(void *ctx, uint64_t id)
+{
+    (void)id;
+    return ++((struct world *)ctx)->ticket;
+}
+
 static uint64_t retained_removed(void *ctx, struct span topic)
 {
     (void)topic;
@@ -223,6 +235,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                  .session_removed = session_removed,
                                  .subscription_saved = subscription_saved,
                                  .subscription_removed = subscription_removed,
+                                 .will_saved = will_saved,
+                                 .will_removed = will_removed,
                                  .retained_removed = retained_removed};
     struct broker_config config = broker_config_default();
     config.output_bytes = 500;

@@ -287,6 +287,30 @@ static uint64_t on_subscription_saved(void *ctx, const struct broker_subscriptio
     return 0;
 }
 
+static uint64_t on_will_removed(void *ctx, uint64_t id)
+{
+    struct host *host = ctx;
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+        if (host->wills[i].id == id) {
+            message_unref(host->wills[i].message);
+            host->wills[i] = (struct host_will){.id = 0};
+        }
+    }
+    return ++host->ticket;
+}
+
+static uint64_t on_will_saved(void *ctx, const struct broker_will *will)
+{
+    struct host *host = ctx;
+    on_will_removed(ctx, will->id);
+    size_t place = 0;
+    while (place < HOST_NAMES_MAX && host->wills[place].id != 0)
+        place++;
+    assert_true(place < HOST_NAMES_MAX);
+    host->wills[place] = (struct host_will){will->id, message_new(will->message), *will->owner, will->due_ms};
+    return ++host->ticket;
+}
+
 /* ---- The rest of the hooks ---- */
 
 static uint64_t on_wall_ms(void *ctx)
@@ -349,6 +373,8 @@ static void start(struct host *host)
                                  .session_removed = on_session_removed,
                                  .subscription_saved = on_subscription_saved,
                                  .subscription_removed = on_subscription_removed,
+                                 .will_saved = on_will_saved,
+                                 .will_removed = on_will_removed,
                                  .retained_removed = on_retained_removed};
     host->broker = broker_new(&host->config, &hooks);
     broker_set_access(host->broker, host_everything());
@@ -379,6 +405,8 @@ void host_free(struct host *host)
         message_unref(host->entries[i].message);
     for (size_t i = 0; i < HOST_NAMES_MAX; i++)
         message_unref(host->retained[i].message);
+    for (size_t i = 0; i < HOST_NAMES_MAX; i++)
+        message_unref(host->wills[i].message);
     memory_free(host);
 }
 
@@ -389,6 +417,7 @@ void host_advance(struct host *host, uint64_t ms)
     while (host->now_ms < end_ms) {
         uint64_t deadline_ms = broker_next_deadline(host->broker);
         uint64_t to_ms = deadline_ms < end_ms ? deadline_ms : end_ms;
+        to_ms = to_ms < host->now_ms ? host->now_ms : to_ms;
         host->wall_ms += to_ms - host->now_ms;
         host->now_ms = to_ms;
         broker_tick(host->broker, host->now_ms);
@@ -465,6 +494,25 @@ static void restore_queue(struct host *host, const struct host_session *session)
     }
 }
 
+/* In ascending ids. */
+static void restore_wills(struct host *host)
+{
+    uint64_t done = 0;
+    for (;;) {
+        const struct host_will *next = NULL;
+        for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
+            const struct host_will *at = &host->wills[i];
+            if (at->id > done && (!next || at->id < next->id))
+                next = at;
+        }
+        if (!next)
+            return;
+        done = next->id;
+        struct broker_will will = {next->id, next->message, &next->owner, next->due_ms};
+        assert_int_equal(broker_restore_will(host->broker, &will, host->now_ms), SLUICE_OK);
+    }
+}
+
 void host_crash(struct host *host)
 {
     broker_free(host->broker);
@@ -485,6 +533,7 @@ void host_crash(struct host *host)
         if (host->retained[i].message)
             assert_int_equal(broker_restore_retained(host->broker, host->retained[i].message), SLUICE_OK);
     }
+    restore_wills(host);
     for (size_t i = 0; i < HOST_NAMES_MAX; i++) {
         if (host->sessions[i].saved)
             restore_queue(host, &host->sessions[i]);

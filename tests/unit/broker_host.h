@@ -28,9 +28,16 @@ struct host_packet_id {
     uint16_t packet_id;
 };
 
-struct host_retained { /* one change of the retained messages */
+struct host_retained {       /* one change of the retained messages */
     struct message *message; /* NULL: a free place */
     uint64_t stored_seq;
+};
+
+struct host_will {
+    uint64_t id; /* 0: a free place */
+    struct message *message;
+    struct identity owner;
+    uint64_t due_ms;
 };
 
 struct host_session {
@@ -64,6 +71,7 @@ struct host {
     struct host_packet_id packet_ids[HOST_NAMES_MAX];
     struct host_session sessions[HOST_NAMES_MAX];
     struct host_subscription subscriptions[HOST_NAMES_MAX];
+    struct host_will wills[HOST_NAMES_MAX];
     struct host_retained retained[HOST_NAMES_MAX]; /* as they came */
 };
 

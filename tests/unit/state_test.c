@@ -55,6 +55,15 @@ static void on_retained(void *ctx, const struct message *message)
          (unsigned)message->expires_ms, message->publisher_kind, TEXT(message->publisher_name));
 }
 
+static void on_will(void *ctx, const struct state_will *will)
+{
+    const struct message *message = will->message;
+    show(ctx, "will %u %.*s=%.*s/%.*s q%u r%u of %.*s owner %u %.*s %.*s due %u;", (unsigned)will->id,
+         TEXT(message->topic), TEXT(message->payload), TEXT(message->properties), message->qos,
+         message->retain, TEXT(message->client_id), will->owner.kind, TEXT(will->owner.name),
+         TEXT(will->owner.fingerprint), (unsigned)will->due_ms);
+}
+
 static void on_letter(void *ctx, const struct state_dead_letter *letter)
 {
     struct fixture *fixture = ctx;
@@ -115,8 +124,8 @@ static const char *load(struct fixture *fixture)
 {
     fixture->len = 0;
     fixture->text[0] = '\0';
-    assert_int_equal(state_load(fixture->state,
-                                &(struct state_visitor){fixture, on_session, on_subscription, on_retained}),
+    assert_int_equal(state_load(fixture->state, &(struct state_visitor){fixture, on_session, on_subscription,
+                                                                        on_retained, on_will}),
                      SLUICE_OK);
     return fixture->text;
 }
@@ -175,6 +184,85 @@ static void what_is_saved_is_there_after_a_restart(void **state)
     assert_string_equal(load(fixture), "session c1 owner 1 dev'1 ab12 expiry 4294967295 at 77;"
                                        "subscription c1 a/# id 268435455 options 46;"
                                        "retained r=on/p q1 3 8 by 1 dev'1;");
+}
+
+static void wills_are_saved_changed_and_removed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message message = {.topic = SPAN_LITERAL("w"),
+                              .payload = SPAN_LITERAL("gone"),
+                              .properties = SPAN_LITERAL("p"),
+                              .client_id = SPAN_LITERAL("c1"),
+                              .qos = 2,
+                              .retain = true};
+    struct state_will will = {300, &message, {1, SPAN_LITERAL("dev"), SPAN_LITERAL("ab12")}, 0};
+    state_save_will(fixture->state, &will);
+    will.due_ms = 77;
+    state_save_will(fixture->state, &will);
+    will.id = 20;
+    state_save_will(fixture->state, &will);
+    will.id = 1000;
+    state_save_will(fixture->state, &will);
+    state_remove_will(fixture->state, 1000);
+    commit(fixture);
+    restart(fixture);
+    assert_string_equal(load(fixture), "will 20 w=gone/p q2 r1 of c1 owner 1 dev ab12 due 77;"
+                                       "will 300 w=gone/p q2 r1 of c1 owner 1 dev ab12 due 77;");
+}
+
+/* The schema as version 1 made it, with one row of each table. */
+static const char version_1[] =
+    "CREATE TABLE sessions (client_id TEXT PRIMARY KEY, owner_kind INTEGER, owner_name TEXT,"
+    " owner_fingerprint TEXT, expiry_s INTEGER, disconnected_ms INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE subscriptions (client_id TEXT, filter TEXT, identifier INTEGER, options INTEGER,"
+    " PRIMARY KEY (client_id, filter)) WITHOUT ROWID;"
+    "CREATE TABLE retained (topic TEXT PRIMARY KEY, payload BLOB, properties BLOB, client_id TEXT,"
+    " principal TEXT, qos INTEGER, retain INTEGER, received_ms INTEGER, expires_ms INTEGER,"
+    " publisher_kind INTEGER, publisher_name TEXT, publisher_fingerprint TEXT);"
+    "CREATE TABLE dead_letters (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT, payload BLOB,"
+    " properties BLOB, client_id TEXT, principal TEXT, qos INTEGER, retain INTEGER, received_ms INTEGER,"
+    " expires_ms INTEGER, function TEXT, ordinal INTEGER, reason TEXT, error_type TEXT,"
+    " error_message TEXT, attempts INTEGER, first_ms INTEGER, last_ms INTEGER, stored_ms INTEGER,"
+    " UNIQUE (function, ordinal, received_ms));"
+    "PRAGMA user_version = 1;"
+    "INSERT INTO sessions VALUES ('c1', 1, 'dev', 'ab12', 60, 5);"
+    "INSERT INTO subscriptions VALUES ('c1', 'a/#', 3, 1);"
+    "INSERT INTO retained VALUES ('r', 'on', 'p', 'c1', 'ab12', 1, 1, 3, 8, 1, 'dev', 'ab12');"
+    "INSERT INTO dead_letters VALUES (1, 't', '{}', '', '', '', 1, 0, 2, 0, 'f', 4, 'attempts', 'E', 'm', 3,"
+    " 5, 9, 10);";
+
+static void put_database(struct fixture *fixture, const char *sql)
+{
+    state_close(fixture->state);
+    fixture->state = NULL;
+    unlink(fixture->path);
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(fixture->path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+static void a_database_of_the_version_before_keeps_what_it_holds(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t count = 0;
+    put_database(fixture, version_1);
+    assert_int_equal(state_open_to_read(fixture->path, &fixture->state), SLUICE_OK); /* changes nothing */
+    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 1);
+    restart(fixture);
+    static const char kept[] = "session c1 owner 1 dev ab12 expiry 60 at 5;"
+                               "subscription c1 a/# id 3 options 1;"
+                               "retained r=on/p q1 3 8 by 1 dev;";
+    assert_string_equal(load(fixture), kept);
+    struct message message = {.topic = SPAN_LITERAL("w")};
+    state_save_will(fixture->state, &(struct state_will){.id = 1, .message = &message});
+    commit(fixture);
+    restart(fixture); /* nothing is left to upgrade */
+    assert_memory_equal(load(fixture), kept, strlen(kept));
+    assert_non_null(strstr(fixture->text, "will 1 w="));
+    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 1);
 }
 
 static void what_was_not_committed_is_not_there(void **state)
@@ -257,16 +345,11 @@ static void a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place(void *
 static void the_database_of_another_program_is_kept_aside(void **state)
 {
     struct fixture *fixture = *state;
-    static const char *const rows[] = {"CREATE TABLE sessions (id)", "PRAGMA user_version = 1"};
+    static const char *const rows[] = {"CREATE TABLE sessions (id)", "PRAGMA user_version = 1",
+                                       "PRAGMA user_version = 1000"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         print_message("%s\n", rows[i]);
-        state_close(fixture->state);
-        fixture->state = NULL;
-        unlink(fixture->path);
-        sqlite3 *other;
-        assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
-        assert_int_equal(sqlite3_exec(other, rows[i], NULL, NULL, NULL), SQLITE_OK);
-        sqlite3_close(other);
+        put_database(fixture, rows[i]);
         assert_int_equal(state_open(fixture->path, &fixture->state), SLUICE_OK);
         assert_string_equal(load(fixture), "");
     }
@@ -335,6 +418,8 @@ int main(void)
     log_set_level(LOG_ERROR + 1); /* damage is reported, and this test makes it */
     const struct CMUnitTest tests[] = {
         TEST(what_is_saved_is_there_after_a_restart),
+        TEST(wills_are_saved_changed_and_removed),
+        TEST(a_database_of_the_version_before_keeps_what_it_holds),
         TEST(what_was_not_committed_is_not_there),
         TEST(dead_letters_are_listed_read_counted_and_removed),
         TEST(a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place),
