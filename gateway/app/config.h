@@ -92,6 +92,7 @@ struct config_limits {
     uint64_t retained_bytes;
     uint64_t dead_letters_count;
     uint64_t unacknowledged_count;
+    uint64_t log_lines;
 };
 
 struct config_journal {

@@ -149,6 +149,9 @@ const struct parameter config_parameters[] = {
     COUNT("gateway.limits.unacknowledged", CONFIG(limits.unacknowledged_count), "messages", "262144", 1,
           10000000, "acknowledgements that may wait for the disk"),
 
+    COUNT("gateway.limits.logLines", CONFIG(limits.log_lines), "lines", "100", 1, 1000000,
+          "a second of one kind in the log; of more, one is written with their number"),
+
     GROUP("gateway.sys", "what the gateway says of itself on the topics of $SYS/broker"),
     SECONDS("gateway.sys.interval", CONFIG(sys.interval_ms), "10", 0, 86400,
             "between two looks at what has changed and is published; 0: nothing is"),

@@ -1,5 +1,6 @@
 #include "app/gateway_internal.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "wire/frame.h"
 
@@ -58,6 +59,7 @@ static uint32_t host_random(void *ctx)
 static void run_turn(struct gateway *gateway)
 {
     uint64_t now_ms = uv_now(gateway->loop);
+    log_settle();
     broker_tick(gateway->broker, now_ms);
     if (gateway->sys)
         sys_turn(gateway->sys, now_ms);

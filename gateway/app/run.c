@@ -132,7 +132,9 @@ int run_command(int argc, char **argv)
     if (config_load(options.config_file, stderr, &config) != SLUICE_OK)
         return 2;
     raise_descriptor_limit(config);
+    log_set_rate((unsigned)config->limits.log_lines);
     int status = run_gateway(config);
+    log_finish();
     config_free(config);
     return status;
 }
