@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 1024, HANG_MS = 60000, SESSION_S = 3600, OFFLINE_COUNT = 5 };
+enum { PATH_BYTES = 1024, HANG_MS = 60000, SESSION_S = 3600, OFFLINE_COUNT = 30 };
 
 static const int versions[] = {MQTTVERSION_3_1_1, MQTTVERSION_5};
 
@@ -228,25 +228,40 @@ static void a_will_is_published_when_its_client_dies(void **state)
     }
 }
 
+static void publish_numbers(MQTTClient client, int version, int qos)
+{
+    char payload[16];
+    for (int n = 0; n < OFFLINE_COUNT; n++) {
+        snprintf(payload, sizeof payload, "%d", n);
+        publish(client, version, "farm/one/n", payload, qos, 0);
+    }
+}
+
+/* Each once and in order: what comes last has nothing before it but the numbers. */
+static void expect_numbers(MQTTClient client, int qos)
+{
+    char payload[16];
+    for (int n = 0; n < OFFLINE_COUNT; n++) {
+        snprintf(payload, sizeof payload, "%d", n);
+        expect(client, "farm/one/n", payload, qos, 0);
+    }
+    expect(client, "farm/one/n", "last", qos, 0);
+}
+
 static void a_session_keeps_what_comes_meanwhile(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        struct login one = {.version = versions[i], .who = "one"};
-        struct login two = {.version = versions[i], .who = "two", .keeps_session = true};
+    for (size_t i = 0; i < 4; i++) {
+        int version = versions[i / 2], qos = 1 + (int)(i % 2);
+        struct login one = {.version = version, .who = "one"};
+        struct login two = {.version = version, .who = "two", .keeps_session = true};
         MQTTClient publisher = connected("one", &one), subscriber = connected("two", &two);
         assert_int_equal(subscribe(subscriber, two.version, "farm/one/#", 2), 2);
         MQTTClient_disconnect(subscriber, HANG_MS);
-        char payload[16];
-        for (int n = 0; n < OFFLINE_COUNT; n++) {
-            snprintf(payload, sizeof payload, "%d", n);
-            publish(publisher, one.version, "farm/one/n", payload, 1 + i % 2, 0);
-        }
+        publish_numbers(publisher, version, qos);
         assert_int_equal(connect_client(subscriber, &two), MQTTCLIENT_SUCCESS);
-        for (int n = 0; n < OFFLINE_COUNT; n++) {
-            snprintf(payload, sizeof payload, "%d", n);
-            expect(subscriber, "farm/one/n", payload, 1 + i % 2, 0);
-        }
+        publish(publisher, version, "farm/one/n", "last", qos, 0);
+        expect_numbers(subscriber, qos);
         MQTTClient_disconnect(subscriber, HANG_MS);
         two.keeps_session = false; /* the next version finds nothing left */
         assert_int_equal(connect_client(subscriber, &two), MQTTCLIENT_SUCCESS);
