@@ -25,6 +25,7 @@ write_gateway_config() {
 gateway:
   listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
   anonymous: [mqtt, mqtts]
+  limits: {connectionsPerAddress: 20000}
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
   limits: {publishRate: 1000000000, connectRate: 1000000}
   access:
@@ -201,6 +202,7 @@ load_rows() {
     row "pairs QoS 2, 50:50" "$rates" plain bench -t pair --pubs 50 --subs 50 -q 2 -w 64 -d "$SECS"
     row "fan-out QoS 0, 1 to 100" "$rates" plain bench -t fanout --subs 100 -q 0 -w 64 -d "$SECS"
     row "TLS pairs QoS 1, 50:50" "$rates" tls bench -t pair --pubs 50 --subs 50 -q 1 -w 64 -d "$SECS"
+    row "latency at 1,000 messages/s, QoS 1, 10 pairs" "$rates" plain bench -t pair --pubs 10 --subs 10 -q 1 -r 1000 -d "$SECS"
     row "plain connect" "$storms" plain storm -d "$SECS"
     row "server-authenticated TLS connect" "$storms" tls storm -d "$SECS"
     row "mutual-TLS connect" "$storms" mutual storm -d "$SECS"
@@ -210,8 +212,8 @@ load_rows() {
 
 idle_rows() {
     end "$GATEWAY"
-    idle_row "2000 idle connections, plain" plain idle --conns 2000 --hold 1
-    idle_row "2000 idle connections, TLS" tls idle --conns 2000 --hold 1
+    idle_row "15,000 idle connections, plain" plain idle --conns 15000 --hold 1
+    idle_row "15,000 idle connections, TLS" tls idle --conns 15000 --hold 1
     write_gateway_config "$(functions)"
     start_gateway
 }
