@@ -1,5 +1,6 @@
 #include "app/functions_internal.h"
 
+#include "base/digits.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -11,8 +12,7 @@
 #include <stdio.h>
 
 enum {
-    UUID_BYTES = 37,       /* with the NUL */
-    MESSAGE_ID_BYTES = 21, /* a 64-bit number, with the NUL */
+    UUID_BYTES = 37, /* with the NUL */
     FAULT_BYTES = 256,
 };
 
@@ -20,7 +20,7 @@ enum {
 struct invocation {
     struct mapping *mapping;
     struct queue_batch *batch;
-    char (*message_ids)[MESSAGE_ID_BYTES]; /* of a batch's items */
+    char (*message_ids)[DECIMAL_BYTES]; /* of a batch's items */
     struct buffer event;
 };
 
@@ -45,8 +45,7 @@ static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
 {
     unsigned char digest[16];
     mbedtls_md5(bytes.data, bytes.len, digest);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
+    hex_write(span_of(digest, sizeof digest), ret_hex);
 }
 
 /* Selects from one item's message. What the rule cannot read will never be readable: it is given up at once.
@@ -64,25 +63,23 @@ static bool select_event(struct invocation *invocation, size_t index, uint64_t n
     return false;
 }
 
-static void add_record(struct invocation *invocation, size_t index, struct records_writer *writer,
-                       struct span body)
+/* `epoch_ms` is the wall clock at the loop's time 0. */
+static void add_record(struct invocation *invocation, size_t index, uint64_t epoch_ms,
+                       struct records_writer *writer, struct span body)
 {
     const struct queue_item *item = &invocation->batch->items[index];
-    const struct functions_host *host = &invocation->mapping->function->all->host;
-    uint64_t since_ms = uv_now(host->loop) - item->first_ms;
     char *id = invocation->message_ids[index];
-    snprintf(id, MESSAGE_ID_BYTES, "%llu", (unsigned long long)item->ordinal);
     struct record_attribute attributes[] = {
         {SPAN_LITERAL("topic"), item->message->topic},
         {SPAN_LITERAL("client"), item->message->client_id},
     };
     struct record record = {
-        .message_id = span_from_string(id),
+        .message_id = decimal_write(item->ordinal, id),
         .body = body,
         .sender_id = item->message->client_id,
         .receive_count = item->attempt,
         .sent_ms = item->message->received_ms,
-        .first_receive_ms = host->wall_ms(host->ctx) - since_ms,
+        .first_receive_ms = epoch_ms + item->first_ms,
         .attributes = attributes,
         .attribute_count = sizeof attributes / sizeof *attributes,
     };
@@ -99,13 +96,15 @@ static size_t write_records(struct invocation *invocation, uint64_t now_ms)
         .region = span_from_string(function->all->config->region),
         .md5 = md5_hex,
     };
-    invocation->message_ids = memory_new_array(invocation->batch->count, MESSAGE_ID_BYTES);
+    const struct functions_host *host = &function->all->host;
+    uint64_t epoch_ms = host->wall_ms(host->ctx) - uv_now(host->loop);
+    invocation->message_ids = memory_new_array(invocation->batch->count, DECIMAL_BYTES);
     struct records_writer writer = records_begin(&invocation->event, &source);
     struct buffer body = {0};
     for (size_t i = 0; i < invocation->batch->count; i++) {
         buffer_consume(&body, buffer_len(&body));
         if (select_event(invocation, i, now_ms, &body))
-            add_record(invocation, i, &writer, buffer_span(&body));
+            add_record(invocation, i, epoch_ms, &writer, buffer_span(&body));
     }
     buffer_fini(&body);
     records_end(&writer);

@@ -45,14 +45,6 @@ void buffer_grown(struct buffer *buffer, size_t len)
     buffer->end += len;
 }
 
-void buffer_append(struct buffer *buffer, struct span bytes)
-{
-    if (bytes.len == 0)
-        return;
-    memcpy(buffer_reserve(buffer, bytes.len), bytes.data, bytes.len);
-    buffer->end += bytes.len;
-}
-
 void buffer_consume(struct buffer *buffer, size_t len)
 {
     assert(len <= buffer_len(buffer));

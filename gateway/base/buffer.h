@@ -30,7 +30,14 @@ static inline struct span buffer_span(const struct buffer *buffer)
 /* Room for `len` more bytes at the end; the caller writes there, then calls buffer_grown. */
 uint8_t *buffer_reserve(struct buffer *buffer, size_t len);
 void buffer_grown(struct buffer *buffer, size_t len);
-void buffer_append(struct buffer *buffer, struct span bytes);
+static inline void buffer_append(struct buffer *buffer, struct span bytes)
+{
+    if (bytes.len == 0)
+        return;
+    bool fits = buffer->capacity - buffer->end >= bytes.len;
+    memcpy(fits ? buffer->data + buffer->end : buffer_reserve(buffer, bytes.len), bytes.data, bytes.len);
+    buffer->end += bytes.len;
+}
 /* Drops `len` bytes from the front; len must be within buffer_len. */
 void buffer_consume(struct buffer *buffer, size_t len);
 /* Gives the memory back if the buffer is empty. */

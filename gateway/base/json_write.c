@@ -1,5 +1,6 @@
 #include "base/json_write.h"
 
+#include "base/digits.h"
 #include "wire/topic.h"
 
 #include <stdio.h>
@@ -58,11 +59,6 @@ void json_write_string(struct buffer *out, struct span text)
 
 void json_write_u64(struct buffer *out, uint64_t value)
 {
-    char digits[20]; /* of UINT64_MAX */
-    size_t start = sizeof digits;
-    do {
-        digits[--start] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    buffer_append(out, span_of(digits + start, sizeof digits - start));
+    char digits[DECIMAL_BYTES];
+    buffer_append(out, decimal_write(value, digits));
 }

@@ -1,10 +1,13 @@
 /*
  * What a publisher sees of a gateway that feeds functions. Prints one line.
  *
- *   function_bench latency PORT COUNT   publishes to bench/single with QoS 0, one message at a time, and
- * waits for its result on results/single: microseconds from publish to result function_bench load PORT COUNT
- * 50 publishers publish to bench/batch with QoS 1, 64 in flight each: microseconds to the PUBACK, and the
- * rates of PUBACKs and of records that the results on results/batch count
+ *   function_bench latency PORT COUNT
+ *       publishes to bench/single with QoS 0, one message at a time, and waits for its result on
+ *       results/single: microseconds from publish to result
+ *   function_bench load PORT COUNT [RATE]
+ *       50 publishers publish to bench/batch with QoS 1, at most 64 in flight each, RATE messages a second
+ *       in all or as fast as it goes: microseconds to the PUBACK, from when the message was due, and the
+ *       rates of PUBACKs and of records that the results on results/batch count
  */
 #include "base/buffer.h"
 #include "base/log.h"
@@ -37,6 +40,8 @@ struct connection {
 struct bench {
     struct connection subscriber, publishers[PUBLISHERS];
     uint64_t count; /* messages to publish */
+    uint64_t rate;  /* a second; 0: as fast as it goes */
+    uint64_t start_ns;
     uint64_t published, acknowledged, results, records;
     uint64_t *times_ns;
 };
@@ -139,7 +144,7 @@ static void turn(struct bench *bench)
         short events = (short)(POLLIN | (buffer_len(&connection->out) ? POLLOUT : 0));
         polled[i] = (struct pollfd){.fd = connection->fd, .events = events};
     }
-    poll(polled, 1 + PUBLISHERS, -1);
+    poll(polled, 1 + PUBLISHERS, bench->rate ? 1 : -1);
     for (size_t i = 0; i < 1 + PUBLISHERS; i++) {
         if (polled[i].revents)
             receive(bench, i ? &bench->publishers[i - 1] : connections);
@@ -173,13 +178,19 @@ static void connect_all(struct bench *bench, uint16_t port, const char *results)
 
 /* ---- Publishing ---- */
 
+/* When the next message is to be sent; what is sent later has waited already. */
+static uint64_t due_ns(const struct bench *bench)
+{
+    return bench->rate ? bench->start_ns + bench->published * 1000000000 / bench->rate : now_ns();
+}
+
 static void publish(struct bench *bench, struct connection *connection, const char *topic, uint8_t qos)
 {
     char payload[PACKET_BYTES];
     int len =
         snprintf(payload, sizeof payload, "{\"number\":%010" PRIu64 ",\"temperature\":21.5,\"unit\":\"Cel\"}",
                  bench->published + UINT64_C(1000000000));
-    connection->sent_ns[connection->sent_count++ % WINDOW] = now_ns();
+    connection->sent_ns[connection->sent_count++ % WINDOW] = due_ns(bench);
     uint16_t packet_id = (uint16_t)(connection->sent_count % WINDOW + 1);
     send_packet(connection, (struct mqtt_packet){.type = MQTT_PUBLISH,
                                                  .packet_id = qos ? packet_id : 0,
@@ -189,11 +200,23 @@ static void publish(struct bench *bench, struct connection *connection, const ch
     bench->published++;
 }
 
+/* How many messages are to be out by now. */
+static uint64_t due_count(const struct bench *bench)
+{
+    if (bench->rate == 0)
+        return bench->count;
+    uint64_t due = (now_ns() - bench->start_ns) * bench->rate / 1000000000;
+    return due < bench->count ? due : bench->count;
+}
+
+/* All publishers have a share in what is due, so that no one's window is always the full one. */
 static void fill_windows(struct bench *bench)
 {
-    for (size_t i = 0; i < PUBLISHERS; i++) {
+    uint64_t due = due_count(bench);
+    for (size_t i = 0; i < PUBLISHERS && bench->published < due; i++) {
         struct connection *connection = &bench->publishers[i];
-        while (bench->published < bench->count &&
+        uint64_t share = bench->published + (due - bench->published) / (PUBLISHERS - i) + 1;
+        while (bench->published < due && bench->published < share &&
                connection->sent_count - connection->acknowledged_count < WINDOW)
             publish(bench, connection, "bench/batch", 1);
     }
@@ -227,14 +250,15 @@ static void run_latency(struct bench *bench)
 
 static void run_load(struct bench *bench)
 {
-    uint64_t start_ns = now_ns(), acknowledged_ns = 0;
+    uint64_t acknowledged_ns = 0;
+    bench->start_ns = now_ns();
     while (bench->acknowledged < bench->count || bench->records < bench->count) {
         fill_windows(bench);
         turn(bench);
         if (bench->acknowledged == bench->count && !acknowledged_ns)
-            acknowledged_ns = now_ns() - start_ns;
+            acknowledged_ns = now_ns() - bench->start_ns;
     }
-    double seconds = (double)(now_ns() - start_ns) / 1e9;
+    double seconds = (double)(now_ns() - bench->start_ns) / 1e9;
     print_times(bench, "puback");
     printf(" pubacks_per_s=%.0f events_per_s=%.0f\n", (double)bench->count * 1e9 / (double)acknowledged_ns,
            (double)bench->count / seconds);
@@ -243,12 +267,14 @@ static void run_load(struct bench *bench)
 int main(int argc, char **argv)
 {
     bool is_latency = argc == 4 && strcmp(argv[1], "latency") == 0;
-    if (argc != 4 || (!is_latency && strcmp(argv[1], "load") != 0)) {
-        fprintf(stderr, "usage: function_bench latency|load PORT COUNT\n");
+    bool is_load = (argc == 4 || argc == 5) && strcmp(argv[1], "load") == 0;
+    if (!is_latency && !is_load) {
+        fprintf(stderr, "usage: function_bench latency PORT COUNT | load PORT COUNT [RATE]\n");
         return 2;
     }
     struct bench *bench = memory_new(sizeof *bench);
     bench->count = strtoull(argv[3], NULL, 10);
+    bench->rate = argc == 5 ? strtoull(argv[4], NULL, 10) : 0;
     bench->times_ns = memory_new_array(bench->count, sizeof *bench->times_ns);
     connect_all(bench, (uint16_t)strtoul(argv[2], NULL, 10), is_latency ? "results/single" : "results/batch");
     if (is_latency)

@@ -185,7 +185,7 @@ function_row() {
     rm -f "$DIR"/*.rows
     turn=0
     while [ "$turn" -lt "$REPEAT" ]; do
-        "$FUNCTION_BENCH" "$1" "$MQTT" "$2" >> "$DIR/sluice.rows"
+        "$FUNCTION_BENCH" "$1" "$MQTT" "$2" ${3:+"$3"} >> "$DIR/sluice.rows"
         turn=$((turn + 1))
     done
     # shellcheck disable=SC2086 # a list of fields
@@ -220,6 +220,8 @@ idle_rows() {
 
 function_rows() {
     function_row "native function, publish to result" "result_p50_us result_p99_us" latency 20000
+    function_row "durable QoS 1 into a function queue at 300,000/s" \
+        "pubacks_per_s puback_p50_us puback_p99_us" load 500000 300000
     function_row "durable QoS 1 into a function queue, batches of 1000" \
         "pubacks_per_s puback_p50_us puback_p99_us events_per_s" load 500000
 }

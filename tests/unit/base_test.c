@@ -1,5 +1,6 @@
-/* buffer.h and message.h: what every connection and queue stands on. */
+/* buffer.h, message.h and digits.h: what every connection and queue stands on. */
 #include "base/buffer.h"
+#include "base/digits.h"
 #include "base/message.h"
 
 #include <setjmp.h>
@@ -53,12 +54,31 @@ static void message_copies_what_it_is_given(void **state)
     message_unref(message);
 }
 
+static void numbers_and_bytes_are_written_as_digits(void **state)
+{
+    (void)state;
+    char text[DECIMAL_BYTES];
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } rows[] = {{0, "0"}, {9, "9"}, {10, "10"}, {UINT64_MAX, "18446744073709551615"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(decimal_write(rows[i].value, text).len, strlen(rows[i].text));
+        assert_string_equal(text, rows[i].text);
+    }
+    hex_write(span_of((const uint8_t[]){0x00, 0x0a, 0xf0, 0xff}, 4), text);
+    assert_string_equal(text, "000af0ff");
+    hex_write(SPAN_EMPTY, text);
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buffer_keeps_order_over_growth_and_consumption),
         cmocka_unit_test(buffer_does_not_grow_while_drained),
         cmocka_unit_test(message_copies_what_it_is_given),
+        cmocka_unit_test(numbers_and_bytes_are_written_as_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
