@@ -64,6 +64,20 @@ static void the_connect_says_what_it_means(void **state)
     assert_memory_equal(fake.sent, expected.data, expected.len);
 }
 
+/* [MQTT-3.1.3-4] */
+static void a_client_identifier_is_utf_8(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"\xff", "\xed\xa0\x80", "\xc0\xaf", "", "caf\xc3\xa9"};
+    for (size_t i = 0; i < 5; i++) {
+        struct sluice_device_config config = base_config();
+        config.client_id = ids[i];
+        fake_port_init(&fake);
+        assert_int_equal(sluice_device_open(memory, sizeof memory, &config, &fake.port, &device),
+                         i < 4 ? SLUICE_INVALID : SLUICE_OK);
+    }
+}
+
 /* [MQTT-3.1.2-20] [MQTT-3.1.2-21] [MQTT-3.2.2-21] */
 static void the_servers_keep_alive_is_kept_to(void **state)
 {
@@ -268,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connect_is_the_only_packet_before_connack),
         cmocka_unit_test(the_connect_says_what_it_means),
+        cmocka_unit_test(a_client_identifier_is_utf_8),
         cmocka_unit_test(the_servers_keep_alive_is_kept_to),
         cmocka_unit_test(nothing_is_retained_where_that_is_not_available),
         cmocka_unit_test(messages_go_out_under_their_names),

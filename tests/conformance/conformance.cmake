@@ -1,5 +1,5 @@
 # One program a part of the standard, over the broker's engine without a network.
-foreach(part connect session publish delivery subscribe packet_size shared versions)
+foreach(part alias connect session publish delivery subscribe packet_size shared versions)
   sluice_test(${part}_conformance
     SOURCES conformance/${part}_conformance.c conformance/exchange.c unit/broker_host.c
     LIBS sluice_broker sluice_base)
