@@ -5,14 +5,17 @@
 
 #include <assert.h>
 
-#define DEVICE_PREFIX SPAN_LITERAL("device:")
-
 struct rule {
     struct rule *next;
-    enum access_action action;
+    enum access_action action; /* or CLIENT_ID */
     char *who;
-    char *filter;
+    char *filter; /* of CLIENT_ID: a pattern */
 };
+
+enum { SUBSTITUTED_BYTES = 1024 }; /* longest filter or pattern with its substitutions */
+
+/* The third thing that a rule may allow; it makes no grants. */
+#define CLIENT_ID ((enum access_action)(ACCESS_SUBSCRIBE + 1))
 
 struct access {
     struct rule *rules;
@@ -59,12 +62,39 @@ void access_free(struct access *access)
     memory_free(access);
 }
 
+/* What the `who` of an identity with a name begins with. */
+static struct span prefix_of(enum identity_kind kind)
+{
+    switch (kind) {
+    case IDENTITY_CERTIFICATE: return SPAN_LITERAL("device:");
+    case IDENTITY_USER: return SPAN_LITERAL("user:");
+    case IDENTITY_TOKEN: return SPAN_LITERAL("token:");
+    default: return SPAN_EMPTY;
+    }
+}
+
 bool access_who_valid(const char *who)
 {
+    static const enum identity_kind named[] = {IDENTITY_CERTIFICATE, IDENTITY_USER, IDENTITY_TOKEN};
     struct span text = span_from_string(who);
     if (span_equal(text, SPAN_LITERAL("anonymous")))
         return true;
-    return span_starts_with(text, DEVICE_PREFIX) && text.len > DEVICE_PREFIX.len && utf8_valid(text);
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        struct span prefix = prefix_of(named[i]);
+        if (span_starts_with(text, prefix) && text.len > prefix.len)
+            return utf8_valid(text);
+    }
+    return false;
+}
+
+static void add_rule(struct access *access, const char *who, enum access_action action, const char *filter)
+{
+    struct rule *rule = memory_new(sizeof *rule);
+    rule->action = action;
+    rule->who = memory_string(span_from_string(who));
+    rule->filter = memory_string(span_from_string(filter));
+    *access->end = rule;
+    access->end = &rule->next;
 }
 
 enum sluice_error access_allow(struct access *access, const char *who, enum access_action action,
@@ -72,57 +102,61 @@ enum sluice_error access_allow(struct access *access, const char *who, enum acce
 {
     if (!access_who_valid(who) || !topic_filter_valid(span_from_string(filter)))
         return SLUICE_INVALID;
-    struct rule *rule = memory_new(sizeof *rule);
-    rule->action = action;
-    rule->who = memory_string(span_from_string(who));
-    rule->filter = memory_string(span_from_string(filter));
-    *access->end = rule;
-    access->end = &rule->next;
+    add_rule(access, who, action, filter);
     return SLUICE_OK;
 }
 
+enum sluice_error access_allow_client_id(struct access *access, const char *who, const char *pattern)
+{
+    if (!access_who_valid(who) || !pattern[0] || !utf8_valid(span_from_string(pattern)))
+        return SLUICE_INVALID;
+    add_rule(access, who, CLIENT_ID, pattern);
+    return SLUICE_OK;
+}
+
+/* ---- Matching ---- */
+
 /* `*` stands for any run of characters. On a mismatch only the last `*` has to give, so this is linear in
  * practice and bounded by the product of the lengths. */
-static bool glob_matches(const char *pattern, const char *text)
+static bool glob_matches(struct span pattern, struct span text)
 {
-    const char *star = NULL, *star_text = NULL;
-    while (*text) {
-        if (*pattern == '*') {
-            star = pattern++;
-            star_text = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star + 1;
-            text = ++star_text;
+    size_t at = 0, text_at = 0, star = SIZE_MAX, star_text = 0;
+    while (text_at < text.len) {
+        if (at < pattern.len && pattern.data[at] == '*') {
+            star = at++;
+            star_text = text_at;
+        } else if (at < pattern.len && pattern.data[at] == text.data[text_at]) {
+            at++;
+            text_at++;
+        } else if (star != SIZE_MAX) {
+            at = star + 1;
+            text_at = ++star_text;
         } else {
             return false;
         }
     }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
+    while (at < pattern.len && pattern.data[at] == '*')
+        at++;
+    return at == pattern.len;
 }
 
 static bool rule_is_for(const struct rule *rule, const struct identity *identity)
 {
     if (identity->kind == IDENTITY_ANONYMOUS)
         return strcmp(rule->who, "anonymous") == 0;
-    return span_starts_with(span_from_string(rule->who), DEVICE_PREFIX) && identity->name[0] &&
-           glob_matches(rule->who + DEVICE_PREFIX.len, identity->name);
+    struct span prefix = prefix_of(identity->kind), who = span_from_string(rule->who);
+    return prefix.len > 0 && span_starts_with(who, prefix) && identity->name[0] &&
+           glob_matches(span_skip(who, prefix.len), span_from_string(identity->name));
 }
 
 /* What `%` and this letter stand for; empty where they give nothing. Any other letter is no substitution. */
 static bool substitution(char letter, const struct identity *identity, struct span client_id,
                          struct span *ret_value)
 {
-    struct span name = span_from_string(identity->name);
     if (letter == 'u')
-        *ret_value = name;
+        *ret_value = span_from_string(identity->name);
     else if (letter == 'c')
-        *ret_value =
-            identity->kind == IDENTITY_CERTIFICATE && !span_equal(name, client_id) ? SPAN_EMPTY : client_id;
+        *ret_value = client_id;
     else
         return false;
     for (size_t i = 0; i < ret_value->len; i++) {
@@ -150,15 +184,38 @@ static bool substitute(const char *filter, const struct identity *identity, stru
     return !out->failed;
 }
 
+bool access_client_id(const struct access *access, const struct identity *identity, struct span client_id)
+{
+    bool is_certificate = identity->kind == IDENTITY_CERTIFICATE, is_bound = is_certificate;
+    if (is_certificate && span_equal(span_from_string(identity->name), client_id))
+        return true;
+    for (const struct rule *rule = access ? access->rules : NULL; rule; rule = rule->next) {
+        uint8_t bytes[SUBSTITUTED_BYTES];
+        struct writer out = writer_of(bytes, sizeof bytes);
+        if (rule->action != CLIENT_ID || !rule_is_for(rule, identity))
+            continue;
+        is_bound = true;
+        if (strchr(identity->name, '*')) /* in a pattern it would be a wildcard */
+            continue;
+        if (substitute(rule->filter, identity, SPAN_EMPTY, &out) &&
+            glob_matches(writer_span(&out), client_id))
+            return true;
+    }
+    return !is_bound;
+}
+
 struct grants *grants_new(const struct access *access, const struct identity *identity, struct span client_id)
 {
     struct grants *grants = memory_new(sizeof *grants);
     grants->everything = identity->kind == IDENTITY_INTERNAL;
+    if (!access_client_id(access, identity, client_id))
+        client_id = SPAN_EMPTY; /* it opens nothing */
     struct grant **end = &grants->list;
     for (const struct rule *rule = access ? access->rules : NULL; rule; rule = rule->next) {
-        uint8_t bytes[1024];
+        uint8_t bytes[SUBSTITUTED_BYTES];
         struct writer out = writer_of(bytes, sizeof bytes);
-        if (!rule_is_for(rule, identity) || !substitute(rule->filter, identity, client_id, &out))
+        if (rule->action == CLIENT_ID || !rule_is_for(rule, identity) ||
+            !substitute(rule->filter, identity, client_id, &out))
             continue;
         struct span filter = writer_span(&out);
         assert(filter.data); /* substitute gives nothing empty */

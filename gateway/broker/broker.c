@@ -113,6 +113,8 @@ static void check_access(void *ctx, struct session *session)
     struct broker *broker = ctx;
     grants_free(session->grants);
     session->grants = grants_new(broker->access, session->owner, session_client_id(session));
+    if (session->channel && !connect_client_id_kept(session))
+        channel_disconnect(session->channel, MQTT_NOT_AUTHORIZED);
     struct subscription *next;
     for (struct subscription *subscription = session->subscriptions; subscription; subscription = next) {
         next = subscription->next;
@@ -132,6 +134,25 @@ void broker_set_access(struct broker *broker, struct access *access)
     broker->access = access;
     session_each(broker, check_access, broker);
     retained_check_access(broker);
+}
+
+struct recheck {
+    bool (*allowed)(void *ctx, void *connection, const struct identity *identity);
+    void *ctx;
+};
+
+static void recheck(void *ctx, struct session *session)
+{
+    const struct recheck *recheck = ctx;
+    struct channel *channel = session->channel;
+    if (channel && !recheck->allowed(recheck->ctx, channel->io.ctx, channel->identity))
+        channel_disconnect(channel, MQTT_NOT_AUTHORIZED);
+}
+
+void broker_recheck(struct broker *broker,
+                    bool (*allowed)(void *ctx, void *connection, const struct identity *identity), void *ctx)
+{
+    session_each(broker, recheck, &(struct recheck){allowed, ctx});
 }
 
 /* ---- The disk ---- */

@@ -100,6 +100,27 @@ struct broker_publish {
     bool replay; /* a retained message for a new subscription: functions saw it when it was published */
 };
 
+/* What a Client says of who it is, in CONNECT, or in the AUTH packets of an enhanced authentication (section
+ * 4.12 of MQTT 5). Spans are views. */
+struct broker_credentials {
+    const struct identity *transport; /* who it is as its listener has verified */
+    struct span client_id;            /* empty: the Server will choose one */
+    struct span user_name, password;
+    bool has_user_name, has_password;
+    bool has_method, has_data;
+    struct span method, data; /* Authentication Method and Authentication Data */
+};
+
+/* The most that the Authentication Method and the Authentication Data of one packet come to. */
+enum { BROKER_AUTHENTICATION_BYTES = 512 };
+
+struct broker_answer {
+    enum mqtt_reason reason;  /* MQTT_SUCCESS, MQTT_CONTINUE_AUTHENTICATION, or why not */
+    struct identity identity; /* of MQTT_SUCCESS */
+    uint64_t expires_ms;      /* of it: wall clock; 0: never */
+    struct span data;         /* Authentication Data for the Client, or empty; a view into the exchange */
+};
+
 /* What is kept of a durable session over a restart. Spans are views. */
 struct broker_session {
     struct span client_id;
@@ -126,7 +147,7 @@ struct broker_will {
 };
 
 /*
- * What the broker asks of the world. All must be there, but for `transform`.
+ * What the broker asks of the world. All must be there, but for `transform` and `authenticate`.
  *
  * The state's part (session_saved and the like) may write later: the ticket
  * that it returns is answered by broker_state_durable(); 0 means that there is
@@ -137,6 +158,18 @@ struct broker_hooks {
     void *ctx;
     uint64_t (*wall_ms)(void *ctx); /* Unix epoch */
     void (*random)(void *ctx, uint8_t *bytes, size_t len);
+
+    /*
+     * Who is it? SLUICE_OK: *ret_answer says it. SLUICE_AGAIN: channel_authenticated() will; until then the
+     * connection is not read, and its connect timeout goes on. *exchange is NULL at first, and the world's
+     * own from then on: what it keeps for a connection from one step to the next. authentication_ended
+     * takes it back, exactly once if it is not NULL: when it has succeeded or failed, or the connection is
+     * gone; afterwards nothing is answered for it. Without the hook a Client is who its listener says.
+     */
+    enum sluice_error (*authenticate)(void *ctx, struct channel *channel, void **exchange,
+                                      const struct broker_credentials *credentials,
+                                      struct broker_answer *ret_answer);
+    void (*authentication_ended)(void *ctx, void *exchange);
 
     /* Turns a received message into 1..N messages, which live until the next call. MQTT_SUCCESS, or the
      * Reason Code to refuse it with. NULL: each message is itself. */
@@ -257,7 +290,14 @@ void channel_drained(struct channel *channel);
 /* The connection is gone: exactly once, also after io.close. `channel` and `out` are not used again. */
 void channel_closed(struct channel *channel, uint64_t now_ms);
 
+/* Ends (v5: 0x87) every connection that `allowed` no longer wants; `connection` is its channel_io.ctx. */
+void broker_recheck(struct broker *broker,
+                    bool (*allowed)(void *ctx, void *connection, const struct identity *identity), void *ctx);
+
 /* ---- The world's answers ---- */
+
+/* What broker_hooks.authenticate still owed. */
+void channel_authenticated(struct channel *channel, const struct broker_answer *answer);
 
 /* Everything that store, received and packet_id_free numbered up to `seq` is on disk. */
 void broker_durable(struct broker *broker, uint64_t seq);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "broker/authenticate.h"
 #include "broker/parts.h"
 #include "broker/reason_string.h"
 
@@ -134,7 +135,7 @@ void broker_resume(struct broker *broker)
 static void on_timer(void *owner, uint64_t now_ms)
 {
     struct channel *channel = owner;
-    if (channel->state == CHANNEL_NEW) {
+    if (channel->state == CHANNEL_NEW || channel->state == CHANNEL_AUTHENTICATING) {
         channel_abort(channel);
         return;
     }
@@ -189,14 +190,6 @@ static enum sluice_error on_pingreq(struct channel *channel, const struct mqtt_p
     return SLUICE_OK;
 }
 
-/* Enhanced authentication is never agreed on at CONNECT, so an AUTH is out of place. */
-static enum sluice_error on_auth(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms)
-{
-    (void)packet, (void)now_ms;
-    channel_fail(channel, MQTT_PROTOCOL_ERROR);
-    return SLUICE_OK;
-}
-
 typedef enum sluice_error packet_handler(struct channel *channel, const struct mqtt_packet *packet,
                                          uint64_t now_ms);
 
@@ -212,7 +205,7 @@ static packet_handler *const handlers[] = {
     [MQTT_UNSUBSCRIBE] = subscribe_on_unsubscribe,
     [MQTT_PINGREQ] = on_pingreq,
     [MQTT_DISCONNECT] = connect_on_disconnect,
-    [MQTT_AUTH] = on_auth,
+    [MQTT_AUTH] = authenticate_on_auth,
 };
 
 /* Whether its answer may wait for the disk, with as many waiting as may. */
@@ -228,6 +221,13 @@ static bool must_wait(const struct broker *broker, const struct mqtt_packet *pac
     case MQTT_UNSUBSCRIBE: return true;
     default: return false;
     }
+}
+
+/* Before its CONNACK a Client may only go on with the authentication, or leave [MQTT-3.1.2-30]. */
+static bool is_out_of_place(const struct channel *channel, const struct mqtt_packet *packet)
+{
+    return channel->state == CHANNEL_AUTHENTICATING && packet->type != MQTT_AUTH &&
+           packet->type != MQTT_DISCONNECT;
 }
 
 /* Whether it publishes faster than it may; then it is read again when its credit has grown. */
@@ -253,6 +253,10 @@ static bool has_too_many_properties(const struct channel *channel, const struct 
 /* Hands it to whom it is for. False: it was held back. */
 static bool handle_packet(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms)
 {
+    if (is_out_of_place(channel, packet)) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR);
+        return true;
+    }
     if (has_too_many_properties(channel, packet)) {
         broker_limited(channel->broker, BROKER_LIMIT_PROPERTY_BYTES);
         channel_fail(channel, MQTT_QUOTA_EXCEEDED);
@@ -300,13 +304,12 @@ size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms
     size_t used = 0;
     while (channel->state != CHANNEL_CLOSING && channel->paused == 0 && used < input.len) {
         struct span packet, rest = span_skip(input, used);
-        bool is_new = channel->state == CHANNEL_NEW;
-        if (is_new && !may_begin_connect(rest)) {
+        if (channel->state == CHANNEL_NEW && !may_begin_connect(rest)) {
             channel_fail(channel, MQTT_PROTOCOL_ERROR);
             break;
         }
         enum sluice_error error =
-            mqtt_frame(rest, is_new ? config->connect_bytes : config->packet_bytes, &packet);
+            mqtt_frame(rest, channel->session ? config->packet_bytes : config->connect_bytes, &packet);
         if (error == SLUICE_AGAIN)
             break;
         if (error == SLUICE_TOO_LARGE)
@@ -340,6 +343,7 @@ void channel_closed(struct channel *channel, uint64_t now_ms)
     timers_stop(&broker->timers, &channel->timer);
     stop_holding(channel);
     receive_forget_aliases(channel);
+    authenticate_forget(channel);
     broker->counters.channels--;
     if (session)
         session_detach(session, now_ms);

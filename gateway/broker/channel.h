@@ -10,24 +10,27 @@
 #include "broker/session.h"
 
 enum channel_state {
-    CHANNEL_NEW,        /* no CONNECT yet */
-    CHANNEL_CONNECTING, /* the CONNACK waits for the session to be on disk */
+    CHANNEL_NEW,            /* no CONNECT yet */
+    CHANNEL_AUTHENTICATING, /* its CONNECT is kept, and AUTH packets go to and fro */
+    CHANNEL_CONNECTING,     /* the CONNACK waits for the session to be on disk */
     CHANNEL_READY,
     CHANNEL_CLOSING, /* nothing more is read or written */
 };
 
 /* Why reading is paused; several may hold at once. */
 enum channel_pause {
-    PAUSE_HELD = 1,    /* a PUBLISH waits for room: broker_resume */
-    PAUSE_OUTPUT = 2,  /* the client does not read its answers: channel_drained */
-    PAUSE_CONNACK = 4, /* nothing may be answered before the CONNACK */
-    PAUSE_RATE = 8,    /* it publishes too fast: the channel's timer */
+    PAUSE_HELD = 1,            /* a PUBLISH waits for room: broker_resume */
+    PAUSE_OUTPUT = 2,          /* the client does not read its answers: channel_drained */
+    PAUSE_CONNACK = 4,         /* nothing may be answered before the CONNACK */
+    PAUSE_RATE = 8,            /* it publishes too fast: the channel's timer */
+    PAUSE_AUTHENTICATION = 16, /* the world has not said yet who it is */
 };
 
 struct channel {
     struct broker *broker;
     struct channel_io io;
     const struct identity *identity;
+    struct authentication *authentication; /* see authenticate.h; NULL: there is nothing to remember of it */
     struct session *session; /* NULL: before CONNECT, after takeover */
     struct timer timer;      /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
     struct rate_credit credit;
@@ -88,6 +91,13 @@ enum sluice_error subscribe_on_unsubscribe(struct channel *channel, const struct
                                            uint64_t now_ms);
 enum sluice_error connect_on_disconnect(struct channel *channel, const struct mqtt_packet *packet,
                                         uint64_t now_ms);
+
+/* Whether its owner may still use the session's Client Identifier. */
+bool connect_client_id_kept(const struct session *session);
+/* Goes on with a CONNECT whose sender is known by now. */
+void connect_authenticated(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms);
+/* Answers a CONNECT with a refusal, and closes. */
+void connect_refuse(struct channel *channel, enum mqtt_version version, enum mqtt_reason reason);
 
 /* A first packet that is no valid CONNECT: answered where its protocol version can be told. */
 void connect_on_undecodable(struct channel *channel, struct span packet, enum mqtt_reason reason);

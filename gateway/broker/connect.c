@@ -1,12 +1,15 @@
 /* CONNECT and DISCONNECT: who is it, which session is it, and on what terms. */
+#include "broker/authenticate.h"
 #include "broker/parts.h"
 #include "broker/reason_string.h"
 
 #include <stdio.h>
 
-enum { CONNACK_PROPERTIES_BYTES = 128, ASSIGNED_ID_BYTES = 32 };
+enum { CONNACK_PROPERTIES_BYTES = 128 + AUTHENTICATE_PROPERTIES_BYTES, ASSIGNED_ID_BYTES = 32 };
 
-static void refuse(struct channel *channel, enum mqtt_version version, enum mqtt_reason reason)
+#define ASSIGNED_PREFIX "auto-"
+
+void connect_refuse(struct channel *channel, enum mqtt_version version, enum mqtt_reason reason)
 {
     struct mqtt_packet packet = {.type = MQTT_CONNACK, .version = version, .reason = reason};
     if (version == MQTT_3_1_1)
@@ -27,9 +30,9 @@ void connect_on_undecodable(struct channel *channel, struct span packet, enum mq
     uint8_t level = read_u8(&reader);
     channel->broker->counters.protocol_errors++;
     if (is_mqtt && !reader.failed && level >= MQTT_5)
-        refuse(channel, MQTT_5, reason);
+        connect_refuse(channel, MQTT_5, reason);
     else if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION)
-        refuse(channel, MQTT_3_1_1, reason); /* [MQTT-3.1.2-2] of 3.1.1 */
+        connect_refuse(channel, MQTT_3_1_1, reason); /* [MQTT-3.1.2-2] of 3.1.1 */
     else
         channel_abort(channel);
 }
@@ -52,30 +55,70 @@ static bool has_control_character(struct span text)
     return false;
 }
 
+/* The certificate that names a Client Identifier owns it. */
+static bool is_named(const struct identity *identity, struct span client_id)
+{
+    return identity->kind == IDENTITY_CERTIFICATE && span_equal(span_from_string(identity->name), client_id);
+}
+
 /* One that no session has [MQTT-3.2.2-16]; a client may have chosen a name of the same form. */
 static void assign_client_id(struct broker *broker, struct terms *terms)
 {
     do {
         uint64_t number;
         broker->hooks.random(broker->hooks.ctx, (uint8_t *)&number, sizeof number);
-        snprintf(terms->assigned, sizeof terms->assigned, "auto-%016llx", (unsigned long long)number);
+        snprintf(terms->assigned, sizeof terms->assigned, ASSIGNED_PREFIX "%016llx", (unsigned long long)number);
         terms->client_id = span_from_string(terms->assigned);
     } while (session_find(broker, terms->client_id));
     terms->is_assigned = true;
 }
 
-static enum mqtt_reason agree_client_id(struct broker *broker, const struct mqtt_packet *packet,
-                                        struct terms *terms)
+static bool has_too_many_properties(const struct broker_config *config, const struct mqtt_packet *packet)
+{
+    return packet->properties.bytes.len > config->property_bytes ||
+           (packet->connect.has_will && packet->connect.will.properties.bytes.len > config->property_bytes);
+}
+
+/* What can be said of a CONNECT before it is known whose it is. */
+static enum mqtt_reason check(struct broker *broker, const struct mqtt_packet *packet)
 {
     const struct mqtt_connect *connect = &packet->connect;
-    terms->client_id = connect->client_id;
     if (connect->client_id.len > broker->config.client_id_bytes || has_control_character(connect->client_id))
         return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
-    if (connect->client_id.len > 0)
-        return MQTT_SUCCESS;
-    if (packet->version == MQTT_3_1_1 && !connect->clean_start)
+    if (connect->client_id.len == 0 && packet->version == MQTT_3_1_1 && !connect->clean_start)
         return MQTT_CLIENT_IDENTIFIER_NOT_VALID; /* [MQTT-3.1.3-8] of 3.1.1 */
-    assign_client_id(broker, terms);
+    if (has_too_many_properties(&broker->config, packet)) {
+        broker_limited(broker, BROKER_LIMIT_PROPERTY_BYTES);
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    return MQTT_SUCCESS;
+}
+
+/* One that the Server once chose stays its owner's. */
+bool connect_client_id_kept(const struct session *session)
+{
+    struct span client_id = session_client_id(session);
+    return span_starts_with(client_id, SPAN_LITERAL(ASSIGNED_PREFIX)) ||
+           access_client_id(session->broker->access, session->owner, client_id);
+}
+
+/* Whether the Client may use the Client Identifier, and the session that is under it. */
+static enum mqtt_reason agree_session(struct channel *channel, const struct terms *terms)
+{
+    struct broker *broker = channel->broker;
+    struct session *session = session_find(broker, terms->client_id);
+    bool is_own = session && identity_same(session->owner, channel->identity);
+    bool is_allowed = terms->is_assigned ||
+                      access_client_id(broker->access, channel->identity, terms->client_id) ||
+                      (is_own && connect_client_id_kept(session));
+    if (!is_allowed)
+        return MQTT_CLIENT_IDENTIFIER_NOT_VALID;
+    if (session && !is_own && !is_named(channel->identity, terms->client_id))
+        return MQTT_NOT_AUTHORIZED;
+    if (!session && broker->sessions.count >= broker->config.sessions_count) {
+        broker_limited(broker, BROKER_LIMIT_SESSIONS);
+        return MQTT_QUOTA_EXCEEDED;
+    }
     return MQTT_SUCCESS;
 }
 
@@ -93,37 +136,18 @@ static void agree_times(const struct broker_config *config, const struct mqtt_pa
     terms->keep_alive_s = replaced ? config->keep_alive_max_s : asked;
 }
 
-static bool has_too_many_properties(const struct broker_config *config, const struct mqtt_packet *packet)
-{
-    return packet->properties.bytes.len > config->property_bytes ||
-           (packet->connect.has_will && packet->connect.will.properties.bytes.len > config->property_bytes);
-}
-
 static enum mqtt_reason agree(struct channel *channel, const struct mqtt_packet *packet, struct terms *terms)
 {
     struct broker *broker = channel->broker;
-    struct span method;
     if (broker->stopping)
         return MQTT_SERVER_BUSY;
-    if (mqtt_property_bytes(packet->properties, MQTT_AUTHENTICATION_METHOD, &method))
-        return MQTT_BAD_AUTHENTICATION_METHOD;
-    enum mqtt_reason reason = agree_client_id(broker, packet, terms);
-    if (reason != MQTT_SUCCESS)
-        return reason;
-    if (has_too_many_properties(&broker->config, packet)) {
-        broker_limited(broker, BROKER_LIMIT_PROPERTY_BYTES);
-        return MQTT_QUOTA_EXCEEDED;
-    }
+    terms->client_id = packet->connect.client_id;
+    if (terms->client_id.len == 0)
+        assign_client_id(broker, terms);
     agree_times(&broker->config, packet, terms);
-    struct session *session = session_find(broker, terms->client_id);
-    if (session && !identity_same(session->owner, channel->identity))
-        return MQTT_NOT_AUTHORIZED;
-    if (!session && broker->sessions.count >= broker->config.sessions_count) {
-        broker_limited(broker, BROKER_LIMIT_SESSIONS);
-        return MQTT_QUOTA_EXCEEDED;
-    }
-    if (!packet->connect.has_will)
-        return MQTT_SUCCESS;
+    enum mqtt_reason reason = agree_session(channel, terms);
+    if (reason != MQTT_SUCCESS || !packet->connect.has_will)
+        return reason;
     struct grants *grants = grants_new(broker->access, channel->identity, terms->client_id);
     reason = will_check(broker, &packet->connect.will, grants);
     grants_free(grants);
@@ -141,11 +165,27 @@ static void take_over(struct session *session, uint64_t now_ms)
     session_detach(session, now_ms);
 }
 
+/* Whoever used the Client Identifier of a device goes, with all that the session had. */
+static void evict(struct session *session)
+{
+    struct channel *old = session->channel;
+    session->channel = NULL;
+    if (old) {
+        old->session = NULL;
+        channel_disconnect(old, MQTT_NOT_AUTHORIZED);
+    }
+    session_end(session);
+}
+
 static struct session *begin_session(struct channel *channel, const struct terms *terms, bool clean,
                                      bool *ret_present, uint64_t now_ms)
 {
     struct broker *broker = channel->broker;
     struct session *session = session_find(broker, terms->client_id);
+    if (session && !identity_same(session->owner, channel->identity)) {
+        evict(session);
+        session = NULL;
+    }
     if (session && session->channel) {
         /* A will that a delay holds back is not sent when the session goes on [MQTT-3.1.3-9]; it fires here
          * if there is no delay, and with the session's end below if that is what Clean Start asks for. */
@@ -190,6 +230,7 @@ static void write_terms(struct writer *block, const struct channel *channel, con
     mqtt_write_number_property(block, MQTT_MAXIMUM_PACKET_SIZE, config->packet_bytes);
     number_unless(block, MQTT_TOPIC_ALIAS_MAXIMUM, config->topic_alias_maximum, 0);
     number_unless(block, MQTT_SERVER_KEEP_ALIVE, terms->keep_alive_s, connect->connect.keep_alive_s);
+    authenticate_write(channel, block);
     if (terms->is_assigned)
         mqtt_write_bytes_property(block, MQTT_ASSIGNED_CLIENT_IDENTIFIER, terms->client_id);
 }
@@ -230,19 +271,13 @@ static void note_wishes(struct channel *channel, struct mqtt_properties properti
     channel->problem_information = mqtt_property_number(properties, MQTT_REQUEST_PROBLEM_INFORMATION, 1) != 0;
 }
 
-enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_packet *packet,
-                                     uint64_t now_ms)
+void connect_authenticated(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms)
 {
-    if (channel->state != CHANNEL_NEW) {
-        channel_fail(channel, MQTT_PROTOCOL_ERROR); /* [MQTT-3.1.0-2] */
-        return SLUICE_OK;
-    }
-    note_wishes(channel, packet->properties);
     struct terms terms = {.client_id = SPAN_EMPTY};
     enum mqtt_reason reason = agree(channel, packet, &terms);
     if (reason != MQTT_SUCCESS) {
-        refuse(channel, packet->version, reason);
-        return SLUICE_OK;
+        connect_refuse(channel, packet->version, reason);
+        return;
     }
     bool present;
     struct session *session = begin_session(channel, &terms, packet->connect.clean_start, &present, now_ms);
@@ -254,6 +289,24 @@ enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_
     if (packet->connect.has_will)
         ticket = will_set(session, &packet->connect.will);
     accept(channel, &terms, packet, present, ticket);
+    authenticate_accepted(channel, now_ms);
+}
+
+enum sluice_error connect_on_connect(struct channel *channel, const struct mqtt_packet *packet,
+                                     uint64_t now_ms)
+{
+    if (channel->state != CHANNEL_NEW) {
+        channel_fail(channel, MQTT_PROTOCOL_ERROR); /* [MQTT-3.1.0-2] */
+        return SLUICE_OK;
+    }
+    note_wishes(channel, packet->properties);
+    enum mqtt_reason reason = check(channel->broker, packet);
+    if (reason == MQTT_SUCCESS && authenticate_connect(channel, packet, &reason) == SLUICE_AGAIN)
+        return SLUICE_AGAIN;
+    if (reason == MQTT_SUCCESS)
+        connect_authenticated(channel, packet, now_ms);
+    else if (reason != MQTT_CONTINUE_AUTHENTICATION)
+        connect_refuse(channel, packet->version, reason);
     return SLUICE_OK;
 }
 
@@ -274,6 +327,10 @@ enum sluice_error connect_on_disconnect(struct channel *channel, const struct mq
 {
     (void)now_ms;
     struct session *session = channel->session;
+    if (!session) { /* in the middle of its enhanced authentication */
+        channel_abort(channel);
+        return SLUICE_OK;
+    }
     if (!change_expiry(session, packet)) {
         channel_fail(channel, MQTT_PROTOCOL_ERROR);
         return SLUICE_OK;

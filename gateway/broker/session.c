@@ -8,11 +8,14 @@
 enum { SMALLEST_BUCKET_COUNT = 64 };
 
 static const struct identity anonymous = {.kind = IDENTITY_ANONYMOUS};
+static const struct identity unknown = {.kind = IDENTITY_UNKNOWN};
 
 const struct identity *identity_keep(const struct identity *identity)
 {
     if (identity->kind == IDENTITY_ANONYMOUS)
         return &anonymous;
+    if (identity->kind == IDENTITY_UNKNOWN)
+        return &unknown;
     struct identity *copy = memory_new(sizeof *copy);
     *copy = *identity;
     return copy;
@@ -20,7 +23,7 @@ const struct identity *identity_keep(const struct identity *identity)
 
 void identity_release(const struct identity *identity)
 {
-    if (identity != &anonymous)
+    if (identity != &anonymous && identity != &unknown)
         memory_free((void *)(uintptr_t)identity);
 }
 

@@ -361,6 +361,8 @@ static void start(struct host *host)
     struct broker_hooks hooks = {.ctx = host,
                                  .wall_ms = on_wall_ms,
                                  .random = on_random,
+                                 .authenticate = host->authenticate,
+                                 .authentication_ended = host->authentication_ended,
                                  .transform = on_transform,
                                  .store = on_store,
                                  .queue_open = on_queue_open,
@@ -616,8 +618,14 @@ void client_begin(struct client *client, struct host *host, const struct client_
 {
     client_open(client, host, options->identity);
     client->version = options->version ? options->version : MQTT_3_1_1;
-    uint8_t bytes[64];
+    uint8_t bytes[512];
     struct writer block = writer_of(bytes, sizeof bytes);
+    if (options->authentication_method)
+        mqtt_write_bytes_property(&block, MQTT_AUTHENTICATION_METHOD,
+                                  span_from_string(options->authentication_method));
+    if (options->authentication_data)
+        mqtt_write_bytes_property(&block, MQTT_AUTHENTICATION_DATA,
+                                  span_from_string(options->authentication_data));
     if (options->expiry_s)
         mqtt_write_number_property(&block, MQTT_SESSION_EXPIRY_INTERVAL, options->expiry_s);
     if (options->receive_maximum)
@@ -631,7 +639,11 @@ void client_begin(struct client *client, struct host *host, const struct client_
                                  .properties.bytes = writer_span(&block),
                                  .connect = {.client_id = span_from_string(options->client_id),
                                              .clean_start = !options->keep_session,
-                                             .keep_alive_s = options->keep_alive_s}};
+                                             .keep_alive_s = options->keep_alive_s,
+                                             .has_user_name = options->user_name != NULL,
+                                             .user_name = span_from_string(options->user_name),
+                                             .has_password = options->password != NULL,
+                                             .password = span_from_string(options->password)}};
     if (options->will) {
         packet.connect.has_will = true;
         packet.connect.will = *options->will;

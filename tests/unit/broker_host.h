@@ -65,6 +65,12 @@ struct host {
     size_t copies; /* messages that transform makes of one: over 1 their topics and payloads are 0, 1, ... */
     size_t stored_count, replay_count, load_count;
     size_t failing_loads; /* so many of the next ones */
+    /* Who a client is: NULL, as its listener says; set it before host_restart_with_config. */
+    enum sluice_error (*authenticate)(void *ctx, struct channel *channel, void **exchange,
+                                      const struct broker_credentials *credentials,
+                                      struct broker_answer *ret_answer);
+    void (*authentication_ended)(void *ctx, void *exchange);
+    void *test; /* the test's own */
     uint64_t next_queue;
     uint64_t random;
     struct host_entry entries[HOST_ENTRIES_MAX];
@@ -113,6 +119,8 @@ struct client_options {
     uint32_t maximum_packet_bytes;
     bool no_problem_information; /* Request Problem Information 0 */
     const struct mqtt_will *will;
+    const char *user_name, *password;                        /* NULL: none */
+    const char *authentication_method, *authentication_data; /* NULL: none */
 };
 
 void client_open(struct client *client, struct host *host, const struct identity *identity);
