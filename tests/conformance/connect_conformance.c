@@ -201,7 +201,7 @@ static void a_refusal_tells_nothing_of_the_session_and_closes(void **state)
         struct identity owner = host_certificate("owner"), other = host_certificate("other one");
         struct client client;
         struct client_options options = {.version = both_versions[i],
-                                         .client_id = "a",
+                                         .client_id = "owner",
                                          .identity = &owner,
                                          .expiry_s = 60,
                                          .keep_session = true};

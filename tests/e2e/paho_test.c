@@ -297,11 +297,11 @@ static void a_client_identifier_of_another_device_is_refused(void **state)
     MQTTClient owner = connected("two", &two);
     struct login thief = {.version = MQTTVERSION_5, .who = "one"};
     MQTTClient client = new_client("two", thief.version);
-    assert_int_equal(connect_client(client, &thief), MQTTREASONCODE_NOT_AUTHORIZED);
+    assert_int_equal(connect_client(client, &thief), MQTTREASONCODE_CLIENT_IDENTIFIER_NOT_VALID);
     MQTTClient_destroy(&client);
     thief.version = MQTTVERSION_3_1_1;
     client = new_client("two", thief.version);
-    assert_int_equal(connect_client(client, &thief), 5); /* not authorized [MQTT-3.2.2.3] */
+    assert_int_equal(connect_client(client, &thief), 2); /* identifier rejected, section 3.2.2.3 */
     MQTTClient_destroy(&client);
     assert_int_equal(subscribe(owner, two.version, "farm/two/#", 0), 0); /* the owner is still there */
     leave(owner);
