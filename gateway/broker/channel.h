@@ -31,8 +31,8 @@ struct channel {
     struct channel_io io;
     const struct identity *identity;
     struct authentication *authentication; /* see authenticate.h; NULL: there is nothing to remember of it */
-    struct session *session; /* NULL: before CONNECT, after takeover */
-    struct timer timer;      /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
+    struct session *session;               /* NULL: before CONNECT, after takeover */
+    struct timer timer;                    /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
     struct rate_credit credit;
     uint64_t last_packet_ms;
     struct topic_alias *topic_aliases; /* see receive.c; NULL: none */

@@ -67,7 +67,8 @@ static void assign_client_id(struct broker *broker, struct terms *terms)
     do {
         uint64_t number;
         broker->hooks.random(broker->hooks.ctx, (uint8_t *)&number, sizeof number);
-        snprintf(terms->assigned, sizeof terms->assigned, ASSIGNED_PREFIX "%016llx", (unsigned long long)number);
+        snprintf(terms->assigned, sizeof terms->assigned, ASSIGNED_PREFIX "%016llx",
+                 (unsigned long long)number);
         terms->client_id = span_from_string(terms->assigned);
     } while (session_find(broker, terms->client_id));
     terms->is_assigned = true;
@@ -154,27 +155,23 @@ static enum mqtt_reason agree(struct channel *channel, const struct mqtt_packet 
     return reason;
 }
 
-/* The earlier connection of the same client ends [MQTT-3.1.4-3]; what its session is then, it is by the usual
- * way. */
-static void take_over(struct session *session, uint64_t now_ms)
+/* The session's connection ends; what the session is then, it is by the usual way. */
+static void part(struct session *session, enum mqtt_reason reason, uint64_t now_ms)
 {
     struct channel *old = session->channel;
     old->session = NULL;
-    session->broker->counters.takeovers++;
-    channel_disconnect(old, MQTT_SESSION_TAKEN_OVER);
+    channel_disconnect(old, reason);
     session_detach(session, now_ms);
 }
 
 /* Whoever used the Client Identifier of a device goes, with all that the session had. */
-static void evict(struct session *session)
+static void evict(struct session *session, uint64_t now_ms)
 {
-    struct channel *old = session->channel;
-    session->channel = NULL;
-    if (old) {
-        old->session = NULL;
-        channel_disconnect(old, MQTT_NOT_AUTHORIZED);
-    }
-    session_end(session);
+    session->expiry_s = 0;
+    if (session->channel)
+        part(session, MQTT_NOT_AUTHORIZED, now_ms);
+    else
+        session_end(session);
 }
 
 static struct session *begin_session(struct channel *channel, const struct terms *terms, bool clean,
@@ -183,13 +180,14 @@ static struct session *begin_session(struct channel *channel, const struct terms
     struct broker *broker = channel->broker;
     struct session *session = session_find(broker, terms->client_id);
     if (session && !identity_same(session->owner, channel->identity)) {
-        evict(session);
+        evict(session, now_ms);
         session = NULL;
     }
     if (session && session->channel) {
         /* A will that a delay holds back is not sent when the session goes on [MQTT-3.1.3-9]; it fires here
          * if there is no delay, and with the session's end below if that is what Clean Start asks for. */
-        take_over(session, now_ms);
+        broker->counters.takeovers++;
+        part(session, MQTT_SESSION_TAKEN_OVER, now_ms); /* [MQTT-3.1.4-3] */
         session = session_find(broker, terms->client_id);
     }
     if (session && clean) {
