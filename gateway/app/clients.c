@@ -39,7 +39,7 @@ static void *on_open(void *ctx, struct net_connection *connection, const struct 
         return NULL;
     struct identity identity = {.kind = peer->certificate ? IDENTITY_CERTIFICATE : IDENTITY_ANONYMOUS};
     if (peer->certificate) {
-        snprintf(identity.name, sizeof identity.name, "%s", peer->common_name);
+        snprintf(identity.name, sizeof identity.name, "%s", peer->name);
         snprintf(identity.fingerprint, sizeof identity.fingerprint, "%s", peer->fingerprint);
     }
     struct client *client = memory_new(sizeof *client);
@@ -64,6 +64,11 @@ static size_t on_data(void *user, struct span input)
 static void on_drained(void *user)
 {
     channel_drained(((struct client *)user)->channel);
+}
+
+static void on_refused(void *user)
+{
+    channel_disconnect(((struct client *)user)->channel, MQTT_NOT_AUTHORIZED);
 }
 
 static void on_closed(void *user, enum sluice_error why)
@@ -104,6 +109,7 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
                                       .on_open = on_open,
                                       .on_data = on_data,
                                       .on_drained = on_drained,
+                                      .on_refused = on_refused,
                                       .on_closed = on_closed};
     config.tls = tls;
     struct net_listener **listener = &gateway->listeners[gateway->listener_count];
@@ -117,7 +123,8 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
     return SLUICE_OK;
 }
 
-enum sluice_error gateway_make_tls(const struct config *config, struct net_tls **ret_tls, char *ret_text)
+enum sluice_error gateway_make_tls(const struct config *config, const struct net_tls *previous,
+                                   struct net_tls **ret_tls, char *ret_text)
 {
     struct net_tls_config tls_config = {
         .certificate = config->tls.certificate,
@@ -127,6 +134,7 @@ enum sluice_error gateway_make_tls(const struct config *config, struct net_tls *
         .client_certificate_required = !config->mqtts.anonymous,
         .sessions_count = TLS_SESSIONS_COUNT,
         .session_timeout_s = TLS_SESSION_TIMEOUT_S,
+        .previous = previous,
     };
     return net_tls_new(&tls_config, ret_tls, ret_text);
 }
@@ -135,7 +143,7 @@ static enum sluice_error start_tls_listener(struct gateway *gateway)
 {
     char text[NET_TEXT_BYTES];
     struct net_tls *tls;
-    enum sluice_error error = gateway_make_tls(gateway->config, &tls, text);
+    enum sluice_error error = gateway_make_tls(gateway->config, NULL, &tls, text);
     if (error) {
         log_error("mqtts cannot listen: %s", text);
         return error;

@@ -50,8 +50,10 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway);
 enum sluice_error gateway_restore(struct gateway *gateway);
 /* clients.c: listens as configured. */
 enum sluice_error gateway_listen(struct gateway *gateway);
-/* The TLS of a listener; on failure ret_text, NET_TEXT_BYTES long, says why. */
-enum sluice_error gateway_make_tls(const struct config *config, struct net_tls **ret_tls, char *ret_text);
+/* The TLS of a listener, which goes on with the sessions of the `previous` one, NULL for the first; on
+ * failure ret_text, NET_TEXT_BYTES long, says why. */
+enum sluice_error gateway_make_tls(const struct config *config, const struct net_tls *previous,
+                                   struct net_tls **ret_tls, char *ret_text);
 /* gateway.c: the rules of a configuration, compiled. */
 struct access *gateway_make_access(const struct config *config);
 /* status.c: begins to publish $SYS, if the configuration wants it. */

@@ -59,7 +59,8 @@ static bool load_tls(struct reload *reload)
     const struct gateway *gateway = reload->gateway;
     char text[NET_TEXT_BYTES];
     for (size_t i = 0; i < gateway->listener_count; i++) {
-        if (!net_listener_tls(gateway->listeners[i]))
+        const struct net_tls *previous = net_listener_tls(gateway->listeners[i]);
+        if (!previous)
             continue;
         if (!reload->config->tls.certificate || !reload->config->tls.key) {
             snprintf(text, sizeof text,
@@ -68,7 +69,7 @@ static bool load_tls(struct reload *reload)
             say(reload, LOG_ERROR, text);
             return false;
         }
-        if (gateway_make_tls(reload->config, &reload->tls[i], text)) {
+        if (gateway_make_tls(reload->config, previous, &reload->tls[i], text)) {
             say(reload, LOG_ERROR, text);
             return false;
         }

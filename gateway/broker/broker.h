@@ -287,6 +287,8 @@ struct channel *channel_open(struct broker *broker, const struct channel_io *io,
 size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms);
 /* The connection sent everything that was in `out`, at once or later: a slow one may go on. */
 void channel_drained(struct channel *channel);
+/* Ends the connection; a v5 client that is connected is told why. */
+void channel_disconnect(struct channel *channel, enum mqtt_reason reason);
 /* The connection is gone: exactly once, also after io.close. `channel` and `out` are not used again. */
 void channel_closed(struct channel *channel, uint64_t now_ms);
 

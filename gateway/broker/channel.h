@@ -55,8 +55,6 @@ struct channel {
 bool channel_send(struct channel *channel, const struct mqtt_packet *packet);
 /* Appends a packet that is encoded already. */
 void channel_send_bytes(struct channel *channel, struct span bytes);
-/* Ends the connection; a v5 client that is connected is told why. */
-void channel_disconnect(struct channel *channel, enum mqtt_reason reason);
 /* The same, counted as the peer's fault. */
 void channel_fail(struct channel *channel, enum mqtt_reason reason);
 /* Ends the connection without a word. */

@@ -109,6 +109,15 @@ void connection_touch(struct net_connection *connection)
     net->dirty_end = &connection->next_dirty;
 }
 
+void connection_check(struct net_connection *connection)
+{
+    if (!connection->open || connection->ending ||
+        tls_stream_move(connection->stream, connection->listener->config.tls))
+        return;
+    connection->refused = true;
+    connection_touch(connection);
+}
+
 /* ---- Polling ---- */
 
 static void on_ready(uv_poll_t *poll, int status, int events)
@@ -177,10 +186,22 @@ static void send_output(struct net_connection *connection)
         half_close(connection);
 }
 
+static void end_refused(struct net_connection *connection)
+{
+    connection->refused = false;
+    if (connection->closing || connection->ending)
+        return;
+    if (connection->listener->callbacks.on_refused)
+        connection->listener->callbacks.on_refused(connection->user);
+    net_close(connection);
+}
+
 void connection_settle(struct net_connection *connection)
 {
     if (connection->gone || (connection->handshake && !connection->ending))
         return;
+    if (connection->refused)
+        end_refused(connection);
     if (!connection->ending && connection->present && !connection->paused) {
         connection->present = false;
         transfer_present(connection);

@@ -56,7 +56,13 @@ static void on_step_done(uv_work_t *work, int status)
     start_jobs(net);
     if (connection->ending) {
         connection_touch(connection);
-    } else if (handshake->result == SLUICE_OK) {
+        return;
+    }
+    /* The listener may have another TLS than when the handshake began. */
+    if (handshake->result == SLUICE_OK &&
+        !tls_stream_move(connection->stream, connection->listener->config.tls))
+        handshake->result = SLUICE_DENIED;
+    if (handshake->result == SLUICE_OK) {
         finish(connection);
     } else if (handshake->result == SLUICE_AGAIN) {
         bool writes = buffer_len(tls_stream_output(connection->stream)) > 0;

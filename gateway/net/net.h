@@ -36,8 +36,8 @@ struct net_connection;
 struct net_tls;
 
 enum {
-    NET_ADDRESS_BYTES = 46,     /* of an IPv4 or IPv6 address as text, with its NUL */
-    NET_COMMON_NAME_BYTES = 65, /* X.520 allows 64 characters */
+    NET_ADDRESS_BYTES = 46, /* of an IPv4 or IPv6 address as text, with its NUL */
+    NET_NAME_BYTES = 129,   /* of a certificate, with its NUL; a Common Name has at most 64 characters */
     NET_FINGERPRINT_BYTES = 65,
     NET_TEXT_BYTES = 512, /* of the sentence that says what is wrong with a configuration */
 };
@@ -48,11 +48,11 @@ struct net_peer {
     char address[NET_ADDRESS_BYTES];
     bool tls;
     bool certificate; /* it gave one that the listener's clientCa vouches for; the two names are of it */
-    char common_name[NET_COMMON_NAME_BYTES];
+    char name[NET_NAME_BYTES];
     char fingerprint[NET_FINGERPRINT_BYTES]; /* SHA-256 of its DER, hexadecimal */
 };
 
-/* What a listener's connections do. on_drained may be NULL. */
+/* What a listener's connections do. on_drained and on_refused may be NULL. */
 struct net_callbacks {
     void *ctx;
     /* A connection is ready; over TLS, after the handshake. Returns the `user` of the other callbacks;
@@ -62,6 +62,9 @@ struct net_callbacks {
     size_t (*on_data)(void *user, struct span input);
     /* All output has left, at once or later: who held back because there was so much may go on. */
     void (*on_drained)(void *user);
+    /* The TLS that the listener has now (net_listener_set_tls) does not accept the connection's certificate
+     * any more. Last words may be written to its output; it is closed as by net_close. */
+    void (*on_refused)(void *user);
     /* Exactly once for each on_open that gave a user: SLUICE_OK after net_close, SLUICE_CLOSED when the
      * peer has ended it, SLUICE_TIMEOUT when it did not take the last output in time, SLUICE_DENIED
      * after net_abort, SLUICE_INVALID for bytes that break TLS, SLUICE_IO for the system's errors.
@@ -118,7 +121,9 @@ const char *net_listener_name(const struct net_listener *listener);
 uint16_t net_listener_port(const struct net_listener *listener);
 const struct net_counters *net_listener_counters(const struct net_listener *listener);
 struct net_tls *net_listener_tls(const struct net_listener *listener); /* NULL: plain TCP */
-/* New connections get this one; those there are keep theirs. Only for a listener that has TLS. */
+/* The listener has this one from now on. Connections whose certificate it does not accept (revoked, out of
+ * date, of a CA that is not there any more, or none where one is required) are told so by on_refused at the
+ * end of this turn and closed; the others are not touched. Only for a listener that has TLS. */
 void net_listener_set_tls(struct net_listener *listener, struct net_tls *tls);
 
 /* Where to append what is to be sent; call net_flush_soon afterwards. It holds what is unsent. */

@@ -53,6 +53,7 @@ struct net_connection {
     bool stuck : 1;        /* the socket took not all: wait until it is writable */
     bool owes_drained : 1; /* there was output: on_drained is owed once all of it has left */
     bool unwritable : 1;   /* a write failed: only what has arrived is still read */
+    bool refused : 1;      /* TLS was replaced by one that does not accept it: on_refused is owed */
     bool closing : 1;      /* net_close: send the output, then half-close */
     bool lingering : 1;    /* half-closed: wait for the peer's end, so that nothing it has to read is lost */
     bool ending : 1;       /* `why` is set: to be taken down */
@@ -108,6 +109,8 @@ void connection_start(struct net_listener *listener, int fd, uint64_t address_ke
                       const struct net_peer *peer);
 /* The handshake is over: tells the user. */
 void connection_open(struct net_connection *connection, const struct net_peer *peer);
+/* The listener's TLS was replaced. */
+void connection_check(struct net_connection *connection);
 void connection_poll(struct net_connection *connection, int events);
 /* Notes that it is over; the first reason stays. */
 void connection_end(struct net_connection *connection, enum sluice_error why);

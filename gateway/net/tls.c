@@ -126,34 +126,27 @@ static enum sluice_error load_key(struct net_tls *tls, const struct net_tls_conf
     return SLUICE_OK;
 }
 
-static bool has_crl_of(const struct net_tls *tls, const mbedtls_x509_crt *ca)
+/* Checked by tls_trust, not by mbedTLS: it would let pass of whose issuer there is no CRL, and verify the
+ * CRL's signature with each handshake. */
+static enum sluice_error load_trust(struct net_tls *tls, const struct net_tls_config *config, char *ret_text)
 {
-    for (const mbedtls_x509_crl *crl = &tls->crl; crl; crl = crl->next) {
-        if (span_equal(span_of(crl->issuer_raw.p, crl->issuer_raw.len),
-                       span_of(ca->subject_raw.p, ca->subject_raw.len)))
-            return true;
-    }
-    return false;
-}
-
-/* mbedTLS lets certificates pass of whose issuer there is no CRL: so each CA must have one here. */
-static enum sluice_error load_crl(struct net_tls *tls, const struct net_tls_config *config, char *ret_text)
-{
+    mbedtls_x509_crl crls;
     struct buffer pem = {0};
     struct stat status;
-    enum sluice_error error = read_pem(config->crl, &pem, &status, ret_text);
-    if (!error && mbedtls_x509_crl_parse(&tls->crl, pem.data, buffer_len(&pem)) != 0)
-        error = invalid(ret_text, config->crl, "holds a CRL that cannot be parsed, or none");
-    buffer_fini(&pem);
-    for (const mbedtls_x509_crt *ca = &tls->client_ca; ca && !error; ca = ca->next) {
-        if (!has_crl_of(tls, ca))
-            error =
-                invalid(ret_text, config->crl, "lacks the CRL of a CA that client certificates may be of");
+    const char *what = "holds a CRL that cannot be parsed, or none";
+    mbedtls_x509_crl_init(&crls);
+    enum sluice_error error = config->crl ? read_pem(config->crl, &pem, &status, ret_text) : SLUICE_OK;
+    if (!error) {
+        if (config->crl && mbedtls_x509_crl_parse(&crls, pem.data, buffer_len(&pem)) != 0)
+            error = SLUICE_INVALID;
+        else
+            error = tls_trust_load(&tls->trust, &tls->client_ca, config->crl ? &crls : NULL, &what);
+        if (error)
+            invalid(ret_text, config->crl, what);
     }
-    bool is_past = false;
-    for (const mbedtls_x509_crl *crl = &tls->crl; crl && !error; crl = crl->next)
-        is_past |= mbedtls_x509_time_is_past(&crl->next_update);
-    if (is_past)
+    buffer_fini(&pem);
+    mbedtls_x509_crl_free(&crls);
+    if (!error && tls_trust_is_overdue(&tls->trust, tls_date_now()))
         log_warning("%s is out of date: no client certificate is accepted", config->crl);
     return error;
 }
@@ -178,14 +171,13 @@ static enum sluice_error load_files(struct net_tls *tls, const struct net_tls_co
         error = load_key(tls, config, ret_text);
     if (!error && config->client_ca)
         error = load_certificates(config->client_ca, &tls->client_ca, ret_text);
-    if (!error && config->client_ca && config->crl)
-        error = load_crl(tls, config, ret_text);
+    if (!error && config->client_ca)
+        error = load_trust(tls, config, ret_text);
     return error;
 }
 
 static enum sluice_error configure(struct net_tls *tls, const struct net_tls_config *config, char *ret_text)
 {
-    tls->has_crl = config->client_ca && config->crl;
     mbedtls_ssl_conf_min_tls_version(&tls->ssl, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_rng(&tls->ssl, mbedtls_ctr_drbg_random, &tls->random);
     mbedtls_ssl_conf_ciphersuites(&tls->ssl, cipher_suites);
@@ -194,8 +186,7 @@ static enum sluice_error configure(struct net_tls *tls, const struct net_tls_con
                                          : config->client_certificate_required ? MBEDTLS_SSL_VERIFY_REQUIRED
                                                                                : MBEDTLS_SSL_VERIFY_OPTIONAL);
     if (config->client_ca)
-        mbedtls_ssl_conf_ca_chain(&tls->ssl, &tls->client_ca, tls->has_crl ? &tls->crl : NULL);
-    mbedtls_ssl_conf_session_cache(&tls->ssl, &tls->sessions, tls_sessions_get, tls_sessions_set);
+        mbedtls_ssl_conf_ca_chain(&tls->ssl, &tls->client_ca, NULL);
     if (mbedtls_ssl_conf_own_cert(&tls->ssl, &tls->certificate, &tls->key) == 0)
         return SLUICE_OK;
     snprintf(ret_text, NET_TEXT_BYTES, "mbedTLS has no memory");
@@ -212,8 +203,11 @@ enum sluice_error net_tls_new(const struct net_tls_config *config, struct net_tl
     mbedtls_x509_crt_init(&tls->certificate);
     mbedtls_pk_init(&tls->key);
     mbedtls_x509_crt_init(&tls->client_ca);
-    mbedtls_x509_crl_init(&tls->crl);
-    tls_sessions_init(&tls->sessions, config->sessions_count, config->session_timeout_s * UINT64_C(1000));
+    tls->trust.certificate_required = config->client_ca && config->client_certificate_required;
+    tls->trust.identity = config->identity;
+    tls->sessions = config->previous ? tls_sessions_ref(config->previous->sessions)
+                                     : tls_sessions_new(config->sessions_count,
+                                                        config->session_timeout_s * UINT64_C(1000));
     enum sluice_error error = set_up_library(tls, ret_text);
     if (!error)
         error = load_files(tls, config, ret_text);
@@ -236,9 +230,9 @@ void net_tls_unref(struct net_tls *tls)
 {
     if (!tls || --tls->refs > 0)
         return;
-    tls_sessions_fini(&tls->sessions);
+    tls_sessions_unref(tls->sessions);
+    tls_trust_fini(&tls->trust);
     mbedtls_ssl_config_free(&tls->ssl);
-    mbedtls_x509_crl_free(&tls->crl);
     mbedtls_x509_crt_free(&tls->client_ca);
     mbedtls_pk_free(&tls->key);
     mbedtls_x509_crt_free(&tls->certificate);

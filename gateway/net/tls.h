@@ -1,19 +1,19 @@
 /*
  * One server's side of TLS 1.2 and 1.3: its certificate and key, the CA that
  * vouches for clients, the CA's CRL, and the sessions that may be resumed. It
- * never changes: to load new files make a new one and give it to the listener
- * (net_listener_set_tls). So a session can only be resumed under the very CA and
- * CRL that its certificate was checked with; the certificate's and the CRL's
- * dates are checked again each time.
+ * never changes: to load new files make a new one, whose `previous` is the old, and
+ * give it to the listener (net_listener_set_tls), which then ends the connections
+ * that the new one does not accept. Sessions go over to it. Whenever one is resumed,
+ * its client's certificate is checked again: CA, CRL, dates.
  *
  * A client that presents a certificate must have a good one, also where none is
- * required. Its subject must have exactly one Common Name, in printable
+ * required. It must have exactly one name of the configured kind, in printable
  * characters: what could be read as two different names gets no connection.
  *
  * Reference-counted: the maker holds one reference, listeners and connections
  * take their own. References are counted on the loop's thread only; the rest is
  * safe on the threads of the pool. Memory: certificates, and at most
- * sessions_count sessions of about 700 bytes.
+ * sessions_count sessions of about 350 bytes.
  */
 #ifndef SLUICE_NET_TLS_H
 #define SLUICE_NET_TLS_H
@@ -25,14 +25,22 @@
 
 struct net_tls;
 
+/* Where in a certificate the name is. */
+enum net_tls_identity {
+    NET_TLS_COMMON_NAME,      /* of the subject */
+    NET_TLS_SUBJECT_ALT_NAME, /* the DNS name, e-mail address or URI */
+};
+
 struct net_tls_config {
     const char *certificate; /* PEM file: the certificate, then its intermediates */
     const char *key;         /* PEM file */
     const char *client_ca;   /* PEM file; NULL: clients are not asked for certificates */
     const char *crl;         /* PEM file with a CRL of each CA in client_ca; NULL: none */
     bool client_certificate_required;
-    uint32_t sessions_count;    /* that can be resumed (TLS 1.2); 0: none */
-    uint32_t session_timeout_s; /* how long */
+    enum net_tls_identity identity;
+    uint32_t sessions_count;        /* that can be resumed; 0: none */
+    uint32_t session_timeout_s;     /* how long */
+    const struct net_tls *previous; /* goes on with its sessions, as many and as long; NULL: begins anew */
 };
 
 /*

@@ -3,51 +3,67 @@
 #include <mbedtls/asn1.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/sha256.h>
-#include <stdio.h>
 
-enum { SHA256_BYTES = 32 };
+enum { COMMON_NAME_BYTES = 64 }; /* X.520's limit, in characters */
 
-static bool is_common_name(const mbedtls_x509_name *name)
+/* Of several names there is none. */
+struct candidate {
+    struct span name;
+    size_t count;
+};
+
+static void find_common_name(const mbedtls_x509_crt *certificate, struct candidate *found)
 {
-    return MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &name->oid) == 0;
-}
-
-/* The one Common Name of the subject; NULL for none or several. */
-static const mbedtls_x509_buf *only_common_name(const mbedtls_x509_crt *certificate)
-{
-    const mbedtls_x509_buf *found = NULL;
     for (const mbedtls_x509_name *name = &certificate->subject; name; name = name->next) {
-        if (!is_common_name(name))
+        if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &name->oid) != 0)
             continue;
-        if (found)
-            return NULL;
-        found = &name->val;
+        bool is_text =
+            name->val.tag == MBEDTLS_ASN1_UTF8_STRING || name->val.tag == MBEDTLS_ASN1_PRINTABLE_STRING;
+        bool fits = name->val.len <= COMMON_NAME_BYTES;
+        found->name = is_text && fits ? span_of(name->val.p, name->val.len) : SPAN_EMPTY;
+        found->count++;
     }
-    return found;
 }
 
-static bool is_plain(const mbedtls_x509_buf *name)
+/* A DNS name, an e-mail address or a URI; addresses and the other kinds name no device. */
+static void find_alternative_name(const mbedtls_x509_crt *certificate, struct candidate *found)
 {
-    if (name->len == 0 || name->len >= NET_COMMON_NAME_BYTES ||
-        (name->tag != MBEDTLS_ASN1_UTF8_STRING && name->tag != MBEDTLS_ASN1_PRINTABLE_STRING))
+    for (const mbedtls_x509_sequence *name = &certificate->subject_alt_names; name; name = name->next) {
+        int kind = name->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
+        if (name->buf.len == 0 ||
+            (kind != MBEDTLS_X509_SAN_DNS_NAME && kind != MBEDTLS_X509_SAN_RFC822_NAME &&
+             kind != MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER))
+            continue;
+        found->name = span_of(name->buf.p, name->buf.len);
+        found->count++;
+    }
+}
+
+static bool is_plain(struct span name)
+{
+    if (name.len == 0 || name.len >= NET_NAME_BYTES)
         return false;
-    for (size_t i = 0; i < name->len; i++) {
-        if (name->p[i] < 0x20 || name->p[i] > 0x7e)
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] < 0x20 || name.data[i] > 0x7e || name.data[i] == '*')
             return false;
     }
     return true;
 }
 
-enum sluice_error tls_identity_read(const mbedtls_x509_crt *certificate, struct net_peer *ret_peer)
+enum sluice_error tls_identity_read(const mbedtls_x509_crt *certificate, enum net_tls_identity identity,
+                                    struct tls_peer *ret_peer)
 {
-    const mbedtls_x509_buf *name = only_common_name(certificate);
-    uint8_t digest[SHA256_BYTES];
-    if (!name || !is_plain(name) || mbedtls_sha256(certificate->raw.p, certificate->raw.len, digest, 0) != 0)
+    struct candidate found = {0};
+    uint8_t digest[sizeof ret_peer->fingerprint];
+    if (identity == NET_TLS_SUBJECT_ALT_NAME)
+        find_alternative_name(certificate, &found);
+    else
+        find_common_name(certificate, &found);
+    if (found.count != 1 || !is_plain(found.name) ||
+        mbedtls_sha256(certificate->raw.p, certificate->raw.len, digest, 0) != 0)
         return SLUICE_DENIED;
-    ret_peer->certificate = true;
-    memcpy(ret_peer->common_name, name->p, name->len);
-    ret_peer->common_name[name->len] = '\0';
-    for (size_t i = 0; i < SHA256_BYTES; i++)
-        snprintf(ret_peer->fingerprint + 2 * i, 3, "%02x", digest[i]);
+    memset(ret_peer->name, 0, sizeof ret_peer->name);
+    memcpy(ret_peer->name, found.name.data, found.name.len);
+    memcpy(ret_peer->fingerprint, digest, sizeof digest);
     return SLUICE_OK;
 }

@@ -1,16 +1,15 @@
-/* What tls.c (the configuration) and tls_stream.c (the connections) share. */
+/* What tls.c (the configuration) and the files of the connections share. */
 #ifndef SLUICE_NET_TLS_INTERNAL_H
 #define SLUICE_NET_TLS_INTERNAL_H
 
 #include "net/tls.h"
 #include "net/tls_sessions.h"
+#include "net/tls_trust.h"
 
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/ssl.h>
-#include <mbedtls/x509_crl.h>
 #include <mbedtls/x509_crt.h>
-#include <stddef.h>
 
 struct net_tls {
     size_t refs;
@@ -20,9 +19,8 @@ struct net_tls {
     mbedtls_x509_crt certificate;
     mbedtls_pk_context key;
     mbedtls_x509_crt client_ca;
-    mbedtls_x509_crl crl;
-    bool has_crl;
-    struct tls_sessions sessions;
+    struct tls_trust trust;
+    struct tls_sessions *sessions;
 };
 
 #endif

@@ -105,13 +105,14 @@ void tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *parked)
 
 void tls_forget_peer_certificate(mbedtls_ssl_context *ssl)
 {
-#if defined(MBEDTLS_SSL_KEEP_PEER_CERTIFICATE) && MBEDTLS_VERSION_NUMBER < 0x04000000
     if (!ssl->session || !ssl->session->peer_cert)
         return;
     mbedtls_x509_crt_free(ssl->session->peer_cert);
     mbedtls_free(ssl->session->peer_cert);
     ssl->session->peer_cert = NULL;
-#else
-    (void)ssl;
-#endif
+}
+
+void tls_replace_config(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config)
+{
+    ssl->conf = config;
 }

@@ -32,7 +32,9 @@ struct tls_parked {
 void tls_park(mbedtls_ssl_context *ssl, struct tls_parked *parked);
 /* Before any other use of `ssl`; no harm if it is not parked. */
 void tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *parked);
-/* The certificate is not asked for any more. */
+/* After the handshake: the certificate is not asked for any more, */
 void tls_forget_peer_certificate(mbedtls_ssl_context *ssl);
+/* and the configuration that it was set up with need not stay. */
+void tls_replace_config(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config);
 
 #endif

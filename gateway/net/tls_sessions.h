@@ -1,36 +1,33 @@
 /*
- * The sessions that TLS 1.2 clients may resume, found in constant time:
- * mbedTLS's own cache is a list that is searched from its start under a lock,
- * which with thousands of devices costs more than the resumption saves. A table
- * of small sets; the oldest of a set makes room. Session identifiers are our own
- * random bytes, so they spread by themselves.
+ * The sessions that clients may resume, found in constant time: mbedTLS's own
+ * cache is a list that is searched from its start under a lock, which with
+ * thousands of devices costs more than the resumption saves. A table of small
+ * sets; the oldest of a set makes room. Identifiers are our own random bytes, so
+ * they spread by themselves. A session is bytes to this module.
  *
- * Any thread (one mutex). Memory: a slot each, and about 700 bytes for each
- * session that is there.
+ * Any thread (one mutex) but for the references, which are counted on the loop's.
+ * Memory: a slot each, and about 350 bytes for each session that is there.
  */
 #ifndef SLUICE_NET_TLS_SESSIONS_H
 #define SLUICE_NET_TLS_SESSIONS_H
 
-#include <mbedtls/ssl.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <uv.h>
+#include "wire/span.h"
 
-struct tls_session;
+enum { TLS_SESSION_ID_BYTES = 32 };
 
-struct tls_sessions {
-    uv_mutex_t mutex;
-    struct tls_session *slots;
-    size_t sets_count;
-    uint64_t timeout_ms;
-};
+struct tls_sessions;
 
-/* `count` is rounded up to whole sets; 0 keeps none. */
-void tls_sessions_init(struct tls_sessions *sessions, size_t count, uint64_t timeout_ms);
-void tls_sessions_fini(struct tls_sessions *sessions);
+/* `count` is rounded up to whole sets; if it or the time is 0, none is kept. The maker has a reference. */
+struct tls_sessions *tls_sessions_new(size_t count, uint64_t timeout_ms);
+struct tls_sessions *tls_sessions_ref(struct tls_sessions *sessions);
+void tls_sessions_unref(struct tls_sessions *sessions); /* NULL is allowed */
 
-/* For mbedtls_ssl_conf_session_cache, with the struct tls_sessions as its context. */
-mbedtls_ssl_cache_get_t tls_sessions_get;
-mbedtls_ssl_cache_set_t tls_sessions_set;
+/* How long a session may be resumed; 0: none is kept. */
+uint64_t tls_sessions_timeout_ms(const struct tls_sessions *sessions);
+/* Copies it to `saved`; returns its length, 0 if there is none or it is too old or does not fit. */
+size_t tls_sessions_find(struct tls_sessions *sessions, struct span id, uint8_t *saved, size_t capacity_bytes,
+                         uint64_t *ret_age_ms);
+/* In the place of one with the same identifier, else of the oldest if there is no room. */
+void tls_sessions_keep(struct tls_sessions *sessions, struct span id, struct span saved);
 
 #endif

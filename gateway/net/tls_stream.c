@@ -1,12 +1,12 @@
 #include "net/tls_stream.h"
 
 #include "base/memory.h"
-#include "net/tls_identity.h"
-#include "net/tls_internal.h"
+#include "net/tls_admission.h"
 #include "net/tls_park.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 enum { OUTPUT_STROKE_BYTES = 128 * 1024 }; /* of ciphertext, before the socket must take some */
@@ -14,11 +14,12 @@ enum { OUTPUT_STROKE_BYTES = 128 * 1024 }; /* of ciphertext, before the socket m
 struct tls_stream {
     mbedtls_ssl_context ssl;
     struct net_tls *tls;
+    struct tls_admission *admission; /* NULL: the handshake is done */
+    struct tls_credential credential;
     struct tls_parked parked;
     struct span arrived; /* ciphertext that mbedTLS has yet to take */
     struct buffer output;
     int fd;
-    bool handshaking;
     bool said_goodbye;
 };
 
@@ -34,7 +35,7 @@ static int on_receive(void *ctx, unsigned char *bytes, size_t len)
 {
     struct tls_stream *stream = ctx;
     /* mbedTLS asks for a record's header, then for its text, and so leaves what follows in the socket. */
-    if (stream->handshaking)
+    if (stream->admission)
         return on_receive_socket(stream, bytes, len);
     if (stream->arrived.len == 0)
         return MBEDTLS_ERR_SSL_WANT_READ;
@@ -57,9 +58,10 @@ struct tls_stream *tls_stream_new(struct net_tls *tls, int fd)
     struct tls_stream *stream = memory_new(sizeof *stream);
     stream->tls = net_tls_ref(tls);
     stream->fd = fd;
-    stream->handshaking = true;
+    stream->admission = memory_new(sizeof *stream->admission);
+    tls_admission_init(stream->admission, tls, &stream->ssl);
     mbedtls_ssl_init(&stream->ssl);
-    if (mbedtls_ssl_setup(&stream->ssl, &tls->ssl)) {
+    if (mbedtls_ssl_setup(&stream->ssl, &stream->admission->config)) {
         tls_stream_free(stream);
         return NULL;
     }
@@ -73,6 +75,7 @@ void tls_stream_free(struct tls_stream *stream)
         return;
     tls_unpark(&stream->ssl, &stream->parked);
     mbedtls_ssl_free(&stream->ssl);
+    memory_free(stream->admission);
     net_tls_unref(stream->tls);
     buffer_fini(&stream->output);
     memory_free(stream);
@@ -94,30 +97,6 @@ static bool send_flight(struct tls_stream *stream)
     return true;
 }
 
-static bool is_out_of_date(const struct net_tls *tls, const mbedtls_x509_crt *certificate)
-{
-    if (mbedtls_x509_time_is_past(&certificate->valid_to) ||
-        mbedtls_x509_time_is_future(&certificate->valid_from))
-        return true;
-    for (const mbedtls_x509_crl *crl = tls->has_crl ? &tls->crl : NULL; crl; crl = crl->next) {
-        if (mbedtls_x509_time_is_past(&crl->next_update))
-            return true;
-    }
-    return false;
-}
-
-/* A full handshake has checked the certificate, a resumed one has not: it has the result of then, which
- * the CA and the CRL, being the same, would give again. What may have changed since is the date. */
-static enum sluice_error check_peer(struct tls_stream *stream, struct net_peer *ret_peer)
-{
-    const mbedtls_x509_crt *certificate = mbedtls_ssl_get_peer_cert(&stream->ssl);
-    if (!certificate)
-        return SLUICE_OK; /* where one is required, mbedTLS has refused already */
-    if (mbedtls_ssl_get_verify_result(&stream->ssl) != 0 || is_out_of_date(stream->tls, certificate))
-        return SLUICE_DENIED;
-    return tls_identity_read(certificate, ret_peer);
-}
-
 static enum sluice_error error_of(int result)
 {
     switch (result) {
@@ -132,16 +111,42 @@ static enum sluice_error error_of(int result)
     }
 }
 
+static void tell_peer(const struct tls_peer *peer, struct net_peer *ret_peer)
+{
+    ret_peer->certificate = peer->credential.given;
+    if (!peer->credential.given)
+        return;
+    snprintf(ret_peer->name, sizeof ret_peer->name, "%s", peer->name);
+    for (size_t i = 0; i < sizeof peer->fingerprint; i++)
+        snprintf(ret_peer->fingerprint + 2 * i, 3, "%02x", peer->fingerprint[i]);
+}
+
 enum sluice_error tls_stream_handshake(struct tls_stream *stream, struct net_peer *ret_peer)
 {
     int result = mbedtls_ssl_handshake(&stream->ssl);
     bool alive = send_flight(stream); /* an alert too: it tells the peer what is wrong */
-    if (result != 0)
+    if (result != 0 || !alive)
         return alive ? error_of(result) : SLUICE_CLOSED;
-    stream->handshaking = false;
-    enum sluice_error error = alive ? check_peer(stream, ret_peer) : SLUICE_CLOSED;
+    struct tls_peer peer;
+    enum sluice_error error = tls_admission_decide(stream->admission, &peer);
+    if (error)
+        return error;
+    stream->credential = peer.credential;
+    tell_peer(&peer, ret_peer);
     tls_forget_peer_certificate(&stream->ssl);
-    return error;
+    tls_replace_config(&stream->ssl, &stream->tls->ssl);
+    memory_free(stream->admission);
+    stream->admission = NULL;
+    return SLUICE_OK;
+}
+
+bool tls_stream_move(struct tls_stream *stream, struct net_tls *tls)
+{
+    net_tls_ref(tls);
+    tls_replace_config(&stream->ssl, &tls->ssl);
+    net_tls_unref(stream->tls);
+    stream->tls = tls;
+    return tls_trust_objections(&tls->trust, &stream->credential, tls_date_now()) == 0;
 }
 
 /* ---- After it ---- */

@@ -24,6 +24,9 @@ void tls_stream_free(struct tls_stream *stream); /* NULL is allowed */
  */
 enum sluice_error tls_stream_handshake(struct tls_stream *stream, struct net_peer *ret_peer);
 
+/* After the handshake: it is one of `tls` from now on. False if that does not accept its certificate. */
+bool tls_stream_move(struct tls_stream *stream, struct net_tls *tls);
+
 /* Decrypts all of `cipher` to `text`, which has room for as much and TLS_RECORD_BYTES; *ret_len bytes are
  * good even on failure. SLUICE_CLOSED: the peer has said that it is done. */
 enum sluice_error tls_stream_decrypt(struct tls_stream *stream, struct span cipher, uint8_t *text,

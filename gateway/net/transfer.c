@@ -8,7 +8,8 @@
 
 static bool takes_input(const struct net_connection *connection)
 {
-    return connection->open && !connection->paused && !connection->closing && !connection->ending;
+    return connection->open && !connection->paused && !connection->refused && !connection->closing &&
+           !connection->ending;
 }
 
 static struct span give(struct net_connection *connection, struct span input)

@@ -140,7 +140,7 @@ static void run_row(const struct row *row, size_t count)
     struct net_listener *listener;
     char text[NET_TEXT_BYTES];
     struct net_listener_config config = net_listener_config_default();
-    const struct net_callbacks callbacks = {&bench, on_open, on_data, NULL, on_closed};
+    const struct net_callbacks callbacks = {&bench, on_open, on_data, NULL, NULL, on_closed};
     uv_loop_init(&bench.loop);
     uv_signal_init(&bench.loop, &bench.done);
     uv_signal_start(&bench.done, on_child, SIGCHLD);

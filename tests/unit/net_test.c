@@ -77,7 +77,7 @@ static void on_closed(void *user, enum sluice_error why)
 static void start(struct fixture *fixture)
 {
     char text[NET_TEXT_BYTES];
-    const struct net_callbacks callbacks = {fixture, on_open, on_data, on_drained, on_closed};
+    const struct net_callbacks callbacks = {fixture, on_open, on_data, on_drained, NULL, on_closed};
     assert_int_equal(net_listener_start(fixture->net, &fixture->config, &callbacks, &fixture->listener, text),
                      SLUICE_OK);
 }
@@ -555,7 +555,7 @@ static void start_says_what_is_wrong(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[NET_TEXT_BYTES] = "", in_use[NET_TEXT_BYTES];
         struct net_listener *listener = NULL;
-        const struct net_callbacks callbacks = {fixture, on_open, on_data, NULL, on_closed};
+        const struct net_callbacks callbacks = {fixture, on_open, on_data, NULL, NULL, on_closed};
         fixture->config.address = rows[i].address;
         fixture->config.port = rows[i].port;
         snprintf(in_use, sizeof in_use, "listen mqtt: 127.0.0.1:%u is in use by another program",

@@ -30,6 +30,17 @@ static int on_receive(void *ctx, unsigned char *bytes, size_t len)
     return got < 0 ? MBEDTLS_ERR_SSL_CONN_EOF : (int)got;
 }
 
+/* A resumed session's certificates are not verified again. */
+static int on_verify(void *ctx, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
+{
+    struct tls_client *client = ctx;
+    (void)certificate;
+    (void)depth;
+    (void)flags;
+    client->verified = true;
+    return 0;
+}
+
 static int configure(struct tls_client *client)
 {
     int failed = mbedtls_ctr_drbg_seed(&client->random, mbedtls_entropy_func, &client->entropy, NULL, 0);
@@ -49,6 +60,11 @@ static int configure(struct tls_client *client)
         return failed;
     mbedtls_ssl_conf_ca_chain(&client->config, &client->ca, NULL);
     mbedtls_ssl_conf_rng(&client->config, mbedtls_ctr_drbg_random, &client->random);
+    mbedtls_ssl_conf_verify(&client->config, on_verify, client);
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        &client->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    if (client->without_tickets)
+        mbedtls_ssl_conf_session_tickets(&client->config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
     if (client->version) {
         mbedtls_ssl_conf_min_tls_version(&client->config, client->version);
         mbedtls_ssl_conf_max_tls_version(&client->config, client->version);
@@ -80,7 +96,11 @@ int tls_client_connect(struct tls_client *client)
 
 int tls_client_read(struct tls_client *client, void *memory, size_t capacity_bytes)
 {
-    int len = mbedtls_ssl_read(&client->ssl, memory, capacity_bytes);
+    int len;
+    do {
+        len = mbedtls_ssl_read(&client->ssl, memory, capacity_bytes);
+    } while (len == MBEDTLS_ERR_SSL_WANT_READ || /* a ticket comes */
+             len == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
     return len == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ? 0 : len;
 }
 

@@ -20,6 +20,8 @@ struct tls_client {
     const char *key_path;
     mbedtls_ssl_protocol_version version; /* 0: any */
     mbedtls_ssl_session *resume;          /* NULL: a full handshake */
+    bool without_tickets;                 /* TLS 1.2 resumes by session identifier then */
+    bool verified;                        /* the server's certificate: it was a full handshake */
     int fd;
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config config;
