@@ -29,8 +29,10 @@ struct gateway {
     struct frames *frames;
     struct retained_queue *retained;
     struct intake *intake;
-    struct sys *sys;     /* NULL: $SYS is off */
-    uint64_t started_ms; /* on the loop's clock */
+    struct sys *sys;       /* NULL: $SYS is off */
+    uint64_t started_ms;   /* on the loop's clock */
+    uint64_t wall_ms;      /* the wall clock, read once a turn: reading it for each message costs a tenth */
+    uint64_t wall_read_ms; /* the loop's clock at that time */
     struct net *net;
     struct net_listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;

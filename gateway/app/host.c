@@ -6,10 +6,15 @@
 
 uint64_t gateway_wall_ms(void *ctx)
 {
-    (void)ctx;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    struct gateway *gateway = ctx;
+    uint64_t loop_ms = uv_now(gateway->loop);
+    if (gateway->wall_ms == 0 || gateway->wall_read_ms != loop_ms) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        gateway->wall_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+        gateway->wall_read_ms = loop_ms;
+    }
+    return gateway->wall_ms;
 }
 
 /* Retained messages that wait for their transaction; past it more of them are held back. */
