@@ -31,10 +31,18 @@ static void pause_connection(void *ctx, bool paused)
 
 /* ---- What a connection tells its channel ---- */
 
+static const struct config_listen *listen_of(const struct gateway *gateway, const char *listener)
+{
+    const struct config *config = gateway->config;
+    return strcmp(listener, "mqtt") == 0    ? &config->mqtt
+           : strcmp(listener, "mqtts") == 0 ? &config->mqtts
+                                            : &config->https;
+}
+
 static void *on_open(void *ctx, struct net_connection *connection, const struct net_peer *peer)
 {
     struct gateway *gateway = ctx;
-    const struct config_listen *listen = peer->tls ? &gateway->config->mqtts : &gateway->config->mqtt;
+    const struct config_listen *listen = listen_of(gateway, peer->listener);
     if (gateway->stopping || (!peer->certificate && !listen->anonymous))
         return NULL;
     struct identity identity = {.kind = peer->certificate ? IDENTITY_CERTIFICATE : IDENTITY_ANONYMOUS};
@@ -78,8 +86,17 @@ static void on_closed(void *user, enum sluice_error why)
     struct gateway *gateway = client->gateway;
     channel_closed(client->channel, uv_now(gateway->loop));
     memory_free(client);
-    gateway->client_count--;
     gateway_client_gone(gateway);
+}
+
+struct net_callbacks gateway_client_callbacks(struct gateway *gateway)
+{
+    return (struct net_callbacks){.ctx = gateway,
+                                  .on_open = on_open,
+                                  .on_data = on_data,
+                                  .on_drained = on_drained,
+                                  .on_refused = on_refused,
+                                  .on_closed = on_closed};
 }
 
 /* ---- Listeners ---- */
@@ -100,20 +117,15 @@ static struct net_listener_config listener_config(const struct gateway *gateway,
     return config;
 }
 
-static enum sluice_error start_listener(struct gateway *gateway, const char *name,
-                                        const struct config_listen *listen, struct net_tls *tls)
+static enum sluice_error start_listener(struct gateway *gateway, const char *name, struct net_tls *tls,
+                                        const struct net_callbacks *callbacks)
 {
     char text[NET_TEXT_BYTES];
+    const struct config_listen *listen = listen_of(gateway, name);
     struct net_listener_config config = listener_config(gateway, name, listen);
-    struct net_callbacks callbacks = {.ctx = gateway,
-                                      .on_open = on_open,
-                                      .on_data = on_data,
-                                      .on_drained = on_drained,
-                                      .on_refused = on_refused,
-                                      .on_closed = on_closed};
     config.tls = tls;
     struct net_listener **listener = &gateway->listeners[gateway->listener_count];
-    enum sluice_error error = net_listener_start(gateway->net, &config, &callbacks, listener, text);
+    enum sluice_error error = net_listener_start(gateway->net, &config, callbacks, listener, text);
     if (error) {
         log_error("%s", text); /* it names the listener */
         return error;
@@ -123,15 +135,16 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
     return SLUICE_OK;
 }
 
-enum sluice_error gateway_make_tls(const struct config *config, const struct net_tls *previous,
-                                   struct net_tls **ret_tls, char *ret_text)
+/* An https listener asks for no certificate that is not there: its pages are for people too. */
+enum sluice_error gateway_make_tls(const struct config *config, const char *listener,
+                                   const struct net_tls *previous, struct net_tls **ret_tls, char *ret_text)
 {
     struct net_tls_config tls_config = {
         .certificate = config->tls.certificate,
         .key = config->tls.key,
         .client_ca = config->tls.client_ca,
         .crl = config->tls.crl,
-        .client_certificate_required = !config->mqtts.anonymous,
+        .client_certificate_required = strcmp(listener, "mqtts") == 0 && !config->mqtts.anonymous,
         .sessions_count = TLS_SESSIONS_COUNT,
         .session_timeout_s = TLS_SESSION_TIMEOUT_S,
         .previous = previous,
@@ -139,27 +152,33 @@ enum sluice_error gateway_make_tls(const struct config *config, const struct net
     return net_tls_new(&tls_config, ret_tls, ret_text);
 }
 
-static enum sluice_error start_tls_listener(struct gateway *gateway)
+static enum sluice_error start_tls_listener(struct gateway *gateway, const char *name,
+                                            const struct net_callbacks *callbacks)
 {
     char text[NET_TEXT_BYTES];
     struct net_tls *tls;
-    enum sluice_error error = gateway_make_tls(gateway->config, NULL, &tls, text);
+    enum sluice_error error = gateway_make_tls(gateway->config, name, NULL, &tls, text);
     if (error) {
-        log_error("mqtts cannot listen: %s", text);
+        log_error("%s cannot listen: %s", name, text);
         return error;
     }
-    error = start_listener(gateway, "mqtts", &gateway->config->mqtts, tls);
+    error = start_listener(gateway, name, tls, callbacks);
     net_tls_unref(tls);
     return error;
 }
 
+/* All that are configured are tried, so that the log says all that is wrong. */
 enum sluice_error gateway_listen(struct gateway *gateway)
 {
     const struct config *config = gateway->config;
-    enum sluice_error plain = SLUICE_OK, tls = SLUICE_OK;
+    enum sluice_error plain = SLUICE_OK, tls = SLUICE_OK, https = SLUICE_OK;
+    struct net_callbacks mqtt = gateway_client_callbacks(gateway);
+    struct net_callbacks http = https_callbacks(gateway->https);
     if (config->mqtt.host)
-        plain = start_listener(gateway, "mqtt", &config->mqtt, NULL);
+        plain = start_listener(gateway, "mqtt", NULL, &mqtt);
     if (config->mqtts.host)
-        tls = start_tls_listener(gateway);
-    return plain ? plain : tls;
+        tls = start_tls_listener(gateway, "mqtts", &mqtt);
+    if (config->https.host)
+        https = start_tls_listener(gateway, "https", &http);
+    return plain ? plain : tls ? tls : https;
 }

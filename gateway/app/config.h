@@ -67,6 +67,9 @@ struct config_limits {
     uint64_t connect_timeout_ms;
     uint64_t keep_alive_max_ms;
     uint64_t output_bytes;
+    uint64_t http_head_bytes;
+    uint64_t http_body_bytes;
+    uint64_t http_timeout_ms;
     /* Control Packets */
     uint64_t packet_bytes;
     uint64_t connect_bytes;
@@ -171,6 +174,8 @@ struct config {
     char *data; /* folder of all that must survive a restart */
     struct config_listen mqtt;
     struct config_listen mqtts;
+    struct config_listen https;
+    struct config_strings origins; /* of web pages; also `same` and `none` */
     struct config_tls tls;
     struct config_access *access;
     size_t access_count;

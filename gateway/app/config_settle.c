@@ -10,10 +10,24 @@ enum {
     JOURNAL_PACKETS = 8,
 };
 
+static void settle_tls_listener(const struct config *config, const char *name,
+                                const struct config_listen *listen, struct config_problems *problems)
+{
+    if (!listen->host)
+        return;
+    if (!config->tls.certificate || !config->tls.key)
+        config_error(problems, listen->place, "%s needs gateway.tls.certificate and gateway.tls.key", name);
+    if (!listen->anonymous && !config->tls.client_ca)
+        config_error(problems, listen->place,
+                     "nobody can use the listener %s; allowed: gateway.tls.clientCa, or %s in "
+                     "gateway.anonymous",
+                     name, name);
+}
+
 static void settle_listeners(struct config *config, struct config_problems *problems)
 {
-    struct config_listen *mqtt = &config->mqtt, *mqtts = &config->mqtts;
-    if (!mqtt->host && !mqtts->host) {
+    struct config_listen *mqtt = &config->mqtt;
+    if (!mqtt->host && !config->mqtts.host && !config->https.host) {
         mqtt->host = arena_string(&config->arena, SPAN_LITERAL("127.0.0.1"));
         mqtt->port = 1883;
     }
@@ -21,12 +35,10 @@ static void settle_listeners(struct config *config, struct config_problems *prob
         config_warning(problems, mqtt->place,
                        "nobody can use the listener mqtt: it asks for no certificate, and "
                        "gateway.anonymous does not name it");
-    if (mqtts->host && (!config->tls.certificate || !config->tls.key))
-        config_error(problems, mqtts->place, "mqtts needs gateway.tls.certificate and gateway.tls.key");
-    if (mqtts->host && !mqtts->anonymous && !config->tls.client_ca)
-        config_error(problems, mqtts->place,
-                     "nobody can use the listener mqtts; allowed: gateway.tls.clientCa, or mqtts in "
-                     "gateway.anonymous");
+    settle_tls_listener(config, "mqtts", &config->mqtts, problems);
+    settle_tls_listener(config, "https", &config->https, problems);
+    if (config->origins.count == 0)
+        config_strings_add(config, &config->origins, arena_string(&config->arena, SPAN_LITERAL("same")));
     if (config->tls.crl && !config->tls.client_ca)
         config_error(problems, NOWHERE,
                      "gateway.tls.crl needs gateway.tls.clientCa, whose certificates it revokes");

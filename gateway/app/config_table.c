@@ -65,7 +65,8 @@ const struct parameter config_parameters[] = {
     {"gateway.listen.mqtt", PARAMETER_LISTEN, CONFIG(mqtt), .allowed = "127.0.0.1",
      .text = "MQTT without TLS; port 0 is one that the system chooses"},
     {"gateway.listen.mqtts", PARAMETER_LISTEN, CONFIG(mqtts), .allowed = "0.0.0.0", .text = "MQTT over TLS"},
-    NOT_HERE("gateway.listen.https", "is not served by this version"),
+    {"gateway.listen.https", PARAMETER_LISTEN, CONFIG(https), .allowed = "0.0.0.0",
+     .text = "HTTPS: MQTT over WebSocket, at the path /mqtt"},
     {"gateway.anonymous", PARAMETER_ANONYMOUS, .text = "listeners that take Clients without a certificate"},
 
     GROUP("gateway.tls", "certificates, as PEM files"),
@@ -75,6 +76,12 @@ const struct parameter config_parameters[] = {
     {"gateway.tls.clientCa", PARAMETER_PATH, CONFIG(tls.client_ca),
      .text = "authorities whose Client certificates are accepted"},
     {"gateway.tls.crl", PARAMETER_PATH, CONFIG(tls.crl), .text = "their certificate revocation lists"},
+
+    GROUP("gateway.websocket", "MQTT over WebSocket"),
+    {"gateway.websocket.origins", PARAMETER_ORIGINS, CONFIG(origins),
+     .text = "web pages that may connect, as browsers name them: `https://app.example`; `same` are those "
+             "that come from the host and port that they connect to, `none` are programs that name no "
+             "origin; without it, `same`"},
 
     {"gateway.access", PARAMETER_ITEMS, CONFIG(access), sizeof(struct config_access),
      .text = "who may do what; what no rule allows is denied"},
@@ -102,8 +109,14 @@ const struct parameter config_parameters[] = {
             "longest Keep Alive"),
     COUNT("gateway.limits.outputBytes", CONFIG(limits.output_bytes), "bytes", "524288", 1024, BYTES_32,
           "unsent bytes of a connection, beyond which it is too slow"),
+    COUNT("gateway.limits.httpHeadBytes", CONFIG(limits.http_head_bytes), "bytes", "16384", 1024, 1048576,
+          "request line and headers of an HTTP request"),
+    COUNT("gateway.limits.httpBodyBytes", CONFIG(limits.http_body_bytes), "bytes", "65536", 0, 1073741824,
+          "body of an HTTP request"),
+    SECONDS("gateway.limits.httpTimeout", CONFIG(limits.http_timeout_ms), "10", 0.1, 600,
+            "for a whole HTTP request, from the connection or from the answer before"),
     COUNT("gateway.limits.packetBytes", CONFIG(limits.packet_bytes), "bytes", "262144", 128, 268435460,
-          "largest Control Packet"),
+          "largest Control Packet, and largest frame of a WebSocket"),
     COUNT("gateway.limits.connectBytes", CONFIG(limits.connect_bytes), "bytes", "16384", 128, 1048576,
           "largest CONNECT"),
     COUNT("gateway.limits.clientIdBytes", CONFIG(limits.client_id_bytes), "bytes", "256", 23, 65535,
@@ -326,7 +339,8 @@ const struct parameter *parameter_find(const char *path)
 
 bool parameter_reloads(const struct parameter *parameter)
 {
-    static const char *const groups[] = {"gateway.anonymous", "gateway.tls.", "gateway.access"};
+    static const char *const groups[] = {"gateway.anonymous", "gateway.tls.", "gateway.websocket.",
+                                         "gateway.access"};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         if (strncmp(parameter->path, groups[i], strlen(groups[i])) == 0)
             return true;
@@ -348,7 +362,8 @@ static const char *type_text(enum parameter_type type)
         [PARAMETER_CHOICE] = "a word",
         [PARAMETER_FLAG] = "a word",
         [PARAMETER_LISTEN] = "HOST:PORT, [IPv6]:PORT or PORT",
-        [PARAMETER_ANONYMOUS] = "a list of mqtt and mqtts",
+        [PARAMETER_ANONYMOUS] = "a list of mqtt, mqtts and https",
+        [PARAMETER_ORIGINS] = "a list of SCHEME://HOST or SCHEME://HOST:PORT in lower case, same and none",
         [PARAMETER_WHO] = "device:PATTERN or anonymous",
         [PARAMETER_FILTERS] = "a list of Topic Filters",
         [PARAMETER_ENVIRONMENT] = "a mapping of names to text",

@@ -24,6 +24,7 @@ enum parameter_type {
     PARAMETER_FLAG,        /* bool: true for the last word of `allowed` */
     PARAMETER_LISTEN,      /* struct config_listen; `allowed` is the host of a port alone */
     PARAMETER_ANONYMOUS,   /* a list of listeners' names */
+    PARAMETER_ORIGINS,     /* struct config_strings of origins */
     PARAMETER_WHO,         /* text, as access rules have it */
     PARAMETER_FILTERS,     /* struct config_strings of Topic Filters */
     PARAMETER_ENVIRONMENT, /* struct config_strings of NAME=value */

@@ -175,8 +175,31 @@ static void read_anonymous(const struct config_scalar *scalar)
         scalar->config->mqtt.anonymous = true;
     else if (span_equal(scalar->text, SPAN_LITERAL("mqtts")))
         scalar->config->mqtts.anonymous = true;
+    else if (span_equal(scalar->text, SPAN_LITERAL("https")))
+        scalar->config->https.anonymous = true;
     else
         refuse(scalar);
+}
+
+/* What a browser sends: a path, a slash at the end or a capital letter would never be equal to it. */
+static bool is_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+    size_t scheme_len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.");
+    if (!host || text + scheme_len != host || scheme_len == 0)
+        return false;
+    host += strlen("://");
+    size_t host_len = strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-.:[]");
+    return host_len > 0 && host[host_len] == '\0';
+}
+
+static void read_origin(const struct config_scalar *scalar)
+{
+    char *text = keep(scalar);
+    if (strcmp(text, "same") != 0 && strcmp(text, "none") != 0 && !is_origin(text))
+        refuse(scalar);
+    else
+        config_strings_add(scalar->config, scalar->field, text);
 }
 
 static void read_who(const struct config_scalar *scalar)
@@ -227,7 +250,7 @@ void config_scalar_read(const struct config_scalar *scalar)
         [PARAMETER_FLAG] = read_choice,         [PARAMETER_LISTEN] = read_listen,
         [PARAMETER_ANONYMOUS] = read_anonymous, [PARAMETER_WHO] = read_who,
         [PARAMETER_FILTERS] = read_filter,      [PARAMETER_SQL] = read_sql,
-        [PARAMETER_REPLY] = read_reply,
+        [PARAMETER_REPLY] = read_reply,         [PARAMETER_ORIGINS] = read_origin,
     };
     readers[scalar->parameter->type](scalar);
 }

@@ -61,6 +61,7 @@ static void run_turn(struct gateway *gateway)
     uint64_t now_ms = uv_now(gateway->loop);
     log_settle();
     broker_tick(gateway->broker, now_ms);
+    https_tick(gateway->https, now_ms);
     if (gateway->sys)
         sys_turn(gateway->sys, now_ms);
     if (gateway->functions)
@@ -88,7 +89,7 @@ static void before_sleep(uv_prepare_t *before)
 {
     struct gateway *gateway = before->data;
     uint64_t now_ms = uv_now(gateway->loop);
-    uint64_t next_ms = broker_next_deadline(gateway->broker);
+    uint64_t next_ms = sooner(broker_next_deadline(gateway->broker), https_next_deadline(gateway->https));
     if (gateway->functions)
         next_ms = sooner(next_ms, functions_next_deadline(gateway->functions));
     if (gateway->storage)
@@ -212,6 +213,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     gateway->loop = loop;
     gateway->config = gateway->started = config;
     gateway->net = net_new(loop);
+    gateway->https = https_new(gateway);
     gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
     start_broker(gateway);
     start_turns(gateway);
@@ -225,8 +227,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     if (!error) {
         struct journal *journal = storage_journal(gateway->storage);
         gateway->retained = retained_queue_new(journal, storage_state(gateway->storage));
-        gateway->intake =
-            intake_new(loop, journal, gateway->functions, gateway->frames, gateway->retained);
+        gateway->intake = intake_new(loop, journal, gateway->functions, gateway->frames, gateway->retained);
         error = gateway_restore(gateway);
     }
     if (error) {
@@ -255,6 +256,7 @@ static void on_storage_stopped(void *ctx)
     if (!gateway->failed)
         gateway_print_ledger(gateway);
     net_stop(gateway->net);
+    https_free(gateway->https);
     intake_free(gateway->intake);
     retained_queue_free(gateway->retained);
     frames_free(gateway->frames);
@@ -278,7 +280,7 @@ static void on_functions_stopped(void *ctx)
         on_storage_stopped(gateway);
 }
 
-void gateway_client_gone(struct gateway *gateway)
+static void stop_after_clients(struct gateway *gateway)
 {
     if (!gateway->stopping || gateway->client_count > 0)
         return;
@@ -286,6 +288,12 @@ void gateway_client_gone(struct gateway *gateway)
         functions_stop(gateway->functions, on_functions_stopped, gateway);
     else
         on_functions_stopped(gateway);
+}
+
+void gateway_client_gone(struct gateway *gateway)
+{
+    gateway->client_count--;
+    stop_after_clients(gateway);
 }
 
 void gateway_stop(struct gateway *gateway)
@@ -298,5 +306,5 @@ void gateway_stop(struct gateway *gateway)
     broker_stop(gateway->broker);
     for (size_t i = 0; i < gateway->listener_count; i++)
         net_listener_stop(gateway->listeners[i]);
-    gateway_client_gone(gateway);
+    stop_after_clients(gateway);
 }

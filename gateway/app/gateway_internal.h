@@ -5,6 +5,7 @@
 
 #include "app/functions.h"
 #include "app/gateway.h"
+#include "app/https.h"
 #include "app/intake.h"
 #include "app/storage.h"
 #include "app/sys.h"
@@ -13,7 +14,7 @@
 #include "net/tls.h"
 
 enum {
-    GATEWAY_LISTENERS = 2,
+    GATEWAY_LISTENERS = 3,
     TLS_SESSIONS_COUNT = 20000, /* that can be resumed */
     TLS_SESSION_TIMEOUT_S = 24 * 3600,
 };
@@ -34,12 +35,13 @@ struct gateway {
     uint64_t wall_ms;      /* the wall clock, read once a turn: reading it for each message costs a tenth */
     uint64_t wall_read_ms; /* the loop's clock at that time */
     struct net *net;
+    struct https *https;
     struct net_listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
     uv_check_t turn;     /* the end of each loop turn */
     uv_prepare_t before; /* sets the timer before the loop sleeps */
     uv_timer_t deadline;
-    size_t client_count;                         /* connections with a channel */
+    size_t client_count;                         /* open connections and, once more, those of WebSocket */
     struct functions_counters function_counters; /* as they were when the functions stopped */
     bool stopping;
     bool failed; /* to start */
@@ -54,13 +56,15 @@ enum sluice_error gateway_restore(struct gateway *gateway);
 enum sluice_error gateway_listen(struct gateway *gateway);
 /* The TLS of a listener, which goes on with the sessions of the `previous` one, NULL for the first; on
  * failure ret_text, NET_TEXT_BYTES long, says why. */
-enum sluice_error gateway_make_tls(const struct config *config, const struct net_tls *previous,
-                                   struct net_tls **ret_tls, char *ret_text);
+enum sluice_error gateway_make_tls(const struct config *config, const char *listener,
+                                   const struct net_tls *previous, struct net_tls **ret_tls, char *ret_text);
 /* gateway.c: the rules of a configuration, compiled. */
 struct access *gateway_make_access(const struct config *config);
 /* status.c: begins to publish $SYS, if the configuration wants it. */
 void gateway_start_status(struct gateway *gateway);
-/* gateway.c: a connection has closed; when stopping, the workers stop after the last one. */
+/* What a Client's connection does. */
+struct net_callbacks gateway_client_callbacks(struct gateway *gateway);
+/* gateway.c: one of client_count is no more; when stopping, the workers stop after the last one. */
 void gateway_client_gone(struct gateway *gateway);
 /* ledger.c: one line of JSON on standard output: what came in, and what became of it. */
 void gateway_print_ledger(const struct gateway *gateway);

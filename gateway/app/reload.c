@@ -69,7 +69,8 @@ static bool load_tls(struct reload *reload)
             say(reload, LOG_ERROR, text);
             return false;
         }
-        if (gateway_make_tls(reload->config, previous, &reload->tls[i], text)) {
+        if (gateway_make_tls(reload->config, net_listener_name(gateway->listeners[i]), previous,
+                             &reload->tls[i], text)) {
             say(reload, LOG_ERROR, text);
             return false;
         }

@@ -71,7 +71,8 @@ void retained_queue_restore(struct retained_queue *queue, uint64_t next_ordinal)
     queue->next_ordinal = next_ordinal;
 }
 
-enum sluice_error retained_queue_restore_entry(struct retained_queue *queue, const struct journal_entry *entry,
+enum sluice_error retained_queue_restore_entry(struct retained_queue *queue,
+                                               const struct journal_entry *entry,
                                                struct message **ret_message)
 {
     struct message *message;

@@ -9,7 +9,8 @@
  * changes, all of them, and applied in order over what the state has they give the
  * last acknowledged message of each topic, or a later one.
  *
- * Loop's thread; journal and state outlive it; messages are copied. What waits is bounded by whoever looks at state_pending_bytes.
+ * Loop's thread; journal and state outlive it; messages are copied. What waits is bounded by whoever looks at
+ * state_pending_bytes.
  */
 #ifndef SLUICE_APP_RETAINED_QUEUE_H
 #define SLUICE_APP_RETAINED_QUEUE_H
@@ -34,9 +35,10 @@ void retained_queue_state_durable(struct retained_queue *queue, uint64_t ticket)
 
 /* At start: the queue's ordinals from next_ordinal on are free; then its entries, in order. */
 void retained_queue_restore(struct retained_queue *queue, uint64_t next_ordinal);
-/* SLUICE_OK: *ret_message is what is retained, or with an empty payload what is not, and the caller's. Others:
- * it cannot be read, which the journal has logged, and stays in the queue. */
-enum sluice_error retained_queue_restore_entry(struct retained_queue *queue, const struct journal_entry *entry,
+/* SLUICE_OK: *ret_message is what is retained, or with an empty payload what is not, and the caller's.
+ * Others: it cannot be read, which the journal has logged, and stays in the queue. */
+enum sluice_error retained_queue_restore_entry(struct retained_queue *queue,
+                                               const struct journal_entry *entry,
                                                struct message **ret_message);
 
 #endif

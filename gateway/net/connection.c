@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "net/net_internal.h"
 
+#include <assert.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -82,6 +83,7 @@ static void take_down(struct net_connection *connection)
     timers_stop(&connection->listener->net->timers, &connection->deadline);
     unlink_from_listener(connection);
     handshake_free(connection);
+    websocket_free(connection->websocket);
     tls_stream_free(connection->stream);
     buffer_fini(&connection->input);
     buffer_fini(&connection->output);
@@ -206,10 +208,15 @@ void connection_settle(struct net_connection *connection)
         connection->present = false;
         transfer_present(connection);
     }
+    /* While it is paused, what came before the peer's Close is still to be presented. */
+    if (connection->websocket && websocket_ended(connection->websocket) && !connection->paused)
+        net_close(connection);
     if (!connection->ending)
         send_output(connection);
     if (!connection->ending) {
         bool reads = !connection->paused && (!connection->closing || connection->lingering);
+        if (connection->websocket)
+            websocket_rest(connection->websocket);
         if (connection->stream)
             tls_stream_rest(connection->stream);
         connection_poll(connection, (reads ? UV_READABLE : 0) | (connection->stuck ? UV_WRITABLE : 0));
@@ -257,4 +264,13 @@ void net_close(struct net_connection *connection)
 void net_abort(struct net_connection *connection)
 {
     connection_end(connection, SLUICE_DENIED);
+}
+
+void net_start_websocket(struct net_connection *connection, uint64_t frame_bytes_max)
+{
+    assert(!connection->websocket);
+    connection->websocket = websocket_new(frame_bytes_max);
+    buffer_append(websocket_output(connection->websocket), buffer_span(&connection->output));
+    buffer_fini(&connection->output);
+    connection_touch(connection);
 }

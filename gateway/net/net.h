@@ -135,5 +135,8 @@ void net_pause(struct net_connection *connection, bool paused);
 void net_close(struct net_connection *connection);
 /* Closes at the end of this turn; what is unsent is lost. */
 void net_abort(struct net_connection *connection);
+/* What is in the output leaves as it is; from there on the connection speaks WebSocket (net/websocket.h): the
+ * user's bytes, in and out, are what frames carry. Once, and not with input that on_data leaves over. */
+void net_start_websocket(struct net_connection *connection, uint64_t frame_bytes_max);
 
 #endif

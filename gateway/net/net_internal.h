@@ -14,6 +14,7 @@
 #include "net/connect_rate.h"
 #include "net/net.h"
 #include "net/tls_stream.h"
+#include "net/websocket.h"
 
 #include <netinet/in.h>
 
@@ -37,7 +38,8 @@ struct net_connection {
     struct net_connection *previous, *next; /* of the listener's */
     struct net_connection *next_dirty;
     void *user;
-    struct tls_stream *stream; /* NULL: plain TCP */
+    struct tls_stream *stream;   /* NULL: plain TCP */
+    struct websocket *websocket; /* NULL: the bytes are the user's own */
     struct handshake *handshake;
     struct buffer input; /* what on_data left over */
     struct buffer output;

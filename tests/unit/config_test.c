@@ -177,6 +177,34 @@ static void a_configuration_without_listeners_listens_on_loopback(void **state)
     config_free(config);
 }
 
+static void https_may_be_the_only_listener(void **state)
+{
+    (void)state;
+    struct config *config = parse_good("gateway:\n"
+                                       "  listen: {https: 8443}\n"
+                                       "  anonymous: https\n"
+                                       "  tls: {certificate: a, key: b}\n");
+    assert_string_equal(config->https.host, "0.0.0.0");
+    assert_int_equal(config->https.port, 8443);
+    assert_true(config->https.anonymous);
+    assert_null(config->mqtt.host);
+    assert_int_equal(config->origins.count, 1);
+    assert_string_equal(config->origins.items[0], "same");
+    config_free(config);
+}
+
+static void origins_are_read_as_they_are_written(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse_good("gateway: {websocket: {origins: ['https://app.example', 'http://[::1]:8080', none]}}");
+    assert_int_equal(config->origins.count, 3);
+    assert_string_equal(config->origins.items[0], "https://app.example");
+    assert_string_equal(config->origins.items[1], "http://[::1]:8080");
+    assert_string_equal(config->origins.items[2], "none");
+    config_free(config);
+}
+
 /* As JSON, which is YAML too. */
 static void json_is_read(void **state)
 {
@@ -202,7 +230,8 @@ static void check_problems(const struct problem_row *rows, size_t count, bool is
     }
 }
 
-#define EVENT(inside) "functions: {f: {handler: f.so, runtime: native, events: [{iot: " inside "}]}}"
+#define EVENT(inside)    "functions: {f: {handler: f.so, runtime: native, events: [{iot: " inside "}]}}"
+#define ORIGIN(origin)   "gateway: {websocket: {origins: [" origin "]}}"
 #define FUNCTION(inside) "functions: {f: {" inside "}}"
 
 static void an_error_says_where_what_and_what_is_allowed(void **state)
@@ -247,7 +276,8 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"gateway: {listen: {mqtt: 65536}}", "allowed: HOST:PORT"},
         {"gateway: {listen: {mqtt: host}}", "allowed: HOST:PORT"},
         {"gateway: {anonymous: [http]}", ":1:23: gateway.anonymous is 'http'; allowed"},
-        {"gateway: {anonymous: http}", "gateway.anonymous is 'http'; allowed: a list of mqtt and mqtts"},
+        {"gateway: {anonymous: http}",
+         "gateway.anonymous is 'http'; allowed: a list of mqtt, mqtts and https"},
         {"gateway: {access: {who: a}}", "gateway.access is a mapping; allowed: a list of mappings"},
         {"gateway: {access: [{publish: a}]}", ":1:20: gateway.access[].who is missing; it is the Clients"},
         {"gateway: {access: [{who: everyone}]}", "is 'everyone'; allowed: device:PATTERN or anonymous"},
@@ -257,6 +287,16 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"gateway: {listen: {mqtts: 8883}}", ":1:27: mqtts needs gateway.tls.certificate"},
         {"gateway: {listen: {mqtts: 8883}, tls: {certificate: a, key: b}}",
          "nobody can use the listener mqtts"},
+        {"gateway: {listen: {https: 8443}}", ":1:27: https needs gateway.tls.certificate"},
+        {"gateway: {listen: {https: 8443}, tls: {certificate: a, key: b}}",
+         "nobody can use the listener https; allowed: gateway.tls.clientCa, or https in gateway.anonymous"},
+        {ORIGIN("'*'"), "gateway.websocket.origins is '*'; allowed: a list of SCHEME://HOST"},
+        {ORIGIN("'null'"), "is 'null'; allowed"},
+        {ORIGIN("app.example"), "is 'app.example'; allowed"},
+        {ORIGIN("'https://app.example/'"), "is 'https://app.example/'; allowed"},
+        {ORIGIN("'https://App.example'"), "is 'https://App.example'; allowed"},
+        {ORIGIN("'https://'"), "is 'https://'; allowed"},
+        {ORIGIN("'://app.example'"), "is '://app.example'; allowed"},
         {"gateway: {tls: {crl: a}}", "gateway.tls.crl needs gateway.tls.clientCa"},
         {"gateway: {data: '${env:DATA}'}", "has the variable ${env:...}, which the gateway does not resolve"},
         {"gateway: {data: \"a\\0b\"}", "has a NUL character"},
@@ -277,16 +317,19 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {FUNCTION("lambda: a, endpoint: 'ftp://a'"), "endpoint is 'ftp://a'; allowed: http:// or https://"},
         {FUNCTION("lambda: a, invocationType: DryRun"), "is 'DryRun'; allowed: RequestResponse | Event"},
         {FUNCTION("lambda: a, memory: 5"), "there is no functions.NAME.memory; allowed: handler, runtime"},
-        {FUNCTION("lambda: a, provisionedConcurrency: 2"), "provisionedConcurrency is over reservedConcurrency"},
+        {FUNCTION("lambda: a, provisionedConcurrency: 2"),
+         "provisionedConcurrency is over reservedConcurrency"},
         {"gateway: {limits: {packetBytes: 200000000}}",
          "gateway.journal.maxBytes is under 8 times gateway.limits.packetBytes; allowed: at least "
          "1600000000"},
         {FUNCTION("lambda: a, reply: 'a/#'"), "functions.NAME.reply is no topic template"},
         {FUNCTION("lambda: a, destinations: {onFailure: queue}"), "is 'queue'; allowed: none | dlq"},
-        {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"), "functions.NAME.events[].iot.sql is missing"},
+        {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"),
+         "functions.NAME.events[].iot.sql is missing"},
         {FUNCTION("lambda: a, events: [iot]"), "functions.NAME.events[] is no mapping"},
-        {FUNCTION("lambda: a, invocationType: Event, events: [{iot: {sql: \"SELECT * FROM 'a'\", batchSize: 2, "
-               "maximumBatchingBytes: 2000000}}]"),
+        {FUNCTION(
+             "lambda: a, invocationType: Event, events: [{iot: {sql: \"SELECT * FROM 'a'\", batchSize: 2, "
+             "maximumBatchingBytes: 2000000}}]"),
          "maximumBatchingBytes is 2000000; allowed with invocationType Event: at most 1048576"},
         {EVENT("{sql: SELECT}"), ":1:70: SQL 1:7: expected a value"},
         {EVENT("{sql: \"SELECT * FROM 'a'\", enabled: yes}"), "is 'yes'; allowed: true or false"},
@@ -302,11 +345,11 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
     static const struct problem_row rows[] = {
         {"resources: {a: b}", ":1:1: warning: resources does not apply at the edge; it is ignored"},
         {"provider: {iam: {role: x}}", ":1:12: warning: provider.iam does not apply at the edge"},
-        {"gateway: {listen: {mqtt: 1883, https: 8443}}", "warning: gateway.listen.https is not served"},
         {"gateway: {listen: {mqtt: 1883}}", ":1:26: warning: nobody can use the listener mqtt"},
         {FUNCTION("lambda: a, layers: [x]"), "warning: functions.NAME.layers does not apply"},
         {FUNCTION("lambda: a"), "warning: functions.f has no event that is served"},
-        {FUNCTION("lambda: a, events: [schedule: rate(1 minute)]"), "[].schedule is an event that this version"},
+        {FUNCTION("lambda: a, events: [schedule: rate(1 minute)]"),
+         "[].schedule is an event that this version"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], true);
 }
@@ -467,6 +510,8 @@ int main(void)
         cmocka_unit_test(events_are_read_and_compiled),
         cmocka_unit_test(a_small_journal_has_small_files),
         cmocka_unit_test(a_configuration_without_listeners_listens_on_loopback),
+        cmocka_unit_test(https_may_be_the_only_listener),
+        cmocka_unit_test(origins_are_read_as_they_are_written),
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
         cmocka_unit_test(what_is_for_aws_is_named_in_a_warning),
