@@ -87,19 +87,23 @@ static void begin_body(struct http *http, const struct http_framing *framing, st
         buffer_append(out, SPAN_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
-/* Bytes of the head with its empty line; 0: that has not come. A bare LF may end it here: parsing refuses it.
- */
+static bool ends_with(struct span text, struct span end)
+{
+    return text.len >= end.len && span_equal(span_skip(text, text.len - end.len), end);
+}
+
+/* Bytes of the head with its empty line; 0: that has not come. Bare LFs end it too: parsing refuses them. */
 static size_t head_end(struct http *http)
 {
     struct span head = buffer_span(&http->head);
-    for (size_t i = http->searched_bytes; i < head.len; i++) {
-        bool is_end =
-            head.data[i] == '\n' && i > 0 &&
-            (head.data[i - 1] == '\n' || (head.data[i - 1] == '\r' && i > 1 && head.data[i - 2] == '\n'));
-        if (is_end)
-            return i + 1;
+    while (head.data && http->searched_bytes < head.len) {
+        struct span rest = span_skip(head, http->searched_bytes);
+        const uint8_t *lf = memchr(rest.data, '\n', rest.len);
+        http->searched_bytes = lf ? (size_t)(lf - head.data) + 1 : head.len;
+        struct span lines = span_of(head.data, http->searched_bytes);
+        if (ends_with(lines, SPAN_LITERAL("\n\r\n")) || ends_with(lines, SPAN_LITERAL("\n\n")))
+            return lines.len;
     }
-    http->searched_bytes = head.len;
     return 0;
 }
 

@@ -23,7 +23,7 @@ every_error_is_told_at_once() {
         "bad.yml:5:18: gateway.listen.mqtt is '127.0.0.1:99999'; allowed: HOST:PORT, [IPv6]:PORT or PORT" \
         'bad.yml:5:44: mqtts needs gateway.tls.certificate and gateway.tls.key' \
         'bad.yml:5:44: nobody can use the listener mqtts; allowed: gateway.tls.clientCa, or mqtts in gateway.anonymous' \
-        "bad.yml:6:21: gateway.anonymous is 'mqqt'; allowed: a list of mqtt and mqtts" \
+        "bad.yml:6:21: gateway.anonymous is 'mqqt'; allowed: a list of mqtt, mqtts and https" \
         'bad.yml:9:7: gateway.access[].who is missing; it is the Clients: `device:` and a common name, in which `*` is any text; or `anonymous`' \
         "bad.yml:9:18: gateway.access[].publish is 'a/#/b'; allowed: a list of Topic Filters" \
         "bad.yml:10:13: gateway.access[].who is 'someone'; allowed: device:PATTERN or anonymous" \
