@@ -23,6 +23,6 @@ run() {
 }
 
 run debug                                                           # all, under AddressSanitizer and UBSan
-run fuzz                                                            # clang's libFuzzer, a bounded number of runs each
+run fuzz                                                            # clang's libFuzzer, a minute each
 run tsan -R '^(net|tls|port|state|journal_thread|supervisor)_test$' # what has threads, under ThreadSanitizer
 run release                                                         # all again, as it is installed

@@ -1,8 +1,9 @@
 /*
- * A hostile client against the broker: after a valid CONNECT, arbitrary bytes in
- * chunks, beside a client that subscribes to everything. The first byte chooses
- * protocol version, kind of session, and how much is given at a time; the clock
- * moves, the disk commits and the connection breaks as the bytes have it.
+ * A hostile client against the broker: after a valid CONNECT, or with its own,
+ * arbitrary bytes in chunks, beside a client that subscribes to everything. The
+ * first byte chooses protocol version, kind of session, and how much is given at a
+ * time; the clock moves, the disk commits and the connection breaks as the bytes
+ * have it.
  */
 #include "base/memory.h"
 #include "broker/broker.h"
@@ -185,15 +186,21 @@ static const struct span connects[] = {
                  "a"),
     SPAN_LITERAL("\x10\x16\x00\x04MQTT\x04\x2e\x00\x05\x00\x01"
                  "a\x00\x01w\x00\x04gone"),
+    /* Receive Maximum 3, Maximum Packet Size 60, Topic Alias Maximum 2, no Problem Information. */
+    SPAN_LITERAL("\x10\x20\x00\x04MQTT\x05\x00\x00\x05\x12\x11\x00\x00\x00\x3c\x21\x00\x03"
+                 "\x27\x00\x00\x00\x3c\x22\x00\x02\x17\x00\x00\x01"
+                 "a"),
+    {.data = NULL}, /* the input brings its own */
 };
+enum { CONNECTS = sizeof connects / sizeof *connects };
 
 static void attack(struct world *world, struct span bytes)
 {
     struct peer peer;
     uint8_t choice = bytes.len > 0 ? bytes.data[0] : 0;
-    size_t stride = 1 + (choice >> 2);
+    size_t stride = 1 + (choice >> 3);
     open_peer(world, &peer);
-    give(world, &peer, connects[choice & 3]);
+    give(world, &peer, connects[(choice & 7) % CONNECTS]);
     for (struct span rest = bytes.len > 0 ? span_skip(bytes, 1) : bytes; rest.len > 0;) {
         size_t len = stride < rest.len ? stride : rest.len;
         give(world, &peer, span_of(rest.data, len));
@@ -212,7 +219,7 @@ static void attack(struct world *world, struct span bytes)
         if (last == 0xfe) {
             close_peer(world, &peer);
             open_peer(world, &peer);
-            give(world, &peer, connects[rest.len & 3]);
+            give(world, &peer, connects[rest.len % CONNECTS]);
         }
     }
     close_peer(world, &peer);
@@ -244,6 +251,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     config.queue_memory_bytes = 200;
     config.receive_maximum = 10;
     config.unacknowledged_count = 5;
+    config.filters_count = 3;
+    config.subscriptions_count = 6;
+    config.property_bytes = 64;
+    config.publish_rate.messages_a_second = 5;
+    config.queue_bytes_total = 4000;
     world.broker = broker_new(&config, &hooks);
     struct access *access = access_new();
     access_allow(access, "anonymous", ACCESS_PUBLISH, "#");

@@ -1,15 +1,8 @@
-/*
- * A stream of Control Packets from a hostile peer. The first byte of the input
- * picks the role (bit 0) and the version (bit 1). Whatever is accepted must be
- * encoded in mqtt_encoded_size bytes, and be the same packet when decoded again.
- */
-#include "wire/mqtt.h"
+#include "packet_check.h"
 
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
+void require(bool condition)
 {
     if (!condition)
         abort();
@@ -26,8 +19,7 @@ static struct span encode(const struct mqtt_packet *packet)
     return writer_span(&out);
 }
 
-/* Writing a block again property by property must give the same bytes: there is one form of each. */
-static void check_properties(struct mqtt_properties properties)
+void packet_check_properties(struct mqtt_properties properties)
 {
     struct writer again = writer_of(malloc(properties.bytes.len + 1), properties.bytes.len);
     struct mqtt_property_value value;
@@ -57,7 +49,7 @@ static void check_filters(const struct mqtt_packet *packet)
     free(again.start);
 }
 
-static void check(struct span bytes, enum mqtt_role role, enum mqtt_version version)
+void packet_check(struct span bytes, enum mqtt_role role, enum mqtt_version version)
 {
     struct mqtt_packet packet, again;
     enum mqtt_reason reason = MQTT_SUCCESS;
@@ -65,9 +57,9 @@ static void check(struct span bytes, enum mqtt_role role, enum mqtt_version vers
         require(reason >= MQTT_UNSPECIFIED_ERROR);
         return;
     }
-    check_properties(packet.properties);
+    packet_check_properties(packet.properties);
     if (packet.type == MQTT_CONNECT)
-        check_properties(packet.connect.will.properties);
+        packet_check_properties(packet.connect.will.properties);
     if (packet.type == MQTT_SUBSCRIBE || packet.type == MQTT_UNSUBSCRIBE)
         check_filters(&packet);
     struct span first = encode(&packet);
@@ -76,20 +68,4 @@ static void check(struct span bytes, enum mqtt_role role, enum mqtt_version vers
     require(span_equal(first, second));
     free((void *)second.data);
     free((void *)first.data);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    if (size == 0)
-        return 0;
-    enum mqtt_role role = data[0] & 1 ? MQTT_CLIENT : MQTT_SERVER;
-    enum mqtt_version version = data[0] & 2 ? MQTT_5 : MQTT_3_1_1;
-    struct span input = span_of(data + 1, size - 1), packet;
-    while (mqtt_frame(input, 1u << 20, &packet) == SLUICE_OK) {
-        require(packet.len >= 2 && packet.len <= input.len);
-        check(packet, role, version);
-        input = span_skip(input, packet.len);
-    }
-    mqtt_connect_version(input);
-    return 0;
 }
