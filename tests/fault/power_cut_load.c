@@ -37,12 +37,11 @@ static void append(struct world *world)
             payload_of(payloads[m], targets[m][0].queue, targets[m][0].ordinal);
         else
             payloads[m][0] = '\0';
-        views[m] =
-            (struct message){.retain = true,
-                             .publisher_kind = PUBLISHER_KIND,
-                             .topic = SPAN_LITERAL("farm/a"),
-                             .payload = span_from_string(payloads[m]),
-                             .publisher_name = span_from_string(publisher_name)};
+        views[m] = (struct message){.retain = true,
+                                    .publisher_kind = PUBLISHER_KIND,
+                                    .topic = SPAN_LITERAL("farm/a"),
+                                    .payload = span_from_string(payloads[m]),
+                                    .publisher_name = span_from_string(publisher_name)};
         messages[m].message = &views[m];
         messages[m].targets = targets[m];
     }
