@@ -103,6 +103,7 @@ static size_t lay_out(struct intake *intake, const struct broker_publish *publis
             const struct broker_target *target = &stored->targets[j];
             *at++ = (struct journal_target){.queue = (uint32_t)target->queue,
                                             .ordinal = target->ordinal,
+                                            .share = target->share,
                                             .qos = target->qos,
                                             .retain = target->retain};
         }

@@ -123,8 +123,11 @@ static void on_entry(void *ctx, const struct journal_entry *entry)
         restore_retained(gateway, entry);
         return;
     }
-    struct broker_target target = {
-        .queue = entry->queue, .ordinal = entry->ordinal, .qos = entry->qos, .retain = entry->retain};
+    struct broker_target target = {.queue = entry->queue,
+                                   .ordinal = entry->ordinal,
+                                   .share = entry->share,
+                                   .qos = entry->qos,
+                                   .retain = entry->retain};
     enum sluice_error error =
         broker_restore_entry(gateway->broker, &target, entry->received, entry->position, entry->bytes);
     if (error)

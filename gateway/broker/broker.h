@@ -61,10 +61,13 @@ struct broker_config {
 /* Every bound at its default. hash_key is zero: fill it with random bytes. */
 struct broker_config broker_config_default(void);
 
+enum { BROKER_SHARE_MAX = (1 << 26) - 1 };
+
 /* One durable session that gets a message. */
 struct broker_target {
     uint64_t queue;
     uint64_t ordinal;
+    uint32_t share; /* which of its Shared Subscriptions it comes by, up to BROKER_SHARE_MAX; 0: by none */
     uint8_t qos;
     bool retain; /* the RETAIN flag that it is sent with */
 };
@@ -97,7 +100,8 @@ struct broker_publish {
     uint64_t origin_queue;     /* the publisher's own durable session, or 0 */
     uint16_t origin_packet_id; /* of a QoS 2 PUBLISH of a durable session this must be made durable, even */
     uint8_t origin_qos;        /* when the message goes nowhere: it is what tells its repetition apart */
-    bool replay; /* a retained message for a new subscription: functions saw it when it was published */
+    bool
+        replay; /* functions saw it when it was published: now it is for a new subscription, or handed over */
 };
 
 /* What a Client says of who it is, in CONNECT, or in the AUTH packets of an enhanced authentication (section

@@ -190,7 +190,7 @@ static struct session *begin_session(struct channel *channel, const struct terms
         part(session, MQTT_SESSION_TAKEN_OVER, now_ms); /* [MQTT-3.1.4-3] */
         session = session_find(broker, terms->client_id);
     }
-    if (session && clean) {
+    if (session && (clean || session->expiry_s == 0)) { /* 0: it is ending, and only hands over what it has */
         session_end(session);
         session = NULL;
     }

@@ -135,7 +135,7 @@ bool delivery_has_room(struct session *session, size_t message_bytes)
     return false;
 }
 
-static void finish(struct session *session, uint64_t ordinal)
+void delivery_finish(struct session *session, uint64_t ordinal)
 {
     struct broker *broker = session->broker;
     struct outgoing *outgoing = &session->outgoing;
@@ -153,8 +153,7 @@ static struct outgoing_entry *append(struct session *session, const struct outgo
     return outgoing_append(&session->outgoing, entry);
 }
 
-/* Whether the client takes another QoS 1 or 2 PUBLISH now. */
-static bool may_send(const struct session *session)
+bool delivery_may_send(const struct session *session)
 {
     return is_ready(session) && session->outgoing.inflight_count < session->channel->receive_maximum &&
            !channel_is_slow(session->channel);
@@ -182,7 +181,13 @@ static void send_unkept(const struct delivery *delivery, const struct message *m
     if (message->expires_ms != 0)
         options.wall_ms = broker_wall_ms(session->broker);
     if (send_publish(session->channel, message, &options))
-        mark_sent(session, append(session, &(struct outgoing_entry){.qos = delivery->qos}));
+        mark_sent(session, append(session, &(struct outgoing_entry){.qos = delivery->qos & 3u}));
+}
+
+/* Of a Shared Subscription whose session is not durable: were it to leave, another member gets it. */
+static bool is_kept_unacknowledged(const struct session *session, uint32_t share, unsigned qos)
+{
+    return session->queue == 0 && share != 0 && qos == 1;
 }
 
 static void enqueue(const struct delivery *delivery, struct broker_stored *stored)
@@ -196,9 +201,31 @@ static void enqueue(const struct delivery *delivery, struct broker_stored *store
                                              .position = stored->ret_position,
                                              .seq = delivery->seq,
                                              .bytes = (uint32_t)bytes,
-                                             .qos = delivery->qos,
+                                             .share = delivery->share & BROKER_SHARE_MAX,
+                                             .qos = delivery->qos & 3u,
                                              .retain = delivery->retain});
     delivery_pump(session);
+}
+
+enum sluice_error delivery_store_again(struct delivery *delivery, struct broker_stored *stored)
+{
+    struct session *session = delivery->session;
+    struct broker *broker = session->broker;
+    if (delivery->qos == 0 || session->queue == 0)
+        return SLUICE_OK;
+    if (!delivery_has_room(session, message_bytes(stored->message)))
+        return SLUICE_DENIED;
+    struct broker_target target = {session->queue, session->outgoing.next, delivery->share, delivery->qos,
+                                   delivery->retain};
+    stored->targets = &target;
+    stored->target_count = 1;
+    struct broker_publish publish = {.messages = stored, .message_count = 1, .replay = true};
+    enum sluice_error error = broker->hooks.store(broker->hooks.ctx, &publish, &delivery->seq);
+    stored->targets = NULL;
+    stored->target_count = 0;
+    if (error && error != SLUICE_FULL && error != SLUICE_IO)
+        broker_dropped(broker, BROKER_DROP_NOT_STORED);
+    return error;
 }
 
 void delivery_deliver(const struct delivery *delivery, struct broker_stored *stored,
@@ -208,9 +235,10 @@ void delivery_deliver(const struct delivery *delivery, struct broker_stored *sto
     const struct outgoing *outgoing = &session->outgoing;
     if (delivery->qos == 0)
         send_at_most_once(delivery, stored->message, encoded);
-    else if (session->queue == 0 && outgoing->cursor == outgoing->next && may_send(session) &&
+    else if (session->queue == 0 && outgoing->cursor == outgoing->next && delivery_may_send(session) &&
              outgoing_count(outgoing) < session->broker->config.queue_count &&
-             outgoing_count(outgoing) < PACKET_ID_COUNT)
+             outgoing_count(outgoing) < PACKET_ID_COUNT &&
+             !is_kept_unacknowledged(session, delivery->share, delivery->qos))
         send_unkept(delivery, stored->message);
     else
         enqueue(delivery, stored);
@@ -233,8 +261,7 @@ static uint32_t *identifiers_of(const struct session *session, struct span topic
     return identifiers;
 }
 
-/* Reads the entry's message back if it is not in memory. False: it cannot be read. */
-static bool load(struct session *session, struct outgoing_entry *entry)
+bool delivery_load(struct session *session, struct outgoing_entry *entry)
 {
     struct broker *broker = session->broker;
     if (entry->message)
@@ -269,8 +296,8 @@ static bool still_wanted(struct session *session, const struct outgoing_entry *e
 static void send_entry(struct session *session, struct outgoing_entry *entry, uint64_t wall_ms)
 {
     uint64_t ordinal = session->outgoing.cursor;
-    if (!load(session, entry) || !still_wanted(session, entry, wall_ms)) {
-        finish(session, ordinal);
+    if (!delivery_load(session, entry) || !still_wanted(session, entry, wall_ms)) {
+        delivery_finish(session, ordinal);
         return;
     }
     struct publish_options options = {.identifiers = entry->identifiers,
@@ -280,12 +307,13 @@ static void send_entry(struct session *session, struct outgoing_entry *entry, ui
                                       .retain = entry->retain,
                                       .dup = entry->state == OUTGOING_SENT || entry->restored};
     if (!send_publish(session->channel, entry->message, &options)) {
-        finish(session, ordinal);
+        delivery_finish(session, ordinal);
         return;
     }
     session->broker->counters.publishes_repeated += options.dup;
     mark_sent(session, entry);
-    outgoing_forget_message(&session->outgoing, entry);
+    if (!is_kept_unacknowledged(session, entry->share, entry->qos))
+        outgoing_forget_message(&session->outgoing, entry);
 }
 
 void delivery_pump(struct session *session)
@@ -301,7 +329,7 @@ void delivery_pump(struct session *session)
             acknowledge(session->channel, MQTT_PUBREL, outgoing_packet_id(outgoing->cursor), MQTT_SUCCESS,
                         entry->seq);
             mark_sent(session, entry);
-        } else if (entry->seq > broker->durable_seq || !may_send(session)) {
+        } else if (entry->seq > broker->durable_seq || !delivery_may_send(session)) {
             break;
         } else {
             wall_ms = wall_ms ? wall_ms : broker_wall_ms(broker);
@@ -359,7 +387,7 @@ enum sluice_error delivery_on_puback(struct channel *channel, const struct mqtt_
         channel_fail(channel, MQTT_PROTOCOL_ERROR);
         return SLUICE_OK;
     }
-    finish(session, ordinal);
+    delivery_finish(session, ordinal);
     delivery_pump(session);
     return SLUICE_OK;
 }
@@ -382,7 +410,7 @@ enum sluice_error delivery_on_pubrec(struct channel *channel, const struct mqtt_
         return SLUICE_OK;
     }
     if (packet->reason >= MQTT_UNSPECIFIED_ERROR) { /* refused: that ends it */
-        finish(session, ordinal);
+        delivery_finish(session, ordinal);
         delivery_pump(session);
         return SLUICE_OK;
     }
@@ -407,7 +435,7 @@ enum sluice_error delivery_on_pubcomp(struct channel *channel, const struct mqtt
         channel_fail(channel, MQTT_PROTOCOL_ERROR);
         return SLUICE_OK;
     }
-    finish(session, ordinal);
+    delivery_finish(session, ordinal);
     delivery_pump(session);
     return SLUICE_OK;
 }

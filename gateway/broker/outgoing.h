@@ -31,10 +31,11 @@ struct outgoing_entry {
     uint64_t position;       /* in the journal */
     uint64_t seq;            /* nothing is sent for it before this is durable; 0: at once */
     uint32_t bytes;
-    uint8_t qos;
-    uint8_t state; /* enum outgoing_state */
-    bool retain;
-    bool restored; /* from before a restart: whether it was sent then is not known */
+    uint32_t share : 26; /* which of the session's Shared Subscriptions it comes by; 0: none */
+    uint32_t qos : 2;
+    uint32_t state : 2; /* enum outgoing_state */
+    bool retain : 1;
+    bool restored : 1; /* from before a restart: whether it was sent then is not known */
 };
 
 struct outgoing {

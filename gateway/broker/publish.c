@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "broker/parts.h"
 #include "broker/retained.h"
+#include "broker/share.h"
 #include "wire/topic.h"
 
 #include <assert.h>
@@ -14,6 +15,7 @@ struct publish_delivery {
     uint64_t ordinal; /* durable sessions at QoS 1 and 2 */
     uint32_t message; /* which of the PUBLISH */
     uint32_t first_identifier;
+    uint32_t share; /* 0: not by a Shared Subscription */
     uint8_t qos;
     bool retain;
 };
@@ -82,6 +84,7 @@ static void collect(struct publish_scratch *scratch, const struct subscription *
     struct publish_delivery *delivery;
     if (subscription->group || session->match_stamp != scratch->stamp) {
         delivery = new_delivery(scratch, session, index);
+        delivery->share = subscription->share;
         if (!subscription->group) {
             session->match_stamp = scratch->stamp;
             session->match_place = (uint32_t)(scratch->delivery_count - 1);
@@ -94,25 +97,6 @@ static void collect(struct publish_scratch *scratch, const struct subscription *
         delivery->qos = qos;
     delivery->retain |= subscription->retain_as_published && message->retain;
     add_identifier(scratch, delivery, subscription->identifier);
-}
-
-/* The next member in turn; one that is connected and keeps up if there is any, else one that has a queue. */
-static struct subscription *choose_member(struct share_group *group)
-{
-    struct subscription *second_best = NULL;
-    for (uint32_t i = 0; i < group->members.count; i++) {
-        uint32_t place = (group->turn + i) % group->members.count;
-        struct subscription *member = group->members.items[place];
-        struct channel *channel = member->session->channel;
-        if (channel && channel->state == CHANNEL_READY && !channel_is_slow(channel)) {
-            group->turn = place + 1;
-            return member;
-        }
-        if (!second_best && (channel || member->session->queue != 0))
-            second_best = member;
-    }
-    group->turn++;
-    return second_best ? second_best : group->members.items[0];
 }
 
 static void collect_message(struct broker *broker, const struct message *message, size_t index,
@@ -128,8 +112,11 @@ static void collect_message(struct broker *broker, const struct message *message
             if (!(subscription->no_local && subscription->session == publisher))
                 collect(scratch, subscription, message, index);
         }
-        for (struct share_group *group = subscribers->groups; group; group = group->next)
-            collect(scratch, choose_member(group), message, index);
+        for (struct share_group *group = subscribers->groups; group; group = group->next) {
+            const struct subscription *member = share_choose(group, NULL);
+            if (member)
+                collect(scratch, member, message, index);
+        }
     }
 }
 
@@ -161,7 +148,8 @@ static void reserve(struct broker *broker, const struct message *messages, size_
         delivery->ordinal = session->outgoing.next + session->reserved_count++;
         session->reserved_bytes += bytes;
         struct broker_target *target = &scratch->targets[scratch->target_count++];
-        *target = (struct broker_target){session->queue, delivery->ordinal, delivery->qos, delivery->retain};
+        *target = (struct broker_target){session->queue, delivery->ordinal, delivery->share, delivery->qos,
+                                         delivery->retain};
         if (stored->target_count++ == 0)
             stored->targets = target;
     }
@@ -213,6 +201,7 @@ static void deliver_all(struct broker *broker, uint64_t seq)
         struct delivery delivery = {.session = planned->session,
                                     .identifiers = list_identifiers(scratch, planned),
                                     .seq = planned->session->queue ? seq : 0,
+                                    .share = planned->share,
                                     .qos = planned->qos,
                                     .retain = planned->retain};
         delivery_deliver(&delivery, &scratch->stored[message], &encoded);

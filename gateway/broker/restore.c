@@ -80,7 +80,8 @@ enum sluice_error broker_restore_entry(struct broker *broker, const struct broke
     struct outgoing *outgoing = &session->outgoing;
     struct outgoing_entry entry = {.position = position,
                                    .bytes = (uint32_t)message_bytes,
-                                   .qos = target->qos,
+                                   .share = target->share & BROKER_SHARE_MAX,
+                                   .qos = target->qos & 3u,
                                    .retain = target->retain,
                                    .state = received ? OUTGOING_RECEIVED : OUTGOING_QUEUED,
                                    .restored = true};

@@ -2,10 +2,11 @@
 
 #include "base/memory.h"
 #include "broker/parts.h"
+#include "broker/share.h"
 
 #include <assert.h>
 
-enum { SMALLEST_BUCKET_COUNT = 64 };
+enum { SMALLEST_BUCKET_COUNT = 64, RETRY_MS = 100 };
 
 static const struct identity anonymous = {.kind = IDENTITY_ANONYMOUS};
 static const struct identity unknown = {.kind = IDENTITY_UNKNOWN};
@@ -90,12 +91,32 @@ void session_each(struct broker *broker, void (*visit)(void *ctx, struct session
 
 /* ---- One session ---- */
 
+/* False: the journal takes no more for now. */
+static bool leave_shares(struct session *session)
+{
+    bool left = true;
+    for (struct subscription *at = session->subscriptions; at && left; at = at->next)
+        left = !at->group || session->broker->stopping || share_hand_over(at, true);
+    return left;
+}
+
+/* Ends the session, or tries again soon: when the other members of its Shared Subscriptions have what it
+ * leaves. */
+static void leave(struct session *session, uint64_t now_ms)
+{
+    will_session_ends(session);
+    if (leave_shares(session))
+        session_end(session);
+    else
+        timers_set(&session->broker->timers, &session->expiry, now_ms + RETRY_MS);
+}
+
 static void on_expired(void *owner, uint64_t now_ms)
 {
-    (void)now_ms;
-    struct session *session = owner;
-    session->broker->counters.sessions_expired++;
-    session_end(session);
+    struct broker *broker = ((struct session *)owner)->broker;
+    uint64_t before = broker->counters.sessions;
+    leave(owner, now_ms);
+    broker->counters.sessions_expired += before - broker->counters.sessions;
 }
 
 struct session *session_new(struct broker *broker, struct span client_id, const struct identity *owner,
@@ -145,7 +166,7 @@ void session_detach(struct session *session, uint64_t now_ms)
     broker->counters.inflight -= session->outgoing.inflight_count;
     outgoing_rewind(&session->outgoing);
     if (session->expiry_s == 0) {
-        session_end(session);
+        leave(session, now_ms);
         return;
     }
     will_connection_lost(session, now_ms);
@@ -199,6 +220,7 @@ void session_end(struct session *session)
 {
     struct broker *broker = session->broker;
     will_session_ends(session);
+    leave_shares(session);
     broker->counters.dropped[BROKER_DROP_SESSION_ENDED] += unfinished_count(session);
     if (session->queue != 0) {
         broker->hooks.queue_drop(broker->hooks.ctx, session->queue);
@@ -282,6 +304,7 @@ struct subscription *session_subscribe(struct session *session, const struct bro
         memcpy(subscription->filter, wanted->filter.data, wanted->filter.len);
         subscription->filter_len = (uint16_t)wanted->filter.len;
         subscription->session = session;
+        subscription->share = share.len > 0 ? share_tag(wanted->filter) : 0;
         subscription->next = session->subscriptions;
         session->subscriptions = subscription;
         session->subscription_count++;
@@ -298,6 +321,8 @@ struct subscription *session_subscribe(struct session *session, const struct bro
 
 void session_unsubscribe(struct session *session, struct subscription *subscription)
 {
+    if (subscription->group)
+        share_hand_over(subscription, false);
     struct subscription **link = &session->subscriptions;
     while (*link != subscription)
         link = &(*link)->next;

@@ -67,7 +67,8 @@ void session_count_queue(struct session *session, bool added);
 uint64_t session_save(struct session *session, uint64_t disconnected_ms);
 /* The connection is gone: arms or fires the will, and ends the session or lets it wait for its expiry. */
 void session_detach(struct session *session, uint64_t now_ms);
-/* Fires the will that is due, and forgets the session with all that it had. */
+/* Fires the will that is due, gives the other members of its Shared Subscriptions what they can take now, and
+ * forgets the session with all that it had. */
 void session_end(struct session *session);
 /* Calls `visit` for each; it may end that session. */
 void session_each(struct broker *broker, void (*visit)(void *ctx, struct session *session), void *ctx);

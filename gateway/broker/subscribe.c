@@ -15,25 +15,6 @@ struct replay {
     uint64_t wall_ms;
 };
 
-/* A durable session's retained messages above QoS 0 go through the journal like any other. False: dropped. */
-static bool store_replay(struct session *session, struct broker_stored *stored, uint8_t qos,
-                         uint64_t *ret_seq)
-{
-    struct broker *broker = session->broker;
-    if (!delivery_has_room(session, message_bytes(stored->message)))
-        return false;
-    struct broker_target target = {session->queue, session->outgoing.next, qos, true};
-    stored->targets = &target;
-    stored->target_count = 1;
-    struct broker_publish publish = {.messages = stored, .message_count = 1, .replay = true};
-    enum sluice_error error = broker->hooks.store(broker->hooks.ctx, &publish, ret_seq);
-    stored->targets = NULL;
-    stored->target_count = 0;
-    if (error != SLUICE_OK)
-        broker_dropped(broker, BROKER_DROP_NOT_STORED);
-    return error == SLUICE_OK;
-}
-
 static void on_retained(void *ctx, void *value)
 {
     const struct replay *replay = ctx;
@@ -50,9 +31,11 @@ static void on_retained(void *ctx, void *value)
         .session = session, .identifiers = identifiers[0] ? identifiers : NULL, .qos = qos, .retain = true};
     struct broker_stored stored = {.message = message, .kept = retained->message};
     struct delivery_encoded encoded = {.in = NULL};
-    if (qos > 0 && session->queue != 0 && !store_replay(session, &stored, qos, &delivery.seq))
-        return;
-    delivery_deliver(&delivery, &stored, &encoded);
+    enum sluice_error error = delivery_store_again(&delivery, &stored);
+    if (error == SLUICE_OK)
+        delivery_deliver(&delivery, &stored, &encoded);
+    else if (error == SLUICE_FULL || error == SLUICE_IO)
+        broker_dropped(session->broker, BROKER_DROP_NOT_STORED);
 }
 
 static void send_retained(struct session *session, const struct subscription *subscription,

@@ -18,6 +18,7 @@ struct subscription {
     struct topic_node *node;
     struct share_group *group; /* NULL: not shared */
     uint32_t place;            /* in its list */
+    uint32_t share;            /* share_tag, 0: not shared */
     uint32_t identifier;       /* Subscription Identifier, 0: none */
     uint8_t qos;
     bool no_local, retain_as_published;

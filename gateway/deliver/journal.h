@@ -65,12 +65,15 @@ enum sluice_error journal_open(const struct journal_config *config, struct disk 
 /* What was not committed is dropped. No batch may be in flight. NULL is allowed. */
 void journal_free(struct journal *journal);
 
+enum { JOURNAL_SHARE_MAX = (1 << 26) - 1 };
+
 struct journal_entry {
     uint32_t queue;
     uint64_t ordinal;
     uint64_t position;
-    size_t bytes; /* as message_bytes */
-    uint8_t qos;  /* these as in its struct journal_target */
+    size_t bytes;   /* as message_bytes */
+    uint32_t share; /* these as in its struct journal_target */
+    uint8_t qos;
     bool retain, received;
 };
 
@@ -97,6 +100,7 @@ void journal_queue_drop(struct journal *journal, uint32_t queue);
 struct journal_target {
     uint64_t ordinal;
     uint32_t queue;
+    uint32_t share; /* a session's: which of its Shared Subscriptions; at most JOURNAL_SHARE_MAX, 0: none */
     uint8_t qos;
     bool retain;   /* the RETAIN flag that a session's subscriber is to see */
     bool received; /* the subscriber's PUBREC is known */

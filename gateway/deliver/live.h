@@ -16,8 +16,9 @@
 struct live_entry {
     uint64_t number;
     uint32_t stored; /* index into struct stored_table */
-    uint8_t qos;
-    bool retain, received, used;
+    uint32_t share : 26;
+    uint32_t qos : 2;
+    bool retain : 1, received : 1, used : 1;
 };
 
 /* Open addressing with linear probing; removal moves later entries up, so there are no tombstones. */

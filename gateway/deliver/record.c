@@ -10,6 +10,7 @@ enum {
     FLAG_RETAIN = 0x04,
     FLAG_RECEIVED = 0x08,      /* of a target */
     FLAG_HEX_PRINCIPAL = 0x08, /* of a message */
+    FLAG_SHARE = 0x10,         /* of a target */
     FLAG_PUBLISHER = 0x10,     /* of a message */
     HEX_PRINCIPAL_DIGITS = 64,
     CRC_BYTES = 4,
@@ -187,7 +188,7 @@ static struct span unpack_hex(struct span bytes, char *memory)
 size_t message_bytes_max(const struct journal_message *message)
 {
     const struct message *view = message->message;
-    return 3 + 9 * RECORD_NUMBER_BYTES + message->target_count * (2 * RECORD_NUMBER_BYTES + 1) +
+    return 3 + 9 * RECORD_NUMBER_BYTES + message->target_count * (3 * RECORD_NUMBER_BYTES + 1) +
            message_bytes(view) - sizeof *view;
 }
 
@@ -200,7 +201,9 @@ void write_message(struct writer *body, const struct journal_message *message)
         write_number(body, target->queue);
         write_number(body, target->ordinal);
         write_u8(body, (uint8_t)(target->qos | (target->retain ? FLAG_RETAIN : 0) |
-                                 (target->received ? FLAG_RECEIVED : 0)));
+                                 (target->received ? FLAG_RECEIVED : 0) | (target->share ? FLAG_SHARE : 0)));
+        if (target->share)
+            write_number(body, target->share);
     }
     uint8_t packed[HEX_PRINCIPAL_DIGITS / 2];
     bool hex = pack_hex(view->principal, packed);
@@ -227,10 +230,12 @@ bool read_target(struct reader *targets, struct journal_target *ret_target)
     uint64_t queue = read_number(targets);
     uint64_t ordinal = read_number(targets);
     uint8_t flags = read_u8(targets);
-    if (targets->failed || queue > UINT32_MAX || ordinal > RECORD_SEQ_MAX)
+    uint64_t share = flags & FLAG_SHARE ? read_number(targets) : 0;
+    if (targets->failed || queue > UINT32_MAX || ordinal > RECORD_SEQ_MAX || share > JOURNAL_SHARE_MAX)
         return false;
     *ret_target = (struct journal_target){.queue = (uint32_t)queue,
                                           .ordinal = ordinal,
+                                          .share = (uint32_t)share,
                                           .qos = flags & FLAG_QOS,
                                           .retain = (flags & FLAG_RETAIN) != 0,
                                           .received = (flags & FLAG_RECEIVED) != 0};

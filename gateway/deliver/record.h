@@ -16,16 +16,14 @@
  *   QUEUE          n queue, u8 kind, n next ordinal, name to the end
  *   QUEUE_DROP     n queue
  *   MESSAGES       n origin queue, n origin packet id (0: none), then messages to the end:
- *                  n targets {n queue, n ordinal, u8 flags}, u8 flags, n received ms, n expires ms,
- *                  bytes topic, bytes payload, bytes properties, bytes client id, bytes principal,
- *                  then, with bit 4 of a message's flags, u8 publisher's kind, bytes publisher's name
- *                  (flags: bits 0-1 QoS, bit 2 RETAIN; bit 3 of a target's: its PUBREC is known;
- *                  bit 3 of a message's: the principal is 64 lower-case hex digits, kept as 32 bytes)
- *   ACKNOWLEDGED   to the end: n queue, n first ordinal, n count
- *   RECEIVED       n queue, n ordinal
- *   PACKET_ID_FREE n queue, n packet id
+ *                  n targets {n queue, n ordinal, u8 flags, n share with bit 4 of them}, u8 flags, n received
+ * ms, n expires ms, bytes topic, bytes payload, bytes properties, bytes client id, bytes principal, then,
+ * with bit 4 of a message's flags, u8 publisher's kind, bytes publisher's name (flags: bits 0-1 QoS, bit 2
+ * RETAIN; bit 3 of a target's: its PUBREC is known; bit 3 of a message's: the principal is 64 lower-case hex
+ * digits, kept as 32 bytes) ACKNOWLEDGED   to the end: n queue, n first ordinal, n count RECEIVED       n
+ * queue, n ordinal PACKET_ID_FREE n queue, n packet id
  *
- * Version 2 added bit 4 of a message's flags; version 1 is read too.
+ * Version 2 added bit 4 of both flags; version 1 is read too.
  *
  * Pure functions over the caller's memory. Bytes read are never trusted.
  */

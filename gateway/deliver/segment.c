@@ -191,7 +191,8 @@ void journal_enter_target(struct journal *journal, struct live_queue *queue,
                           const struct journal_target *target, uint32_t stored)
 {
     struct live_entry *entry = journal_enter(journal, queue, target->ordinal, stored);
-    entry->qos = target->qos;
+    entry->share = target->share & JOURNAL_SHARE_MAX;
+    entry->qos = target->qos & 3u;
     entry->retain = target->retain;
     entry->received = target->received;
 }

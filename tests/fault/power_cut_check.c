@@ -47,8 +47,8 @@ static void on_entry(void *ctx, const struct journal_entry *found)
     check_or_stop(entry->added != NEVER, world, "an entry came back that was never added");
     check_or_stop(!entry->seen, world, "an entry came back twice");
     check_or_stop(entry->acknowledged != ON_DISK, world, "a finished entry came back");
-    check_or_stop(entry->qos == found->qos && entry->retain == found->retain, world,
-                  "an entry came back changed");
+    check_or_stop(entry->qos == found->qos && entry->retain == found->retain && entry->share == found->share,
+                  world, "an entry came back changed");
     bool received_on_disk = entry->received != NEVER && entry->received_seq <= world->durable_seq;
     check_or_stop(!received_on_disk || found->received, world, "a PUBREC was forgotten");
     check_or_stop(entry->received != NEVER || !found->received, world, "a PUBREC came from nowhere");

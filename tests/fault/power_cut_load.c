@@ -28,10 +28,12 @@ static void append(struct world *world)
             struct model_queue *queue = &world->queues[i];
             if (queue->id == 0 || below(world, 3) || next[i] >= ENTRIES_MAX)
                 continue;
-            targets[m][messages[m].target_count++] = (struct journal_target){.queue = queue->id,
-                                                                             .ordinal = next[i]++,
-                                                                             .qos = (uint8_t)below(world, 3),
-                                                                             .retain = below(world, 2)};
+            targets[m][messages[m].target_count++] =
+                (struct journal_target){.queue = queue->id,
+                                        .ordinal = next[i]++,
+                                        .share = below(world, 2) ? below(world, JOURNAL_SHARE_MAX) : 0,
+                                        .qos = (uint8_t)below(world, 3),
+                                        .retain = below(world, 2)};
         }
         if (messages[m].target_count > 0)
             payload_of(payloads[m], targets[m][0].queue, targets[m][0].ordinal);
@@ -72,6 +74,7 @@ static void append(struct world *world)
             queue->entries[target->ordinal] = (struct entry){.added = ASKED,
                                                              .seq = seq,
                                                              .position = messages[m].ret_position,
+                                                             .share = target->share,
                                                              .qos = target->qos,
                                                              .retain = target->retain};
             queue->next = target->ordinal + 1;

@@ -20,6 +20,7 @@ struct entry {
     enum stage added, acknowledged, received;
     uint64_t seq, received_seq;
     uint64_t position;
+    uint32_t share;
     uint8_t qos;
     bool retain, seen;
 };

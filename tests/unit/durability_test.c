@@ -371,7 +371,7 @@ static void damaged_records_are_refused(void **state)
                                                    .filter = span_from_string(filters[i].filter)};
         assert_int_equal(broker_restore_subscription(host->broker, &subscription), filters[i].error);
     }
-    struct broker_target target = {1, 5, 1, false};
+    struct broker_target target = {.queue = 1, .ordinal = 5, .qos = 1};
     assert_int_equal(broker_restore_entry(host->broker, &target, false, 1, 10), SLUICE_NOT_FOUND);
     assert_int_equal(broker_restore_queue(host->broker, SPAN_LITERAL("b"), 1, 10), SLUICE_NOT_FOUND);
     assert_int_equal(broker_restore_queue(host->broker, SPAN_LITERAL("a"), 1, 10), SLUICE_OK);
