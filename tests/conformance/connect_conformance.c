@@ -162,6 +162,37 @@ static void connack_comes_first_and_once(void **state)
     }
 }
 
+/* [MQTT-3.2.0-1]: the CONNACK waits for the disk, as the will of the client does, and messages come
+ * meanwhile. */
+static void nothing_overtakes_a_connack_that_waits(void **state)
+{
+    (void)state;
+    static const struct mqtt_will will = {.topic = SPAN_LITERAL("w")};
+    for (size_t i = 0; i < 2; i++) {
+        struct host *host = host_new();
+        struct client to;
+        struct client_options options = {
+            .version = both_versions[i], .client_id = "to", .expiry_s = 60, .keep_session = true};
+        client_connect(&to, host, &options);
+        client_subscribe(&to, "t", 1);
+        client_vanish(&to);
+        host->manual_commit = true;
+        options.will = &will;
+        client_begin(&to, host, &options);
+        for (uint8_t qos = 0; qos < 2; qos++) {
+            struct message view = {.qos = qos, .topic = SPAN_LITERAL("t")};
+            assert_int_equal(broker_publish(host->broker, &view), SLUICE_OK);
+        }
+        client_expect_nothing(&to);
+        host_commit(host);
+        client_expect(&to, MQTT_CONNACK);
+        client_expect_publish(&to, "t", "", 1);
+        client_expect_nothing(&to);
+        host->manual_commit = false;
+        end_exchange(host, &to);
+    }
+}
+
 /* [MQTT-3.2.2-1] [MQTT-3.2.2-2] [MQTT-3.2.2-3]; 3.1.1: [MQTT-3.2.2-1] to [MQTT-3.2.2-3] */
 static void session_present_is_the_one_flag_of_connack(void **state)
 {
@@ -374,6 +405,7 @@ int main(void)
         cmocka_unit_test(a_second_connect_ends_the_connection),
         cmocka_unit_test(what_follows_a_refused_connect_is_not_processed),
         cmocka_unit_test(connack_comes_first_and_once),
+        cmocka_unit_test(nothing_overtakes_a_connack_that_waits),
         cmocka_unit_test(session_present_is_the_one_flag_of_connack),
         cmocka_unit_test(a_refusal_tells_nothing_of_the_session_and_closes),
         cmocka_unit_test(a_client_that_connects_again_ends_its_older_connection),

@@ -18,10 +18,12 @@ static void ask_for_everything(struct client *client, void (*look)(struct client
         SPAN_LITERAL("\x62\x02\x00\x04"), /* PUBREL */
         SPAN_LITERAL("\x62\x02\x00\x05"), /* PUBREL for nothing: PUBCOMP with a reason */
         SPAN_LITERAL("\x50\x02\x12\x34"), /* PUBREC for nothing: PUBREL with a reason */
-        SPAN_LITERAL("\x30\x13\x00\x01t\x08&\x00\x01k\x00\x02vw0123456"), /* comes back */
-        SPAN_LITERAL("\xc0\x00"),                                         /* PINGREQ */
-        SPAN_LITERAL("\xa2\x0c\x00\x06\x00\x00\x01t\x00\x01u\x00\x01v"),  /* UNSUBSCRIBE */
-        SPAN_LITERAL("\x00\x00"),                                         /* DISCONNECT */
+        SPAN_LITERAL("\x30\x66\x00\x01t\x08&\x00\x01k\x00\x02vw"
+                     "a payload that is longer than CONNACK, so that some have room for that but not for "
+                     "this: X"),                                         /* comes back */
+        SPAN_LITERAL("\xc0\x00"),                                        /* PINGREQ */
+        SPAN_LITERAL("\xa2\x0c\x00\x06\x00\x00\x01t\x00\x01u\x00\x01v"), /* UNSUBSCRIBE */
+        SPAN_LITERAL("\x00\x00"),                                        /* DISCONNECT */
     };
     look(client);
     for (size_t i = 0; i < COUNT(requests) && !client->asked_to_close; i++) {
