@@ -135,12 +135,56 @@ static void an_answer_over_the_maximum_packet_size_ends_the_connection(void **st
     end_exchange(host, &client);
 }
 
+static enum sluice_error want_more(void *ctx, struct channel *channel, void **exchange,
+                                   const struct broker_credentials *credentials,
+                                   struct broker_answer *ret_answer)
+{
+    (void)channel;
+    *exchange = ctx;
+    assert_true(credentials->has_method);
+    *ret_answer =
+        (struct broker_answer){.reason = MQTT_CONTINUE_AUTHENTICATION, .data = SPAN_LITERAL("prove it")};
+    return SLUICE_OK;
+}
+
+static void on_ended(void *ctx, void *exchange)
+{
+    assert_ptr_equal(ctx, exchange);
+}
+
+/* [MQTT-3.15.2-2] [MQTT-3.15.2-3]: an AUTH has its method and data, and where they do not fit none is sent.
+ */
+static void auth_carries_nothing_but_its_method_and_data(void **state)
+{
+    (void)state;
+    enum { AUTH_BYTES = 2 + 2 + (1 + 2 + 6) + (1 + 2 + 8) };
+    for (uint32_t bytes = 1; bytes < 2 * AUTH_BYTES; bytes++) {
+        struct host *host = host_new();
+        host->authenticate = want_more;
+        host->authentication_ended = on_ended;
+        host_restart_with_config(host);
+        struct client client;
+        client_begin(&client, host,
+                     &(struct client_options){.version = MQTT_5,
+                                              .client_id = "a",
+                                              .maximum_packet_bytes = bytes,
+                                              .authentication_method = "METHOD",
+                                              .authentication_data = "hello"});
+        if (bytes >= AUTH_BYTES)
+            expect_bytes(&client, SPAN_LITERAL("\xf0\x16\x18\x14\x15\x00\x06METHOD\x16\x00\x08prove it"));
+        expect_bytes(&client, SPAN_EMPTY);
+        assert_int_equal(client.asked_to_close, bytes < AUTH_BYTES);
+        end_exchange(host, &client);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_exceeds_the_clients_maximum_packet_size),
         cmocka_unit_test(user_properties_come_with_messages_only),
         cmocka_unit_test(an_answer_over_the_maximum_packet_size_ends_the_connection),
+        cmocka_unit_test(auth_carries_nothing_but_its_method_and_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,24 @@ static void only_retain_touches_the_retained_message(void **state)
     }
 }
 
+/* [MQTT-3.3.1-8], 3.1.1: [MQTT-3.3.1-12]: nor does it after a restart. */
+static void what_was_not_retained_is_not_restored(void **state)
+{
+    (void)state;
+    struct client client;
+    struct host *host = begin_exchange(&client, V3);
+    client_publish(&client, "kept", "x", 1, true);
+    client_publish(&client, "kept", "y", 1, false);
+    client_publish(&client, "passed", "z", 1, false);
+    client_vanish(&client);
+    host_crash(host);
+    client_connect(&client, host, &second_v3);
+    client_subscribe(&client, "#", 0);
+    client_expect_publish(&client, "kept", "x", 0);
+    client_expect_nothing(&client);
+    end_exchange(host, &client);
+}
+
 /* [MQTT-3.3.1-12], 3.1.1: [MQTT-3.3.1-6] [MQTT-3.3.1-8] [MQTT-3.3.1-9] */
 static void retain_tells_the_new_subscriber_only(void **state)
 {
@@ -337,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_publish_that_does_not_conform_closes),
         cmocka_unit_test(dup_is_not_passed_on),
         cmocka_unit_test(only_retain_touches_the_retained_message),
+        cmocka_unit_test(what_was_not_retained_is_not_restored),
         cmocka_unit_test(retain_tells_the_new_subscriber_only),
         cmocka_unit_test(a_retained_message_without_room_still_ends_the_old_one),
         cmocka_unit_test(every_property_reaches_every_subscriber_unaltered),
