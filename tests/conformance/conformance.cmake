@@ -9,3 +9,5 @@ sluice_test(client_conformance
 sluice_test(pair_conformance
   SOURCES conformance/pair_conformance.c unit/broker_host.c unit/broker_client.c unit/device_fixture.c unit/fake_port.c
   LIBS sluice_broker sluice_base sluice_client)
+add_test(NAME conformance_table_test
+  COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/conformance/table_test.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
