@@ -80,24 +80,24 @@ enum sluice_error data_lock_owner(const char *data, pid_t *ret_pid)
 enum sluice_error data_lock_read_word(const char *data, struct buffer *ret_bytes,
                                       struct data_lock_word *ret_word)
 {
-    char path[PATH_MAX], head[HEAD_BYTES] = "";
+    char path[PATH_MAX];
     path_of(data, path);
     struct buffer bytes = {0};
     enum sluice_error error = file_read(path, WORD_BYTES_MAX, &bytes);
-    struct span all = buffer_span(&bytes);
-    const uint8_t *end = error || all.len == 0 ? NULL : memchr(all.data, '\n', all.len);
-    size_t head_len = end ? (size_t)(end - all.data) + 1 : 0, text_len = 0;
-    int done = 0;
-    if (head_len < sizeof head && end)
-        memcpy(head, all.data, head_len);
-    if (sscanf(head, "%" SCNu64 " %d %zu", &ret_word->began_ns, &done, &text_len) != 3 ||
-        text_len != all.len - head_len) {
+    buffer_append(&bytes, span_of("", 1));
+    const char *text = (const char *)bytes.data + bytes.start;
+    size_t len = buffer_len(&bytes) - 1, text_len = 0;
+    struct data_lock_word word = {0};
+    int done = 0, head_len = 0;
+    sscanf(text, "%" SCNu64 " %d %zu%n", &word.began_ns, &done, &text_len, &head_len);
+    if (error || head_len == 0 || len < (size_t)head_len + 1 || text_len != len - (size_t)head_len - 1) {
         buffer_fini(&bytes);
         return SLUICE_NOT_FOUND;
     }
+    word.done = done;
+    word.text = span_of(text + head_len + 1, text_len);
     buffer_fini(ret_bytes);
     *ret_bytes = bytes;
-    ret_word->done = done;
-    ret_word->text = span_of(bytes.data + bytes.start + head_len, text_len);
+    *ret_word = word;
     return SLUICE_OK;
 }

@@ -210,15 +210,20 @@ static enum sluice_error write_crl(struct authority *authority, char *ret_text)
     return error;
 }
 
-static enum sluice_error authority_save(struct authority *authority, char *ret_text)
+static enum sluice_error save_for(struct authority *authority, unsigned crl_days, char *ret_text)
 {
     struct pki_entry *crl = pki_index_find_kind(&authority->index, PKI_CRL);
     count_up(crl);
     crl->from_s = time(NULL) - PKI_DAY_SECONDS;
-    crl->until_s = time(NULL) + (int64_t)CRL_DAYS * PKI_DAY_SECONDS;
+    crl->until_s = time(NULL) + (int64_t)crl_days * PKI_DAY_SECONDS;
     enum sluice_error error =
         pki_index_write(path_of(authority->directory, "index", ".tsv").text, &authority->index, ret_text);
     return error ? error : write_crl(authority, ret_text);
+}
+
+static enum sluice_error authority_save(struct authority *authority, char *ret_text)
+{
+    return save_for(authority, CRL_DAYS, ret_text);
 }
 
 /* NAME.crt, if this authority has signed it. The index gets it if it lacks it. */
@@ -272,15 +277,15 @@ enum sluice_error pki_init(const char *directory, const char *name, char *ret_te
     enum sluice_error error = check_directory(directory, ret_text);
     if (!error)
         error = make_ca(directory, name, ret_text);
-    return error ? error : pki_renew_crl(directory, ret_text);
+    return error ? error : pki_renew_crl(directory, 0, ret_text);
 }
 
-enum sluice_error pki_renew_crl(const char *directory, char *ret_text)
+enum sluice_error pki_renew_crl(const char *directory, unsigned days, char *ret_text)
 {
     struct authority authority;
     enum sluice_error error = authority_open(&authority, directory, ret_text);
     if (!error)
-        error = authority_save(&authority, ret_text);
+        error = save_for(&authority, days ? days : CRL_DAYS, ret_text);
     authority_close(&authority);
     return error;
 }
@@ -339,11 +344,8 @@ static size_t mark_revoked(struct pki_index *index, const char *name, enum pki_r
     return count;
 }
 
-static enum sluice_error set_aside(const char *directory, const char *name, const char *suffix,
-                                   char *ret_text)
+static enum sluice_error set_aside(struct path path, struct path aside, char *ret_text)
 {
-    struct path path = path_of(directory, name, suffix), aside = path;
-    strcat(aside.text, ".revoked");
     if (rename(path.text, aside.text) == 0 || errno == ENOENT)
         return SLUICE_OK;
     return fail(SLUICE_IO, ret_text, path.text, strerror(errno));
@@ -361,9 +363,13 @@ static enum sluice_error revoke_with(struct authority *authority, const char *na
     if (loaded == SLUICE_INVALID || (loaded && count == 0)) /* its sentence stands: no file, and no entry */
         return loaded;
     enum sluice_error error = authority_save(authority, ret_text);
+    const char *directory = authority->directory;
     if (!error)
-        error = set_aside(authority->directory, name, ".crt", ret_text);
-    return error ? error : set_aside(authority->directory, name, ".key", ret_text);
+        error =
+            set_aside(path_of(directory, name, ".crt"), path_of(directory, name, ".crt.revoked"), ret_text);
+    return error ? error
+                 : set_aside(path_of(directory, name, ".key"), path_of(directory, name, ".key.revoked"),
+                             ret_text);
 }
 
 enum sluice_error pki_revoke(const char *directory, const char *name, enum pki_reason reason, char *ret_text)

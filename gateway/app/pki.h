@@ -61,7 +61,8 @@ enum sluice_error pki_revoke(const char *directory, const char *name, enum pki_r
  * runs out, for a device that has not got the new one yet, or is revoked as superseded. */
 enum sluice_error pki_renew(const char *directory, const char *name, unsigned days, bool revoke_old,
                             char *ret_text);
-enum sluice_error pki_renew_crl(const char *directory, char *ret_text);
+/* The list alone; `days` 0: ten years. */
+enum sluice_error pki_renew_crl(const char *directory, unsigned days, char *ret_text);
 /* Prints a line for each certificate, and when the list has to be renewed. Changes nothing. */
 enum sluice_error pki_list(const char *directory, FILE *out, char *ret_text);
 

@@ -8,7 +8,7 @@ static const char usage[] =
     "usage: sluice pki init DIR [--name NAME]\n"
     "       sluice pki issue DIR NAME [--server] [--host NAME|IP]... [--days N]\n"
     "       sluice pki revoke DIR NAME [--reason REASON]\n"
-    "       sluice pki renew DIR [NAME [--days N] [--revoke-old]]\n"
+    "       sluice pki renew DIR [NAME [--revoke-old]] [--days N]\n"
     "       sluice pki list DIR\n"
     "\n"
     "init makes a certificate authority: DIR/ca.crt, DIR/ca.key and its empty CRL DIR/ca.crl.\n"
@@ -118,19 +118,20 @@ static int revoke(int argc, char **argv)
 static int renew(int argc, char **argv)
 {
     char text[PKI_TEXT_BYTES];
+    const char *name = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
     unsigned days = 0;
     bool revoke_old = false;
-    if (argc == 1)
-        return finish(pki_renew_crl(argv[0], text), text, argv[0], "ca", crl);
-    for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--revoke-old") == 0)
+    for (int i = name ? 2 : 1; i < argc; i++) {
+        if (strcmp(argv[i], "--revoke-old") == 0 && name)
             revoke_old = true;
         else if (strcmp(argv[i], "--days") != 0 || i + 1 == argc)
-            return complain("renew takes a directory, a name, --days N and --revoke-old");
+            return complain("renew takes a directory, a name, --days N and, with a name, --revoke-old");
         else if (!read_days(argv[++i], &days))
             return complain(days_wrong);
     }
-    return finish(pki_renew(argv[0], argv[1], days, revoke_old, text), text, argv[0], argv[1], certificate);
+    if (!name)
+        return finish(pki_renew_crl(argv[0], days, text), text, argv[0], "ca", crl);
+    return finish(pki_renew(argv[0], name, days, revoke_old, text), text, argv[0], name, certificate);
 }
 
 static int list(int argc, char **argv)

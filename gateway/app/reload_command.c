@@ -39,7 +39,7 @@ static bool heard(const char *data, uint64_t asked_ns, bool *ret_done)
 
 static int wait_for_word(const char *data, pid_t gateway, uint64_t asked_ns)
 {
-    static const struct timespec pause = {.tv_nsec = LOOK_AGAIN_MS * 1000000};
+    static const struct timespec pause = {.tv_nsec = LOOK_AGAIN_MS * 1000000L};
     pid_t owner = gateway;
     bool done = false;
     for (int waited_ms = 0; waited_ms < PATIENCE_MS; waited_ms += LOOK_AGAIN_MS) {

@@ -273,6 +273,17 @@ static void a_renewed_certificate_has_the_same_key(void **state)
     assert_true(is_revoked(fixture, "gateway.crt.revoked"));
 }
 
+static void a_list_can_be_shorter(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "init D"), 0);
+    expect_listed(fixture, " crl ", "good");
+    assert_int_equal(run(fixture, "renew D --days 5"), 0);
+    expect_listed(fixture, " crl ", "renew it");
+    assert_int_equal(run(fixture, "renew D"), 0);
+    expect_listed(fixture, " crl ", "good");
+}
+
 /* A device's name stands in its Subject Alternative Name too. */
 static void a_device_is_named_twice(void **state)
 {
@@ -417,6 +428,8 @@ static void what_cannot_be_done_is_said_with_status_2(void **state)
         "renew D x --days 0",
         "renew D x --days",
         "renew D x --server",
+        "renew D --revoke-old",
+        "renew D --days",
         "list D x",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
@@ -441,6 +454,7 @@ int main(void)
         PKI_TEST(each_list_has_the_next_number),
         PKI_TEST(a_revoked_name_can_be_issued_again),
         PKI_TEST(a_renewed_certificate_has_the_same_key),
+        PKI_TEST(a_list_can_be_shorter),
         PKI_TEST(a_device_is_named_twice),
         PKI_TEST(an_authority_without_an_index_is_taken_up),
         PKI_TEST(without_its_index_nothing_is_signed),
