@@ -10,6 +10,7 @@ struct client {
     struct gateway *gateway;
     struct net_connection *connection;
     struct channel *channel;
+    const char *listener;
 };
 
 /* ---- What a channel asks of its connection ---- */
@@ -53,6 +54,7 @@ static void *on_open(void *ctx, struct net_connection *connection, const struct 
     struct client *client = memory_new(sizeof *client);
     client->gateway = gateway;
     client->connection = connection;
+    client->listener = peer->listener;
     struct channel_io io = {.ctx = client,
                             .out = net_output(connection),
                             .flush_soon = flush_soon,
@@ -97,6 +99,12 @@ struct net_callbacks gateway_client_callbacks(struct gateway *gateway)
                                   .on_drained = on_drained,
                                   .on_refused = on_refused,
                                   .on_closed = on_closed};
+}
+
+bool gateway_client_allowed(void *ctx, void *connection, const struct identity *identity)
+{
+    const struct client *client = connection;
+    return identity->kind != IDENTITY_ANONYMOUS || listen_of(ctx, client->listener)->anonymous;
 }
 
 /* ---- Listeners ---- */

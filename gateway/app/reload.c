@@ -29,11 +29,14 @@ static void say(struct reload *reload, enum log_level level, const char *text)
 
 /* ---- Loading ---- */
 
-/* `text` has a line for each problem, those of warnings with the word in front. */
+/* `text` has a line for each problem; a warning's word is said by its level. */
 static void say_problems(struct reload *reload, char *text)
 {
+    static const char mark[] = ": warning";
     for (char *line; (line = strsep(&text, "\n"));) {
         char *warning = strstr(line, ": warning: ");
+        if (warning)
+            memmove(warning, warning + strlen(mark), strlen(warning + strlen(mark)) + 1);
         if (*line)
             say(reload, warning ? LOG_WARNING : LOG_ERROR, line);
     }
@@ -98,6 +101,7 @@ static void take_up(struct reload *reload)
     }
     broker_set_access(gateway->broker, reload->access);
     reload->access = NULL;
+    broker_recheck(gateway->broker, gateway_client_allowed, gateway);
 }
 
 static void say_unchanged(struct reload *reload)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { LOOK_AGAIN_MS = 10, PATIENCE_MS = 60 * 1000 };
@@ -68,12 +69,26 @@ static int reload(const char *data)
     return wait_for_word(data, gateway, asked_ns);
 }
 
+/* The gateway will say the warnings itself. */
+static bool check_config(const char *file, struct config **ret_config)
+{
+    char *problems = NULL;
+    size_t len;
+    FILE *out = open_memstream(&problems, &len);
+    bool good = out && config_load(file, out, ret_config) == SLUICE_OK;
+    if (out)
+        fclose(out);
+    if (!good)
+        fputs(problems ? problems : "out of memory\n", stderr);
+    free(problems);
+    return good;
+}
+
 int reload_command(int argc, char **argv)
 {
     struct run_options options;
     struct config *config;
-    if (!run_options_read(argc, argv, &options) ||
-        config_load(options.config_file, stderr, &config) != SLUICE_OK)
+    if (!run_options_read(argc, argv, &options) || !check_config(options.config_file, &config))
         return 2;
     int status = reload(config->data);
     config_free(config);

@@ -51,12 +51,18 @@ pki() {
     "$BUILD/bin/sluice" pki "$@" > "$DIR/pki.log" 2>&1 || fail "pki $*: $(cat "$DIR/pki.log")"
 }
 
+# gone NAME PID: the server has ended that subscriber's connection with 0x87 (135); and it ends by itself.
+gone() {
+    wait_for 'Received DISCONNECT (135)' "$DIR/$1.log" "$2"
+    wait "$2" || true
+}
+
 # 20 reloads while 4,000 messages pass, each of them once and in order, on one and the same connection.
 allowed_connections_keep_flowing() {
-    subscribe flow $(as one) -i flow -q 1 -t t/flow
+    subscribe flow $(as one) -i one -q 1 -t t/flow
     flow=$SUBSCRIBER
     mkfifo "$DIR/lines"
-    mosquitto_pub $(as two) -i pump -d -q 1 -t t/flow -l < "$DIR/lines" > "$DIR/pump.log" 2>&1 &
+    mosquitto_pub $(as two) -i two -d -q 1 -t t/flow -l < "$DIR/lines" > "$DIR/pump.log" 2>&1 &
     pump=$!
     started "$pump"
     exec 3> "$DIR/lines"
@@ -74,6 +80,35 @@ allowed_connections_keep_flowing() {
     done
     kill "$flow"
     wait "$flow" || true
+}
+
+# s_client keeps its TLS 1.2 session in a file; resumes SESSION: whether the gateway goes on with it.
+resumes() {
+    openssl s_client -connect "localhost:$MQTTS" -CAfile "$DIR/pki/ca.crt" -cert "$DIR/pki/$1.crt" \
+        -key "$DIR/pki/$1.key" -tls1_2 -sess_in "$DIR/$1.session" < /dev/null > "$DIR/resumed" 2>&1 || true
+    grep -q '^Reused, TLSv1.2' "$DIR/resumed"
+}
+
+a_revoked_device_is_gone_at_once() {
+    subscribe victim $(as victim) -i victim -V mqttv5 -q 1 -t t/victim
+    victim=$SUBSCRIBER
+    subscribe bystander $(as one) -i one -V mqttv5 -q 1 -t t/bystander
+    bystander=$SUBSCRIBER
+    openssl s_client -connect "localhost:$MQTTS" -CAfile "$DIR/pki/ca.crt" -cert "$DIR/pki/victim.crt" \
+        -key "$DIR/pki/victim.key" -tls1_2 -sess_out "$DIR/victim.session" < /dev/null > /dev/null 2>&1
+    resumes victim || fail "the session cannot be resumed: $(cat "$DIR/resumed")"
+    cp "$DIR/pki/victim.crt" "$DIR/victim.crt"
+    cp "$DIR/pki/victim.key" "$DIR/victim.key"
+    pki revoke "$DIR/pki" victim --reason keyCompromise
+    reloaded
+    mv "$DIR/victim.crt" "$DIR/victim.key" "$DIR/pki"
+    gone victim "$victim"
+    refused $(as victim) -i victim
+    ! resumes victim || fail "a revoked device has resumed its session"
+    publish $(as two) -q 1 -t t/bystander -m there
+    expect bystander "$bystander" 't/bystander 1 0 there'
+    [ "$(grep -c 'sending CONNECT' "$DIR/bystander.log")" = 1 ] || fail "the bystander was disconnected"
+    kill "$bystander"
 }
 
 # A renewed device is the same to the gateway, with the old certificate and with the new one.
@@ -104,7 +139,7 @@ the_gateways_own_certificate_is_renewed() {
 }
 
 rules_are_withdrawn() {
-    subscribe secret $(as one) -i secret -V mqttv5 -q 1 -t t/secret -t t/other
+    subscribe secret $(as one) -i one -V mqttv5 -q 1 -t t/secret -t t/other
     secret=$SUBSCRIBER
     sed -i 's/who: "device:\*", publish: \["t\/#"\], subscribe: \["t\/#"\]/who: "device:*", publish: ["t\/#"], subscribe: ["t\/other"]/' \
         "$DIR/serverless.yml"
@@ -181,6 +216,19 @@ what_needs_a_restart_is_named() {
     :
 }
 
+anonymous_access_is_withdrawn() {
+    subscribe nobody $(plain) -i nobody -V mqttv5 -q 1 -t t/a
+    nobody=$SUBSCRIBER
+    configuration ''
+    reloaded
+    gone nobody "$nobody"
+    refused $(plain)
+    publish $(as one) -q 1 -t t/a -m kept
+    configuration mqtt
+    reloaded
+    publish $(plain) -q 1 -t t/a -m back
+}
+
 nobody_to_ask_is_said() {
     status=0
     reload || status=$?
@@ -194,6 +242,7 @@ configuration mqtt
 nobody_to_ask_is_said
 start_gateway
 allowed_connections_keep_flowing
+a_revoked_device_is_gone_at_once
 a_renewed_device_stays
 the_gateways_own_certificate_is_renewed
 rules_are_withdrawn
@@ -201,5 +250,6 @@ what_is_wrong_leaves_everything_as_it_was
 a_bad_configuration_is_refused
 without_descriptors_the_old_rules_stay
 what_needs_a_restart_is_named
+anonymous_access_is_withdrawn
 stop_gateway
 nobody_to_ask_is_said
