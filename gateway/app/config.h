@@ -82,6 +82,7 @@ struct config_limits {
     uint64_t receive_maximum;
     uint64_t inflight_maximum;
     uint64_t topic_alias_maximum;
+    uint64_t topic_alias_out_maximum;
     /* Sessions */
     uint64_t sessions_count;
     uint64_t session_expiry_max_ms;

@@ -137,6 +137,8 @@ const struct parameter config_parameters[] = {
           "the same towards one Client"),
     COUNT("gateway.limits.topicAliasMaximum", CONFIG(limits.topic_alias_maximum), "aliases", "16", 0, 65535,
           "Topic Aliases that a Client may set"),
+    COUNT("gateway.limits.topicAliasOutMaximum", CONFIG(limits.topic_alias_out_maximum), "aliases", "32", 0,
+          256, "Topic Aliases that are set towards a Client that takes them"),
     COUNT("gateway.limits.sessions", CONFIG(limits.sessions_count), "sessions", "100000", 1, 10000000,
           "connected or not"),
     SECONDS("gateway.limits.sessionExpiryMax", CONFIG(limits.session_expiry_max_ms), "604800", 0,

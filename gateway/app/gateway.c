@@ -118,6 +118,7 @@ static struct broker_config broker_config_of(const struct config *config)
     broker.receive_maximum = (uint16_t)limits->receive_maximum;
     broker.inflight_maximum = (uint16_t)limits->inflight_maximum;
     broker.topic_alias_maximum = (uint16_t)limits->topic_alias_maximum;
+    broker.topic_alias_out_maximum = (uint16_t)limits->topic_alias_out_maximum;
     broker.sessions_count = (uint32_t)limits->sessions_count;
     broker.subscriptions_count = (uint32_t)limits->subscriptions_count;
     broker.subscriptions_total = (uint32_t)limits->subscriptions_total;

@@ -20,6 +20,7 @@ struct broker_config broker_config_default(void)
         .receive_maximum = 1024,
         .inflight_maximum = 1024,
         .topic_alias_maximum = 16,
+        .topic_alias_out_maximum = 32,
         .sessions_count = 100 * 1000,
         .subscriptions_count = 1000,
         .subscriptions_total = 1000 * 1000,

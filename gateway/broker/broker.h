@@ -31,31 +31,32 @@ struct broker;
 struct channel;
 
 struct broker_config {
-    uint32_t packet_bytes;         /* the largest Control Packet that is taken */
-    uint32_t connect_bytes;        /* the largest CONNECT */
-    uint32_t client_id_bytes;      /* the longest Client Identifier */
-    uint32_t topic_levels;         /* of a Topic Name or Filter; at most 32 */
-    uint32_t connect_timeout_ms;   /* from the opened connection to its CONNECT */
-    uint16_t keep_alive_max_s;     /* longer ones, and 0, are replaced where the client can be told (v5) */
-    uint32_t session_expiry_max_s; /* longer ones are cut; it is also that of 3.1.1's Clean Session 0 */
-    uint16_t receive_maximum;      /* QoS 1 and 2 messages that a v5 client may have unacknowledged */
-    uint16_t inflight_maximum;     /* the same towards a client, below its own Receive Maximum */
-    uint16_t topic_alias_maximum;  /* Topic Aliases a client may set */
-    uint32_t sessions_count;       /* in all, connected or not */
-    uint32_t subscriptions_count;  /* of one session */
-    uint32_t subscriptions_total;  /* of all sessions */
-    uint32_t filters_count;        /* of one SUBSCRIBE or UNSUBSCRIBE */
-    uint32_t property_bytes;       /* of one packet; the User Properties take most of them */
-    struct rate publish_rate;      /* of one client; beyond it, it is read no faster */
-    uint32_t queue_count;          /* QoS 1 and 2 messages queued for one session */
-    uint64_t queue_bytes;          /* the same in bytes */
-    uint64_t queue_bytes_total;    /* of all sessions */
-    uint64_t queue_memory_bytes;   /* of those, what a durable session holds in memory */
-    uint32_t retained_count;       /* retained messages in all */
-    uint64_t retained_bytes;       /* the same in bytes */
-    uint32_t output_bytes;         /* unsent bytes of a connection beyond which it is too slow */
-    uint32_t unacknowledged_count; /* acknowledgements in all that may wait for the disk */
-    uint8_t hash_key[16];          /* random, so that no client can choose names that collide */
+    uint32_t packet_bytes;            /* the largest Control Packet that is taken */
+    uint32_t connect_bytes;           /* the largest CONNECT */
+    uint32_t client_id_bytes;         /* the longest Client Identifier */
+    uint32_t topic_levels;            /* of a Topic Name or Filter; at most 32 */
+    uint32_t connect_timeout_ms;      /* from the opened connection to its CONNECT */
+    uint16_t keep_alive_max_s;        /* longer ones, and 0, are replaced where the client can be told (v5) */
+    uint32_t session_expiry_max_s;    /* longer ones are cut; it is also that of 3.1.1's Clean Session 0 */
+    uint16_t receive_maximum;         /* QoS 1 and 2 messages that a v5 client may have unacknowledged */
+    uint16_t inflight_maximum;        /* the same towards a client, below its own Receive Maximum */
+    uint16_t topic_alias_maximum;     /* Topic Aliases a client may set */
+    uint16_t topic_alias_out_maximum; /* and that are set towards it, within its own maximum; at most 256 */
+    uint32_t sessions_count;          /* in all, connected or not */
+    uint32_t subscriptions_count;     /* of one session */
+    uint32_t subscriptions_total;     /* of all sessions */
+    uint32_t filters_count;           /* of one SUBSCRIBE or UNSUBSCRIBE */
+    uint32_t property_bytes;          /* of one packet; the User Properties take most of them */
+    struct rate publish_rate;         /* of one client; beyond it, it is read no faster */
+    uint32_t queue_count;             /* QoS 1 and 2 messages queued for one session */
+    uint64_t queue_bytes;             /* the same in bytes */
+    uint64_t queue_bytes_total;       /* of all sessions */
+    uint64_t queue_memory_bytes;      /* of those, what a durable session holds in memory */
+    uint32_t retained_count;          /* retained messages in all */
+    uint64_t retained_bytes;          /* the same in bytes */
+    uint32_t output_bytes;            /* unsent bytes of a connection beyond which it is too slow */
+    uint32_t unacknowledged_count;    /* acknowledgements in all that may wait for the disk */
+    uint8_t hash_key[16];             /* random, so that no client can choose names that collide */
 };
 
 /* Every bound at its default. hash_key is zero: fill it with random bytes. */

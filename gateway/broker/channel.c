@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "broker/authenticate.h"
+#include "broker/outgoing_aliases.h"
 #include "broker/parts.h"
 #include "broker/reason_string.h"
 
@@ -343,6 +344,7 @@ void channel_closed(struct channel *channel, uint64_t now_ms)
     timers_stop(&broker->timers, &channel->timer);
     stop_holding(channel);
     receive_forget_aliases(channel);
+    outgoing_aliases_free(channel->outgoing_aliases);
     authenticate_forget(channel);
     broker->counters.channels--;
     if (session)

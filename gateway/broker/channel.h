@@ -35,14 +35,16 @@ struct channel {
     struct timer timer;                    /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
     struct rate_credit credit;
     uint64_t last_packet_ms;
-    struct topic_alias *topic_aliases; /* see receive.c; NULL: none */
+    struct topic_alias *topic_aliases;         /* see receive.c; NULL: none */
+    struct outgoing_aliases *outgoing_aliases; /* NULL: none yet */
     struct channel *next_held, *previous_held;
-    uint64_t deferred_seq;         /* of its newest acknowledgement that waits for the journal */
-    uint32_t deferred_count;       /* acknowledgements of it that wait, in both rings */
-    uint32_t waiting_count;        /* of those, in the journal's ring */
-    uint32_t receiving_count;      /* QoS 1 PUBLISHes of it that are not acknowledged */
-    uint32_t maximum_packet_bytes; /* the client's */
-    uint16_t receive_maximum;      /* the client's, or ours if that is lower */
+    uint64_t deferred_seq;           /* of its newest acknowledgement that waits for the journal */
+    uint32_t deferred_count;         /* acknowledgements of it that wait, in both rings */
+    uint32_t waiting_count;          /* of those, in the journal's ring */
+    uint32_t receiving_count;        /* QoS 1 PUBLISHes of it that are not acknowledged */
+    uint32_t maximum_packet_bytes;   /* the client's */
+    uint16_t receive_maximum;        /* the client's, or ours if that is lower */
+    uint16_t outgoing_alias_maximum; /* 0: the client takes none */
     uint16_t keep_alive_s;
     uint8_t state;            /* enum channel_state */
     uint8_t version;          /* enum mqtt_version */

@@ -257,6 +257,9 @@ static void apply_limits(struct channel *channel, const struct mqtt_packet *pack
     uint32_t receive = mqtt_property_number(packet->properties, MQTT_RECEIVE_MAXIMUM, UINT16_MAX);
     channel->receive_maximum =
         receive < config->inflight_maximum ? (uint16_t)receive : config->inflight_maximum;
+    uint32_t aliases = mqtt_property_number(packet->properties, MQTT_TOPIC_ALIAS_MAXIMUM, 0);
+    channel->outgoing_alias_maximum =
+        aliases < config->topic_alias_out_maximum ? (uint16_t)aliases : config->topic_alias_out_maximum;
     channel->keep_alive_s = terms->keep_alive_s;
     uint64_t allowed_ms = channel->keep_alive_s * UINT64_C(1500);
     timers_set(&channel->broker->timers, &channel->timer, allowed_ms ? now_ms + allowed_ms : TIMERS_NEVER);

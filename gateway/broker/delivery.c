@@ -1,6 +1,7 @@
 #include "broker/delivery.h"
 
 #include "base/memory.h"
+#include "broker/outgoing_aliases.h"
 #include "broker/parts.h"
 #include "wire/topic.h"
 
@@ -31,22 +32,24 @@ static bool has_expired(const struct message *message, uint64_t wall_ms)
 }
 
 /* The properties of a PUBLISH: what the message brought, its Message Expiry Interval less the time that it
- * waited [MQTT-3.3.2-6], and the Subscription Identifiers of whom it is for. */
+ * waited [MQTT-3.3.2-6], the Subscription Identifiers of whom it is for, and the Topic Alias, if any. */
 static struct span properties_for(struct broker *broker, const struct message *message,
-                                  const uint32_t *identifiers, uint64_t wall_ms)
+                                  const uint32_t *identifiers, uint16_t alias, uint64_t wall_ms)
 {
-    if (message->expires_ms == 0 && !identifiers)
+    if (message->expires_ms == 0 && !identifiers && alias == 0)
         return message->properties;
     size_t count = 0;
     while (identifiers && identifiers[count])
         count++;
-    size_t capacity = message->properties.len + 5 + 5 * count;
+    size_t capacity = message->properties.len + 3 + 5 + 5 * count;
     buffer_consume(&broker->encoding, buffer_len(&broker->encoding));
     struct writer block = writer_of(buffer_reserve(&broker->encoding, capacity), capacity);
     if (message->expires_ms != 0) {
         uint64_t left_s = has_expired(message, wall_ms) ? 0 : (message->expires_ms - wall_ms + 999) / 1000;
         mqtt_write_number_property(&block, MQTT_MESSAGE_EXPIRY_INTERVAL, (uint32_t)left_s);
     }
+    if (alias != 0)
+        mqtt_write_number_property(&block, MQTT_TOPIC_ALIAS, alias);
     for (size_t i = 0; i < count; i++)
         mqtt_write_number_property(&block, MQTT_SUBSCRIPTION_IDENTIFIER, identifiers[i]);
     write_bytes(&block, message->properties);
@@ -61,22 +64,49 @@ struct publish_options {
     bool retain, dup;
 };
 
-/* False: dropped, and counted. */
-static bool send_publish(struct channel *channel, const struct message *message,
-                         const struct publish_options *options)
+/* False: it is over the client's Maximum Packet Size. */
+static bool send_named(struct channel *channel, const struct message *message,
+                       const struct publish_options *options, uint16_t alias, bool by_alias_only)
 {
-    struct broker *broker = channel->broker;
     struct mqtt_packet packet = {.type = MQTT_PUBLISH,
                                  .version = channel->version,
                                  .packet_id = options->packet_id,
-                                 .publish = {.topic = message->topic,
+                                 .publish = {.topic = by_alias_only ? SPAN_EMPTY : message->topic,
                                              .payload = message->payload,
                                              .qos = options->qos,
                                              .dup = options->dup,
                                              .retain = options->retain}};
     if (channel->version == MQTT_5)
-        packet.properties.bytes = properties_for(broker, message, options->identifiers, options->wall_ms);
-    if (!channel_send(channel, &packet)) {
+        packet.properties.bytes =
+            properties_for(channel->broker, message, options->identifiers, alias, options->wall_ms);
+    return channel_send(channel, &packet);
+}
+
+/* The client knows a new alias only when that PUBLISH is sent. */
+static bool send_aliased(struct channel *channel, const struct message *message,
+                         const struct publish_options *options)
+{
+    if (!channel->outgoing_aliases)
+        channel->outgoing_aliases = outgoing_aliases_new(channel->outgoing_alias_maximum);
+    bool is_new = false;
+    uint16_t alias = outgoing_aliases_use(channel->outgoing_aliases, message->topic,
+                                          hash_bytes(channel->broker->key, message->topic), &is_new);
+    if (send_named(channel, message, options, alias, alias != 0 && !is_new))
+        return true;
+    if (!is_new)
+        return false;
+    outgoing_aliases_undo(channel->outgoing_aliases, alias);
+    return send_named(channel, message, options, 0, false);
+}
+
+/* False: dropped, and counted. */
+static bool send_publish(struct channel *channel, const struct message *message,
+                         const struct publish_options *options)
+{
+    struct broker *broker = channel->broker;
+    bool sent = channel->outgoing_alias_maximum > 0 ? send_aliased(channel, message, options)
+                                                    : send_named(channel, message, options, 0, false);
+    if (!sent) {
         broker_dropped(broker, BROKER_DROP_PACKET_TOO_BIG);
         return false;
     }
@@ -100,9 +130,9 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
         return;
     }
     struct buffer *out = channel->io.out;
-    bool same = encoded->in && !delivery->identifiers && encoded->in != out &&
-                encoded->version == channel->version && encoded->retain == delivery->retain &&
-                encoded->len <= channel->maximum_packet_bytes;
+    bool is_own = delivery->identifiers || channel->outgoing_alias_maximum > 0;
+    bool same = encoded->in && !is_own && encoded->in != out && encoded->version == channel->version &&
+                encoded->retain == delivery->retain && encoded->len <= channel->maximum_packet_bytes;
     if (same) {
         channel_send_bytes(channel, span_of(buffer_span(encoded->in).data + encoded->place, encoded->len));
         broker->counters.publishes_sent[0]++;
@@ -113,7 +143,7 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
     struct publish_options options = {.identifiers = delivery->identifiers, .retain = delivery->retain};
     if (message->expires_ms != 0)
         options.wall_ms = broker_wall_ms(broker);
-    if (send_publish(channel, message, &options) && !delivery->identifiers)
+    if (send_publish(channel, message, &options) && !is_own)
         *encoded = (struct delivery_encoded){out, before, buffer_len(out) - before, channel->version,
                                              delivery->retain};
 }
