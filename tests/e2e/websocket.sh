@@ -5,7 +5,7 @@ need mosquitto_pub mosquitto_sub
 CLIENT=$ROOT/tests/e2e/mqttjs
 need_node "$CLIENT"
 
-# configure ORIGIN...
+# configure ORIGINS [LIMITS]
 configure() {
     cat > "$DIR/serverless.yml" << END
 gateway:
@@ -13,6 +13,7 @@ gateway:
   anonymous: [mqtt, https]
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
   websocket: {origins: [$1]}
+  limits: {${2:-}}
   access:
     - {who: "device:*", publish: ["t/#", "own/%u"], subscribe: ["t/#"]}
     - {who: anonymous, publish: ["t/#"], subscribe: ["t/#", "own/#"]}
@@ -38,4 +39,9 @@ stop_gateway
 configure none
 start_gateway
 run own_websocket.js
+stop_gateway
+
+configure same 'httpTimeout: 0.2, connectTimeout: 0.2'
+start_gateway
+run deadlines.js
 stop_gateway

@@ -1,5 +1,6 @@
 sluice_test(addresses_test SOURCES unit/addresses_test.c LIBS sluice_net)
 sluice_test(http_test SOURCES unit/http_test.c LIBS sluice_net)
+sluice_test(net_websocket_test SOURCES unit/net_websocket_test.c LIBS sluice_net)
 sluice_test(websocket_test SOURCES unit/websocket_test.c LIBS sluice_net)
 sluice_test(net_test SOURCES unit/net_test.c LIBS sluice_net)
 sluice_test(pki_test SOURCES unit/pki_test.c LIBS sluice_pki)

@@ -1,6 +1,7 @@
 // What the https listener says to who may not connect, or says the wrong thing.
 const assert = require('node:assert')
 const https = require('node:https')
+const tls = require('node:tls')
 const WebSocket = require('ws')
 
 const port = process.env.HTTPS
@@ -49,12 +50,43 @@ async function pathsAndMethods() {
   assert.strictEqual((await upgrade({ origin: app }, ['mqtt'], '/other')).status, 404)
 }
 
+// All that the Server says to these bytes, until it closes.
+function say(bytes) {
+  return new Promise((resolve, reject) => {
+    let heard = ''
+    const socket = tls.connect({ host: 'localhost', port }, () => socket.write(bytes))
+    socket.on('data', (data) => (heard += data.toString('latin1')))
+    socket.on('end', () => resolve(heard))
+    socket.on('error', reject)
+  })
+}
+
+const statusesOf = (heard) => [...heard.matchAll(/HTTP\/1\.1 ([0-9]+) /g)].map((match) => match[1])
+
+// Pipelined requests are answered in order, up to the first that ends the connection.
+async function pipelinedRequestsAreAnsweredInOrder() {
+  const pipelined = 'GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /mqtt HTTP/1.1\r\nHost: a\r\n\r\n'
+  const closing = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  assert.deepStrictEqual(statusesOf(await say(pipelined + closing + pipelined)), ['404', '426', '404'])
+  assert.deepStrictEqual(statusesOf(await say(pipelined.repeat(2000) + closing)).length, 4001)
+  const smuggled = 'POST /mqtt HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
+  assert.deepStrictEqual(statusesOf(await say(smuggled + pipelined)), ['400'])
+}
+
+// A client has to wait for the answer to its handshake.
+async function framesBeforeTheAnswerEndTheConnection() {
+  const handshake = `GET /mqtt HTTP/1.1\r\nHost: a\r\nOrigin: ${app}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n'
+  const ended = await say(Buffer.concat([Buffer.from(handshake), Buffer.from('828000000000', 'hex')])).catch((error) => error)
+  assert.ok(ended === '' || ended.code === 'ECONNRESET', ended)
+}
+
 // HOSTILE 57
 async function headersAreBounded() {
   assert.strictEqual((await get('/mqtt', { headers: { long: 'x'.repeat(64000) } })).status, 431)
 }
 
-// One connection, one request after the other, and several at once.
+// One connection, one request after the other.
 async function connectionsAreKept() {
   const agent = new https.Agent({ keepAlive: true, maxSockets: 1 })
   for (let i = 0; i < 3; i++) assert.strictEqual((await get('/', { agent })).status, 404)
@@ -129,6 +161,8 @@ async function main() {
   await pathsAndMethods()
   await headersAreBounded()
   await connectionsAreKept()
+  await pipelinedRequestsAreAnsweredInOrder()
+  await framesBeforeTheAnswerEndTheConnection()
   await onlyNamedOriginsMayConnect()
   await serverClosesWithAStatus()
   await packetsAndFramesAreIndependent()
