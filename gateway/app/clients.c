@@ -153,6 +153,8 @@ enum sluice_error gateway_make_tls(const struct config *config, const char *list
         .client_ca = config->tls.client_ca,
         .crl = config->tls.crl,
         .client_certificate_required = strcmp(listener, "mqtts") == 0 && !config->mqtts.anonymous,
+        .identity =
+            config->tls.identity == CONFIG_SUBJECT_ALT_NAME ? NET_TLS_SUBJECT_ALT_NAME : NET_TLS_COMMON_NAME,
         .sessions_count = TLS_SESSIONS_COUNT,
         .session_timeout_s = TLS_SESSION_TIMEOUT_S,
         .previous = previous,

@@ -42,11 +42,14 @@ struct config_listen {
     bool anonymous; /* takes Clients that have no certificate; set by gateway.anonymous */
 };
 
+enum config_identity { CONFIG_COMMON_NAME, CONFIG_SUBJECT_ALT_NAME };
+
 struct config_tls {
     char *certificate;
     char *key;
     char *client_ca;
     char *crl;
+    enum config_identity identity;
 };
 
 /* Who may do what: see broker/access.h, which compiles it. */

@@ -76,6 +76,10 @@ const struct parameter config_parameters[] = {
     {"gateway.tls.clientCa", PARAMETER_PATH, CONFIG(tls.client_ca),
      .text = "authorities whose Client certificates are accepted"},
     {"gateway.tls.crl", PARAMETER_PATH, CONFIG(tls.crl), .text = "their certificate revocation lists"},
+    {"gateway.tls.identity", PARAMETER_CHOICE, CONFIG(tls.identity), .fallback = "commonName",
+     .allowed = "commonName | subjectAltName",
+     .text =
+         "where a Client certificate has its name; subjectAltName: its one DNS name, e-mail address or URI"},
 
     GROUP("gateway.websocket", "MQTT over WebSocket"),
     {"gateway.websocket.origins", PARAMETER_ORIGINS, CONFIG(origins),

@@ -31,17 +31,28 @@ struct odd_certificate {
     const char *name;    /* of the files */
     const char *subject; /* for mbedtls_x509write_crt_set_subject_name */
     const char *from, *to;
+    const char *dns, *uri; /* subjectAltName */
+    unsigned usage;        /* 0: any */
 };
 
+#define VALID "20200101000000", "20900101000000"
+
 static const struct odd_certificate odd_certificates[] = {
-    {"expired", "CN=expired", "20200101000000", "20210101000000"},
-    {"not-yet", "CN=not-yet", "20900101000000", "20910101000000"},
-    {"two-names", "CN=sensor-1,SN=sensor-2", "20200101000000", "20900101000000"},
-    {"no-name", "O=sensor-1", "20200101000000", "20900101000000"},
-    {"nul", "CN=sensor~11", "20200101000000", "20900101000000"},
-    {"newline", "CN=#0c0973656e736f720a3131", "20200101000000", "20900101000000"},
-    {"bmp", "CN=#1e0461626364", "20200101000000", "20900101000000"},
-    {"other-attributes", "O=Greenhouse,CN=sensor-3,OU=North", "20200101000000", "20900101000000"},
+    {"expired", "CN=expired", "20200101000000", "20210101000000", NULL, NULL, 0},
+    {"not-yet", "CN=not-yet", "20900101000000", "20910101000000", NULL, NULL, 0},
+    {"two-names", "CN=sensor-1,SN=sensor-2", VALID, NULL, NULL, 0},
+    {"no-name", "O=sensor-1", VALID, NULL, NULL, 0},
+    {"nul", "CN=sensor~11", VALID, NULL, NULL, 0},
+    {"newline", "CN=#0c0973656e736f720a3131", VALID, NULL, NULL, 0},
+    {"bmp", "CN=#1e0461626364", VALID, NULL, NULL, 0},
+    {"wildcard", "CN=*", VALID, NULL, NULL, 0},
+    {"other-attributes", "O=Greenhouse,CN=sensor-3,OU=North", VALID, NULL, NULL, 0},
+    {"alternative", "CN=sensor-4", VALID, "sensor-5.local", NULL, 0},
+    {"address", "CN=sensor-4", VALID, NULL, "urn:sensor:6", 0},
+    {"two-alternatives", "CN=sensor-4", VALID, "sensor-5.local", "urn:sensor:6", 0},
+    {"wildcard-alternative", "CN=sensor-4", VALID, "*.local", NULL, 0},
+    {"nul-alternative", "CN=sensor-4", VALID, "sensor-5~.local", NULL, 0},
+    {"wrong-usage", "CN=sensor-4", VALID, NULL, NULL, MBEDTLS_X509_KU_KEY_CERT_SIGN},
 };
 
 void certificates_write(const char *name, const char *suffix, const unsigned char *text)
@@ -67,6 +78,36 @@ static int twist(mbedtls_x509write_cert *writer)
     return 0;
 }
 
+/* The same with names of subjectAltName. */
+static mbedtls_x509_san_list alternative(int type, const char *text, unsigned char *memory,
+                                         mbedtls_x509_san_list *next)
+{
+    size_t len = strlen(text);
+    mbedtls_x509_san_list list = {.node.type = type, .next = next};
+    memcpy(memory, text, len);
+    unsigned char *tilde = memchr(memory, '~', len);
+    if (tilde)
+        *tilde = '\0';
+    list.node.san.unstructured_name.p = memory;
+    list.node.san.unstructured_name.len = len;
+    return list;
+}
+
+static int add_alternatives(mbedtls_x509write_cert *writer, const struct odd_certificate *odd)
+{
+    unsigned char dns_text[64], uri_text[64];
+    mbedtls_x509_san_list dns, uri, *list = NULL;
+    if (odd->uri) {
+        uri = alternative(MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER, odd->uri, uri_text, list);
+        list = &uri;
+    }
+    if (odd->dns) {
+        dns = alternative(MBEDTLS_X509_SAN_DNS_NAME, odd->dns, dns_text, list);
+        list = &dns;
+    }
+    return list ? mbedtls_x509write_crt_set_subject_alternative_name(writer, list) : 0;
+}
+
 static int make_odd(const struct odd_certificate *odd, struct tools *tools)
 {
     char ca_key_path[CERTIFICATES_PATH_BYTES];
@@ -87,6 +128,8 @@ static int make_odd(const struct odd_certificate *odd, struct tools *tools)
                                      mbedtls_ctr_drbg_random, &tools->random) ||
                  mbedtls_x509write_crt_set_issuer_name(&writer, "CN=Greenhouse") ||
                  mbedtls_x509write_crt_set_subject_name(&writer, odd->subject) || twist(&writer) ||
+                 add_alternatives(&writer, odd) ||
+                 (odd->usage && mbedtls_x509write_crt_set_key_usage(&writer, odd->usage)) ||
                  mbedtls_x509write_crt_set_serial_raw(&writer, (unsigned char *)"\x42", 1) ||
                  mbedtls_x509write_crt_set_validity(&writer, odd->from, odd->to) ||
                  mbedtls_x509write_crt_pem(&writer, pem, sizeof pem, mbedtls_ctr_drbg_random, &tools->random);

@@ -10,41 +10,54 @@ enum { ECHO_BYTES = 3000000 };
 
 /* ---- Who gets in ---- */
 
+/* HOSTILE 41 and 42; revocation is in tls_trust_test.c. */
 static void only_good_certificates_get_in_and_under_one_name(void **state)
 {
     static const struct {
-        const char *certificate, *common_name; /* NULL: refused */
+        const char *certificate;
+        const char *common_name, *alternative_name; /* NULL: refused where that is the identity */
     } rows[] = {
-        {"sensor-1", "sensor-1"},
-        {"other-attributes", "sensor-3"},
-        {"stranger/sensor-1", NULL}, /* another CA of the same name */
-        {"gateway", NULL},           /* for servers */
-        {"expired", NULL},
-        {"not-yet", NULL},
-        {"two-names", NULL},
-        {"no-name", NULL},
-        {"nul", NULL},
-        {"newline", NULL},
-        {"bmp", NULL},
+        {"sensor-1", "sensor-1", "sensor-1"},
+        {"other-attributes", "sensor-3", NULL},
+        {"alternative", "sensor-4", "sensor-5.local"},
+        {"address", "sensor-4", "urn:sensor:6"},
+        {"two-alternatives", "sensor-4", NULL},
+        {"wildcard-alternative", "sensor-4", NULL},
+        {"nul-alternative", "sensor-4", NULL},
+        {"stranger/sensor-1", NULL, NULL}, /* another CA of the same name */
+        {"gateway", NULL, NULL},           /* for servers */
+        {"wrong-usage", NULL, NULL},
+        {"expired", NULL, NULL},
+        {"not-yet", NULL, NULL},
+        {"two-names", NULL, NULL},
+        {"no-name", NULL, NULL},
+        {"nul", NULL, NULL},
+        {"newline", NULL, NULL},
+        {"bmp", NULL, NULL},
+        {"wildcard", NULL, NULL},
     };
-    static const mbedtls_ssl_protocol_version versions[] = {MBEDTLS_SSL_VERSION_TLS1_2,
-                                                            MBEDTLS_SSL_VERSION_TLS1_3};
+    enum { ROWS = sizeof rows / sizeof *rows };
     struct tls_fixture *fixture = *state;
-    for (int required = 0; required < 2; required++) {
-        fixture->tls_config.client_certificate_required = required;
-        tls_start(fixture);
-        for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
-            const char *certificate = rows[i / 2].certificate, *name = rows[i / 2].common_name;
-            size_t opened = fixture->opened;
-            bool echoed = tls_visit_as(fixture, certificate, versions[i % 2]);
-            if (echoed != (name != NULL) || (fixture->opened > opened) != (name != NULL))
-                fail_msg("%s, required %d, version %x", certificate, required, versions[i % 2]);
-            if (!name)
-                continue;
-            assert_true(fixture->peer.tls && fixture->peer.certificate);
-            assert_string_equal(fixture->peer.name, name);
-            assert_int_equal(strlen(fixture->peer.fingerprint), 64);
+    for (size_t i = 0; i < 8 * ROWS; i++) { /* required or not, either identity, either version */
+        bool required = i / ROWS & 1, alternative = i / ROWS & 2;
+        mbedtls_ssl_protocol_version version =
+            i / ROWS & 4 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2;
+        if (i % ROWS == 0) {
+            fixture->tls_config.client_certificate_required = required;
+            fixture->tls_config.identity = alternative ? NET_TLS_SUBJECT_ALT_NAME : NET_TLS_COMMON_NAME;
+            tls_start(fixture);
         }
+        const char *certificate = rows[i % ROWS].certificate;
+        const char *name = alternative ? rows[i % ROWS].alternative_name : rows[i % ROWS].common_name;
+        size_t opened = fixture->opened;
+        bool echoed = tls_visit_as(fixture, certificate, version);
+        if (echoed != (name != NULL) || (fixture->opened > opened) != (name != NULL))
+            fail_msg("%s, required %d, identity %d, version %x", certificate, required, alternative, version);
+        if (!name)
+            continue;
+        assert_true(fixture->peer.tls && fixture->peer.certificate);
+        assert_string_equal(fixture->peer.name, name);
+        assert_int_equal(strlen(fixture->peer.fingerprint), 64);
     }
 }
 
