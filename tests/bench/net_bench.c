@@ -179,6 +179,7 @@ int main(int argc, char **argv)
         {"TLS 1.2 mutual, resumed", true, true, true, MBEDTLS_SSL_VERSION_TLS1_2},
         {"TLS 1.3", true, false, false, MBEDTLS_SSL_VERSION_TLS1_3},
         {"TLS 1.3 mutual", true, true, false, MBEDTLS_SSL_VERSION_TLS1_3},
+        {"TLS 1.3 mutual, resumed", true, true, true, MBEDTLS_SSL_VERSION_TLS1_3},
     };
     size_t count = argc > 1 ? strtoul(argv[1], NULL, 10) : 300;
     char text[PKI_TEXT_BYTES] = "no directory", command[PATH_BYTES];

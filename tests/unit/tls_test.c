@@ -110,6 +110,50 @@ static void one_rdn_of_two_names_is_refused(void **state)
     assert_true(tls_visit_as(fixture, "rsa", 0)); /* the same key under one name */
 }
 
+/* ---- Key exchange, with arithmetic that is not ours at the other end ---- */
+
+struct foreign_visit {
+    struct tls_fixture *fixture;
+    const char *options;
+    int failed;
+};
+
+static void run_openssl(void *ctx)
+{
+    struct foreign_visit *visit = ctx;
+    char command[1024];
+    snprintf(command, sizeof command,
+             "cd '%s' && echo x | timeout 60 openssl s_client -connect 127.0.0.1:%u -CAfile ca.crt "
+             "-verify_return_error -cert sensor-1.crt -key sensor-1.key %s >openssl.out 2>&1",
+             certificates_directory, net_listener_port(visit->fixture->listener), visit->options);
+    visit->failed = system(command);
+    uv_async_send(&visit->fixture->client_done);
+}
+
+static void openssl_agrees_in_every_group(void **state)
+{
+    static const char *const rows[] = {
+        "-tls1_2 -groups P-256", "-tls1_3 -groups P-256",      "-tls1_3 -groups X25519",
+        "-tls1_3 -groups P-384", "-tls1_3 -groups X448:P-256",
+    };
+    struct tls_fixture *fixture = *state;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    tls_start(fixture);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct foreign_visit visit = {.fixture = fixture, .options = rows[i]};
+        uv_thread_t thread;
+        fixture->client_gone = false;
+        assert_int_equal(uv_thread_create(&thread, run_openssl, &visit), 0);
+        while (!fixture->client_gone)
+            uv_run(&fixture->loop, UV_RUN_ONCE);
+        uv_thread_join(&thread);
+        if (visit.failed || fixture->opened != i + 1)
+            fail_msg("%s", rows[i]);
+        assert_string_equal(fixture->peer.name, "sensor-1");
+    }
+}
+
 /* ---- Bytes ---- */
 
 static void much_goes_through_unchanged(void **state)
@@ -298,6 +342,7 @@ int main(void)
         TLS_TEST(only_good_certificates_get_in_and_under_one_name),
         TLS_TEST(one_rdn_of_two_names_is_refused),
         TLS_TEST(certificates_are_asked_for_as_configured),
+        TLS_TEST(openssl_agrees_in_every_group),
         TLS_TEST(much_goes_through_unchanged),
         TLS_TEST(closing_is_announced_after_the_last_words),
         TLS_TEST(half_handshakes_leave_nothing_behind),
