@@ -41,7 +41,8 @@ static void a_refusal_says_what_is_allowed(void **state)
         &client, host,
         &(struct client_options){.version = MQTT_5, .client_id = "a name of over thirty characters"});
     expect_reason(&client, MQTT_CONNACK, MQTT_CLIENT_IDENTIFIER_NOT_VALID,
-                  "a Client Identifier has at most 30 bytes and no control characters");
+                  "a Client Identifier has at most 30 bytes, no control characters, and is one that this "
+                  "Client may use");
     client_vanish(&client);
     client_connect(&client, host, &(struct client_options){.version = MQTT_5, .client_id = "a"});
     client_publish(&client, "a/b/c/d", "", 1, false);
@@ -75,7 +76,8 @@ static void who_wants_no_problem_information_gets_it_only_at_the_ends(void **sta
     struct client_options options = {.version = MQTT_5, .client_id = "a\n", .no_problem_information = true};
     client_begin(&client, host, &options);
     expect_reason(&client, MQTT_CONNACK, MQTT_CLIENT_IDENTIFIER_NOT_VALID,
-                  "a Client Identifier has at most 256 bytes and no control characters");
+                  "a Client Identifier has at most 256 bytes, no control characters, and is one that this "
+                  "Client may use");
     client_vanish(&client);
     options.client_id = "a";
     client_connect(&client, host, &options);
