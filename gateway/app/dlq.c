@@ -19,8 +19,11 @@ struct listing {
 /* Text from outside, on one line and without what a terminal would obey. */
 static void print_text(struct span text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        putchar(text.data[i] < 0x20 || text.data[i] == 0x7f ? '?' : text.data[i]);
+    while (text.len > 0) {
+        size_t control = log_control_bytes(text);
+        putchar(control ? '?' : text.data[0]);
+        text = span_skip(text, control ? control : 1);
+    }
 }
 
 static void on_letter(void *ctx, const struct state_dead_letter *letter)

@@ -40,6 +40,13 @@ void log_set_rate(unsigned count)
 
 /* ---- One line ---- */
 
+size_t log_control_bytes(struct span text)
+{
+    if (text.len >= 2 && text.data[0] == 0xc2 && text.data[1] < 0xa0)
+        return 2;
+    return text.len >= 1 && (text.data[0] < 0x20 || text.data[0] == 0x7f);
+}
+
 static size_t format_line(char line[LINE_BYTES], const char *level, const char *format, va_list arguments)
 {
     size_t prefix = (size_t)snprintf(line, LINE_BYTES, "%s ", level);
@@ -47,10 +54,9 @@ static size_t format_line(char line[LINE_BYTES], const char *level, const char *
     size_t len = prefix + (text > 0 ? (size_t)text : 0);
     if (len > LINE_BYTES - 2)
         len = LINE_BYTES - 2;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char byte = (unsigned char)line[i];
-        if (byte < 0x20 || byte == 0x7f)
-            line[i] = '?';
+    for (size_t i = 0, control; i < len; i += control ? control : 1) {
+        control = log_control_bytes(span_of(line + i, len - i));
+        memset(line + i, '?', control);
     }
     line[len++] = '\n';
     return len;

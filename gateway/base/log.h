@@ -11,12 +11,18 @@
 #ifndef SLUICE_BASE_LOG_H
 #define SLUICE_BASE_LOG_H
 
+#include "wire/span.h"
+
 enum log_level {
     LOG_DEBUG,
     LOG_INFO,
     LOG_WARNING,
     LOG_ERROR,
 };
+
+/* Bytes of the control character that the text begins with: ASCII's, or in UTF-8 one of U+0080 to U+009F,
+ * some of which terminals obey too. 0: it begins with another character. */
+size_t log_control_bytes(struct span text);
 
 void log_set_level(enum log_level level);
 /* Lines a second of one kind; 0, as it is at first: any number. */

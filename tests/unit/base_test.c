@@ -1,6 +1,7 @@
-/* buffer.h, message.h and digits.h: what every connection and queue stands on. */
+/* buffer.h, message.h, digits.h and log.h: what every connection and queue stands on. */
 #include "base/buffer.h"
 #include "base/digits.h"
+#include "base/log.h"
 #include "base/message.h"
 
 #include <setjmp.h>
@@ -72,6 +73,23 @@ static void numbers_and_bytes_are_written_as_digits(void **state)
     assert_string_equal(text, "");
 }
 
+/* HOSTILE.md, 29: U+009B begins a terminal's command as ESC [ does. */
+static void control_characters_are_told_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        struct span text;
+        size_t bytes;
+    } rows[] = {
+        {SPAN_LITERAL(""), 0},          {SPAN_LITERAL("a\n"), 0},      {SPAN_LITERAL("\n"), 1},
+        {SPAN_LITERAL("\0"), 1},        {SPAN_LITERAL("\x7f"), 1},     {SPAN_LITERAL("\xc2\x80"), 2},
+        {SPAN_LITERAL("\xc2\x9b["), 2}, {SPAN_LITERAL("\xc2\xa0"), 0}, {SPAN_LITERAL("\xc2"), 0},
+        {SPAN_LITERAL("\xc3\x80"), 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(log_control_bytes(rows[i].text), rows[i].bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +97,7 @@ int main(void)
         cmocka_unit_test(buffer_does_not_grow_while_drained),
         cmocka_unit_test(message_copies_what_it_is_given),
         cmocka_unit_test(numbers_and_bytes_are_written_as_digits),
+        cmocka_unit_test(control_characters_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,321 @@
+"""CONNECT: numbers 15 to 26."""
+
+import itertools
+import time
+
+import bench
+import mqtt
+from bench import expect_refused_connect, number, wait_until
+from mqtt import Will, connect, packet, prop, text, u16
+
+VERSIONS = (4, 5)
+
+
+def config(_bench):
+    made = bench.plain_config("t/#", "own/%c/#", "will/#")
+    made["gateway"]["limits"]["sessionExpiryMax"] = 4294967295
+    return made
+
+
+def refused(version, v3, v5):
+    return v3 if version < 5 else v5
+
+
+@number(15, "Another protocol level or name")
+def protocol_level(bench_):
+    gateway = bench_.gateway
+    for level in (0, 1, 2, 3):
+        expect_refused_connect(gateway, connect("x", level), 4, 0x01, f"level {level}")
+    for level in (6, 7, 128, 255):
+        expect_refused_connect(gateway, connect("x", level), 5, 0x84, f"level {level}")
+    for name in (b"MQIsdp", b"MQTX", b"mqtt", b"MQTT\0", b"", b"M" * 10000):
+        for version in VERSIONS:
+            with gateway.client(4) as client:
+                bench.expect_end(client.send(connect("x", version, protocol=name)), mqtt.CONNACK, {0x01, 0x84}, name)
+
+
+@number(16, "Empty Client Identifier with Clean Session 0")
+def empty_client_id(bench_):
+    expect_refused_connect(bench_.gateway, connect("", 4, clean=False), 4, 0x02, "3.1.1")
+    with bench_.gateway.client(5) as client:  # version 5 allows it, and is given one
+        assert client.connect("", clean=False).get(mqtt.ASSIGNED_CLIENT_IDENTIFIER)
+    with bench_.gateway.client(4) as client:
+        client.connect("", clean=True)
+
+
+FORBIDDEN_IDS = ("\0", "a\0b", "a\nb", "a\rb", "a\x1bb", "a\x7fb", "\t")
+LITERAL_IDS = (".*", "[a-z]*", "(a|b)", "^own$", "..", ".", "%c", "%u", "%s%n", "$SYS", "$share", "a*", "?",
+               "'\"\\", "ä", " ", "own")
+# These would be more than one level or a wildcard where %c stands: they give nothing.
+UNSUBSTITUTED_IDS = (".+", "+", "#", "a/b", "/", "../t", "+/+", "victim/#", "own/victim")
+
+
+@number(17, "Client Identifier or User Name with special characters")
+def special_names(bench_):
+    gateway = bench_.gateway
+    for version, name in itertools.product(VERSIONS, FORBIDDEN_IDS):
+        with gateway.client(version) as client:
+            got = client.send(connect(name, version)).read()
+            # U+0000 is malformed [MQTT-1.5.4-2]; the rest is not a valid Client Identifier.
+            assert got is None or got.reason in (0x81, 0x85, 0x02), f"{name!r}: {got}"
+            assert client.read() is None
+    for name in LITERAL_IDS:
+        with gateway.connected(name) as client:
+            assert client.publish(f"own/{name}/a") == 0, f"{name!r} may not publish to its own topic"
+            assert client.publish("own/victim/a") == 0x87, f"{name!r} may publish to another's topic"
+            assert client.subscribe(f"own/{name}/#", "own/victim/#", "own/+/a") == b"\0\x87\x87", repr(name)
+    for name in UNSUBSTITUTED_IDS:
+        with gateway.connected(name) as client:
+            reasons = client.subscribe("own/victim/a", "own/+/+", "own/#", "#", "own/a/b/c")
+            assert reasons == b"\x87" * 5, f"{name!r}: {reasons.hex()}"
+            assert client.publish("own/victim/a") == 0x87 and client.publish("own/a/b/c") == 0x87, repr(name)
+
+
+@number(18, "Client Identifier of 65,535 bytes")
+def long_client_id(bench_):
+    gateway = bench_.gateway
+    for version in VERSIONS:
+        for length in (257, 1000, 16000):
+            expect_refused_connect(gateway, connect("x" * length, version), version, refused(version, 0x02, 0x85),
+                                   f"{length} bytes")
+        with gateway.client(version) as client:  # over the largest CONNECT, told or not
+            got = client.send(connect("x" * 65535, version)).read()
+            assert got is None or got.reason in (0x85, 0x95, 0x02), str(got)
+            assert got is None or client.read() is None
+        gateway.connected("x" * 256, version).close()
+
+
+def bad_connects():
+    """Property blocks of a CONNECT and of its will, with the Reason Codes that may refuse them."""
+    def twice(identifier, value):
+        return prop(identifier, value) * 2
+    for identifier, value in ((0x11, 5), (0x15, "x"), (0x17, 1), (0x19, 1), (0x21, 5), (0x22, 5), (0x27, 500)):
+        yield twice(identifier, value), b"", {0x82, 0x81}
+    yield prop(0x16, "data"), b"", {0x82}  # Authentication Data without a method
+    yield prop(0x17, 2), b"", {0x82}
+    yield prop(0x19, 2), b"", {0x82}
+    for identifier in (0x01, 0x02, 0x03, 0x08, 0x0B, 0x12, 0x13, 0x18, 0x1A, 0x1C, 0x1F, 0x23, 0x24, 0x25, 0x28, 0x29,
+                       0x2A):
+        value = "x" if mqtt.PROPERTY_KINDS[identifier] == mqtt.STRING else 1
+        yield prop(identifier, value), b"", {0x81, 0x82}
+    for identifier in (0x00, 0x04, 0x2B, 0x7F, 0xFF):
+        yield bytes([identifier, 0, 0, 0, 1]), b"", {0x81}
+    yield b"\x21\x00", b"", {0x81}  # a Receive Maximum of one byte
+    yield b"\x26\x00\x05na", b"", {0x81}
+    for identifier, value in ((0x01, 1), (0x02, 5), (0x03, "x"), (0x08, "x"), (0x09, "x"), (0x18, 5)):
+        yield b"", twice(identifier, value), {0x82, 0x81}
+    for identifier in (0x0B, 0x11, 0x15, 0x21, 0x22, 0x23, 0x27, 0x1F):
+        value = "x" if mqtt.PROPERTY_KINDS[identifier] == mqtt.STRING else 1
+        yield b"", prop(identifier, value), {0x81, 0x82}
+    yield b"", prop(0x01, 2), {0x82, 0x81}
+    yield b"", prop(0x08, "t/#"), {0x81, 0x82, 0x90}
+
+
+@number(20, "Duplicate and illegal properties of CONNECT and will")
+def bad_properties(bench_):
+    rows, count = list(bad_connects()), bench_.count(1000, 100000)
+    for i in range(count):
+        properties, will_properties, reasons = rows[i % len(rows)]
+        bytes_ = connect("bad", 5, properties=properties, will=Will("t/will", properties=will_properties))
+        with bench_.gateway.client(source=f"127.0.0.{i // 20000 + 2}") as client:
+            bench.expect_end(client.send(bytes_), mqtt.CONNACK, reasons, f"{properties.hex()} {will_properties.hex()}")
+    return f"{count} CONNECTs"
+
+
+def cpu_of(gateway, run):
+    before = gateway.cpu_s()
+    run()
+    return gateway.cpu_s() - before
+
+
+@number(21, "60 KB of User Properties")
+def many_properties(bench_):
+    gateway = bench_.gateway
+    many = prop(mqtt.USER_PROPERTY, ("", "")) * (60 * 1024 // 5)
+    with gateway.client() as client:
+        got = client.send(connect("x", properties=many)).read()
+        assert got is None or got.reason in (0x95, 0x97), str(got)
+        assert got is None or client.read() is None
+
+    def publishes(properties, count):
+        with gateway.connected() as client:
+            for packet_id in range(1, count + 1):
+                client.send(mqtt.publish("t/many", qos=1, packet_id=packet_id, properties=properties))
+                got = client.read()
+                if got and got.kind == mqtt.DISCONNECT:
+                    assert got.reason in (0x95, 0x97), str(got)
+                    return
+                assert got and got.kind == mqtt.PUBACK and got.reason in (0x00, 0x10, 0x97, 0x95), str(got)
+
+    # The same bytes in packets four times as large: the time must not grow with the square.
+    count = bench_.count(200, 5000)
+    publishes(many, 5)
+    small = cpu_of(gateway, lambda: publishes(many[:len(many) // 4], count * 4))
+    large = cpu_of(gateway, lambda: publishes(many, count))
+    assert large < 3 * small + 0.2, f"{small:.2f} s of CPU for packets of 15 KB, {large:.2f} s for ones of 60 KB"
+    with gateway.connected() as client:
+        assert client.subscribe("t/x", properties=b"") == b"\0"
+        got = client.send(mqtt.subscribe("t/y", properties=many)).read()
+        assert got is None or got.kind == mqtt.SUBACK or got.reason in (0x95, 0x97), str(got)
+
+
+BAD_WILL_TOPICS = (("t/#", 0x90), ("t/+", 0x90), ("#", 0x90), ("", 0x90), ("t/\0", 0x81), ("$SYS/broker/x", 0x90),
+                   ("$share/g/t/a", 0x90), ("elsewhere", 0x87), ("t/" + "/" * 20, 0x90))
+
+
+@number(22, "Will Topic that is none or not allowed")
+def bad_wills(bench_):
+    gateway = bench_.gateway
+    for version, (topic, reason) in itertools.product(VERSIONS, BAD_WILL_TOPICS):
+        with gateway.client(version) as client:
+            got = client.send(connect("w", version, will=Will(topic))).read()
+            assert version < 5 or got, f"{topic!r}: closed without a CONNACK"
+            allowed = {reason, 0x81, 0x82} if reason in (0x90, 0x81) else {reason}
+            if topic.startswith("$"):
+                allowed.add(0x87)
+            assert got is None or version < 5 and got.reason or got.reason in allowed, f"{topic!r}: {got}"
+            assert got is None or client.read() is None
+    checked_again_when_it_fires(bench_)
+
+
+def will_config(*topics):
+    made = bench.plain_config("out/#", *topics, limits={"sessionExpiryMax": 604800})
+    return made
+
+
+def checked_again_when_it_fires(bench_):
+    """A will that waits over a restart is published by the rules of that time."""
+    with bench_.another(will_config("will/#")) as gateway:
+        properties = prop(mqtt.SESSION_EXPIRY, 600)
+        delayed = Will("will/gone", qos=1, properties=prop(mqtt.WILL_DELAY, 1))
+        client = gateway.connected("dying", properties=properties, will=delayed)
+        gateway.kill()
+        client.close()
+        gateway.config = will_config()
+        gateway.config["gateway"]["access"][0]["subscribe"].append("will/#")
+        gateway.start()
+        with gateway.connected("watcher") as watcher:
+            assert watcher.subscribe("will/#") == b"\0"
+            late = time.monotonic() + 3
+            while time.monotonic() < late:
+                assert not watcher.waiting(0.2), "a will was published that the rules no longer allow"
+
+
+@number(23, "Will Delay over Session Expiry, and returns within it")
+def will_delays(bench_):
+    gateway = bench_.gateway
+    with gateway.connected("will-watcher") as watcher:
+        watcher.subscribe(("will/#", 1))
+
+        def die(name, delay, expiry, **options):
+            properties = prop(mqtt.WILL_DELAY, delay)
+            client = gateway.connected(name, properties=prop(mqtt.SESSION_EXPIRY, expiry),
+                                       will=Will(f"will/{name}", qos=1, properties=properties), **options)
+            client.reset()
+
+        def back(name, clean):
+            gateway.connected(name, clean=clean, properties=prop(mqtt.SESSION_EXPIRY, 1)).send(
+                mqtt.disconnect()).ends()
+
+        die("session-ends", 3600, 1)  # published when the session ends
+        die("no-session", 3600, 0)  # at once
+        die("returns", 2, 600)
+        die("starts-clean", 3600, 600)
+        back("returns", False)  # not at all
+        back("starts-clean", True)  # at once: its session ended
+        first = gateway.connected("taken-over", properties=prop(mqtt.SESSION_EXPIRY, 600),
+                                  will=Will("will/taken-over", qos=1, properties=prop(mqtt.WILL_DELAY, 3600)))
+        gateway.connected("taken-over", clean=False, properties=prop(mqtt.SESSION_EXPIRY, 600)).send(
+            mqtt.disconnect()).ends()  # continues the session within the delay: not at all
+        first.expect(mqtt.DISCONNECT, 0x8E)
+        first.close()
+        first = gateway.connected("taken-at-once", will=Will("will/taken-at-once", qos=1))
+        gateway.connected("taken-at-once").close()  # no delay and no session: published
+        first.close()
+        die("last", 3, 600)
+        assert wills_until(watcher, b"will/last") == {
+            b"will/session-ends", b"will/no-session", b"will/starts-clean", b"will/taken-at-once", b"will/last"}
+    over_a_restart(bench_)
+
+
+def wills_until(watcher, last):
+    found = []
+    while not found or found[-1] != last:
+        found.append(watcher.expect(mqtt.PUBLISH).topic)
+        watcher.send(mqtt.ack(mqtt.PUBACK, len(found)))
+    assert len(found) == len(set(found)), f"a will came twice: {found}"
+    return set(found)
+
+
+def over_a_restart(bench_):
+    """Killed inside the delay, the gateway publishes the will after it, and not that of who returned."""
+    with bench_.another(will_config("will/#")) as gateway:
+        properties = prop(mqtt.SESSION_EXPIRY, 600)
+        watcher = gateway.connected("watcher", properties=properties)
+        watcher.subscribe(("will/#", 1))
+        dying = []
+        for name, delay in (("stays-away", 3), ("returns", 3), ("session-ends", 3600)):
+            expiry = prop(mqtt.SESSION_EXPIRY, 2 if name == "session-ends" else 600)
+            dying.append(gateway.connected(name, properties=expiry, will=Will(
+                f"will/{name}", qos=1, properties=prop(mqtt.WILL_DELAY, delay))))
+        dying[0].reset()
+        dying[0] = gateway.connected("probe")
+        gateway.kill()
+        gateway.start()
+        for client in dying + [watcher]:
+            client.close()
+        gateway.connected("returns", clean=False, properties=properties).send(mqtt.disconnect()).ends()
+        with gateway.client() as watcher:
+            watcher.connect("watcher", clean=False, properties=properties)
+            found = {watcher.expect(mqtt.PUBLISH).topic for _ in range(2)}
+            assert found == {b"will/stays-away", b"will/session-ends"}, str(found)
+            assert not watcher.waiting(2)
+
+
+@number(24, "Will Delay or Session Expiry of 0xFFFFFFFF")
+def endless_times(bench_):
+    gateway, endless = bench_.gateway, 0xFFFFFFFF
+    with gateway.connected("watcher24") as watcher:
+        watcher.subscribe("will/#")
+        for delay, expiry in ((endless, endless), (endless, 600), (endless - 1, endless - 1), (0x80000000, endless)):
+            client = gateway.connected("endless", clean=False, properties=prop(mqtt.SESSION_EXPIRY, expiry),
+                                       will=Will("will/endless", properties=prop(mqtt.WILL_DELAY, delay)))
+            client.reset()
+        assert not watcher.waiting(1), "a timer of a hundred years has passed"
+        with gateway.client() as client:
+            assert client.connect("endless", clean=False).session_present
+            expiry = mqtt.disconnect(0, prop(mqtt.SESSION_EXPIRY, endless))
+            client.send(expiry)
+            # It was 0 at CONNECT, and so it may not be set now [MQTT-3.14.2-2].
+            client.expect(mqtt.DISCONNECT, 0x82)
+
+
+@number(25, "Keep Alive 0 or 65535")
+def keep_alive(bench_):
+    for asked in (0, 65535):
+        with bench_.gateway.client() as client:
+            got = client.connect("", keep_alive=asked)
+            assert got.get(mqtt.SERVER_KEEP_ALIVE) == 3600, str(got.properties)
+    with bench_.another(bench.plain_config("t/#", limits={"keepAliveMax": 1})) as gateway:
+        for asked in (0, 65535):
+            with gateway.client() as client:
+                assert client.connect("", keep_alive=asked).get(mqtt.SERVER_KEEP_ALIVE) == 1
+                client.expect(mqtt.DISCONNECT, 0x8D)
+                client.ends()
+
+
+@number(26, "Receive Maximum 0 or Maximum Packet Size 0")
+def zero_maxima(bench_):
+    for properties in (prop(mqtt.RECEIVE_MAXIMUM, 0), prop(mqtt.MAXIMUM_PACKET_SIZE, 0)):
+        expect_refused_connect(bench_.gateway, connect("x", properties=properties), 5, 0x82, properties.hex())
+    # The least that is allowed is kept to: a CONNACK that is larger is not sent.
+    with bench_.gateway.client() as client:
+        client.send(connect("x", properties=prop(mqtt.MAXIMUM_PACKET_SIZE, 1)))
+        got = client.read()
+        assert got is None, f"{got} is larger than the Client takes"
+    with bench_.gateway.connected("one", properties=prop(mqtt.RECEIVE_MAXIMUM, 1)) as client:
+        client.subscribe(("t/one", 2))
+        for packet_id in (1, 2, 3):
+            client.send(mqtt.publish("t/one", qos=2, packet_id=packet_id))
+        messages = [got for got in client.alive() if got.kind == mqtt.PUBLISH]
+        assert len(messages) == 1, f"{len(messages)} messages to a Receive Maximum of 1"
