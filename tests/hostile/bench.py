@@ -240,14 +240,22 @@ class Bench:
         clients[0].publish("warm/up", b"x" * 200000, qos=0)
         for client in clients:
             client.expect(mqtt.PUBLISH)
-        kept = self.gateway.connected("kept", properties=mqtt.prop(mqtt.SESSION_EXPIRY, 600))
-        kept.subscribe(("warm/#", 1))
-        kept.send(mqtt.publish("warm/kept", b"x", 1))
-        assert {kept.read().kind, kept.read().kind} == {mqtt.PUBACK, mqtt.PUBLISH}
-        kept.send(mqtt.disconnect(0, mqtt.prop(mqtt.SESSION_EXPIRY, 0)))
+        self.warm_up_journal()
         for client in clients:
             client.close()
         self.healthy.report()
+
+    def warm_up_journal(self):
+        """What a durable session makes the gateway open stays open: the state, and a segment to read from."""
+        durable = mqtt.prop(mqtt.SESSION_EXPIRY, 600)
+        with self.gateway.connected("kept", properties=durable) as client:
+            client.subscribe(("warm/#", 1))
+            client.send(mqtt.publish("warm/kept", b"x", 1))
+            assert {client.read().kind, client.read().kind} == {mqtt.PUBACK, mqtt.PUBLISH}
+        with self.gateway.client() as client:
+            client.connect("kept", clean=False, properties=durable)
+            client.send(mqtt.ack(mqtt.PUBACK, client.expect(mqtt.PUBLISH).packet_id))
+            client.send(mqtt.disconnect(0, mqtt.prop(mqtt.SESSION_EXPIRY, 0))).ends()
 
     def end(self):
         """Stops what runs; the temporary folder goes."""
