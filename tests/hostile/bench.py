@@ -322,12 +322,16 @@ class Bench:
 def open_access(*topics):
     """Rules that let anonymous Clients use the bench's own topics and these."""
     filters = ["healthy/#", "warm/#", *topics]
-    return [{"who": "anonymous", "publish": filters, "subscribe": filters}]
+    return [{"who": "anonymous", "publish": filters, "subscribe": list(filters)}]
+
+
+# Deadlines that a test can wait for, and a rate of connections that the bench itself does not meet.
+BENCH_LIMITS = {"handshakeTimeout": 2, "connectTimeout": 2, "connectRate": 1000000}
 
 
 def plain_config(*topics, limits=None, **more):
     return {"gateway": {"listen": {"mqtt": "127.0.0.1:0"}, "anonymous": ["mqtt"], "access": open_access(*topics),
-                        "limits": {"handshakeTimeout": 2, "connectTimeout": 2, **(limits or {})}, **more}}
+                        "limits": {**BENCH_LIMITS, **(limits or {})}, **more}}
 
 
 # ---- Refusals ----
