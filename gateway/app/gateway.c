@@ -202,6 +202,7 @@ static void start_turns(struct gateway *gateway)
     uv_check_init(gateway->loop, &gateway->turn);
     uv_prepare_init(gateway->loop, &gateway->before);
     uv_timer_init(gateway->loop, &gateway->deadline);
+    gateway_start_expiry(gateway);
     gateway->turn.data = gateway->before.data = gateway->deadline.data = gateway;
     uv_check_start(&gateway->turn, on_turn);
     uv_prepare_start(&gateway->before, before_sleep);
@@ -237,6 +238,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
         return error;
     }
     gateway_start_status(gateway);
+    gateway_warn_of_expiry(gateway);
     *ret_gateway = gateway;
     return SLUICE_OK;
 }
@@ -263,10 +265,11 @@ static void on_storage_stopped(void *ctx)
     frames_free(gateway->frames);
     broker_free(gateway->broker);
     config_free(gateway->reloaded);
-    gateway->handles_open = 3;
+    gateway->handles_open = 4;
     uv_close((uv_handle_t *)&gateway->turn, on_handle_closed);
     uv_close((uv_handle_t *)&gateway->before, on_handle_closed);
     uv_close((uv_handle_t *)&gateway->deadline, on_handle_closed);
+    uv_close((uv_handle_t *)&gateway->daily, on_handle_closed);
 }
 
 static void on_functions_stopped(void *ctx)

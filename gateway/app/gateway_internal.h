@@ -41,6 +41,7 @@ struct gateway {
     uv_check_t turn;     /* the end of each loop turn */
     uv_prepare_t before; /* sets the timer before the loop sleeps */
     uv_timer_t deadline;
+    uv_timer_t daily;                            /* looks for what runs out */
     size_t client_count;                         /* open connections and, once more, those of WebSocket */
     struct functions_counters function_counters; /* as they were when the functions stopped */
     bool stopping;
@@ -62,6 +63,9 @@ enum sluice_error gateway_make_tls(const struct config *config, const char *list
                                    const struct net_tls *previous, struct net_tls **ret_tls, char *ret_text);
 /* gateway.c: the rules of a configuration, compiled. */
 struct access *gateway_make_access(const struct config *config);
+/* expiry.c: from now on once a day; and now. */
+void gateway_start_expiry(struct gateway *gateway);
+void gateway_warn_of_expiry(const struct gateway *gateway);
 /* status.c: begins to publish $SYS, if the configuration wants it. */
 void gateway_start_status(struct gateway *gateway);
 /* What a Client's connection does. */

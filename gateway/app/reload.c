@@ -140,6 +140,7 @@ void gateway_reload(struct gateway *gateway)
         reload.access = gateway_make_access(reload.config);
         take_up(&reload);
         say_unchanged(&reload);
+        gateway_warn_of_expiry(gateway);
     }
     say_outcome(&reload, done);
     data_lock_leave_word(storage_lock(gateway->storage),

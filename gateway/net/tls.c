@@ -146,8 +146,6 @@ static enum sluice_error load_trust(struct net_tls *tls, const struct net_tls_co
     }
     buffer_fini(&pem);
     mbedtls_x509_crl_free(&crls);
-    if (!error && tls_trust_is_overdue(&tls->trust, tls_date_now()))
-        log_warning("%s is out of date: no client certificate is accepted", config->crl);
     return error;
 }
 

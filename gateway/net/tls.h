@@ -49,6 +49,11 @@ struct net_tls_config {
  * says so in one sentence. A key that others may read is used, with a warning in the log.
  */
 enum sluice_error net_tls_new(const struct net_tls_config *config, struct net_tls **ret_tls, char *ret_text);
+/* When what was loaded runs out: Unix time in seconds; INT64_MAX for what there is not. */
+struct net_tls_dates {
+    int64_t certificate_s, client_ca_s, crl_s;
+};
+struct net_tls_dates net_tls_dates(const struct net_tls *tls);
 struct net_tls *net_tls_ref(struct net_tls *tls);
 void net_tls_unref(struct net_tls *tls); /* NULL is allowed */
 

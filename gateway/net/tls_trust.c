@@ -212,15 +212,6 @@ uint32_t tls_trust_objections(const struct tls_trust *trust, const struct tls_cr
     return trust->has_crl ? crl_objections(trust, authority, credential, now) : 0;
 }
 
-bool tls_trust_is_overdue(const struct tls_trust *trust, tls_date now)
-{
-    for (size_t i = 0; i < trust->authorities_count && trust->has_crl; i++) {
-        if (now > trust->authorities[i].crl_to)
-            return true;
-    }
-    return false;
-}
-
 /* ---- Credentials ---- */
 
 void tls_credential_begin(struct tls_credential *credential, const mbedtls_x509_crt *ca)

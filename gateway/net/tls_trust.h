@@ -65,8 +65,6 @@ tls_date tls_date_now(void);
 /* 0: accepted; else mbedTLS's flags (MBEDTLS_X509_BADCERT_...) that say why not. */
 uint32_t tls_trust_objections(const struct tls_trust *trust, const struct tls_credential *credential,
                               tls_date now);
-/* True while a CRL is out of date. */
-bool tls_trust_is_overdue(const struct tls_trust *trust, tls_date now);
 
 /* Gather a credential along a verified chain: the CA, the certificate that it has issued (`is_first`), and
  * so on to the client's own. */

@@ -138,6 +138,18 @@ the_gateways_own_certificate_is_renewed() {
     publish $(as one) -q 1 -t t/a -m after
 }
 
+# Both have five days, less the moments since.
+what_runs_out_soon_is_said() {
+    pki renew "$DIR/pki" gateway --days 5
+    pki renew "$DIR/pki" --days 5
+    reloaded
+    wait_for 'WARNING .*/gateway.crt runs out in [45] days; then no Client' "$DIR/gateway.log" "$GATEWAY"
+    wait_for 'WARNING .*/ca.crl runs out in [45] days; then no client certificate' "$DIR/gateway.log" "$GATEWAY"
+    pki renew "$DIR/pki" gateway
+    reloaded
+    [ "$(grep -c 'runs out' "$DIR/gateway.log")" = 2 ] || fail "it is still said"
+}
+
 rules_are_withdrawn() {
     subscribe secret $(as one) -i one -V mqttv5 -q 1 -t t/secret -t t/other
     secret=$SUBSCRIBER
@@ -245,6 +257,7 @@ allowed_connections_keep_flowing
 a_revoked_device_is_gone_at_once
 a_renewed_device_stays
 the_gateways_own_certificate_is_renewed
+what_runs_out_soon_is_said
 rules_are_withdrawn
 what_is_wrong_leaves_everything_as_it_was
 a_bad_configuration_is_refused
