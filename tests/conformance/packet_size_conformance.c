@@ -135,6 +135,39 @@ static void an_answer_over_the_maximum_packet_size_ends_the_connection(void **st
     end_exchange(host, &client);
 }
 
+/* [MQTT-3.1.2-25]: it takes nothing of the Receive Maximum, and does not come again to a Client with more
+ * room. */
+static void a_message_too_large_to_send_counts_as_sent(void **state)
+{
+    (void)state;
+    for (uint8_t qos = 1; qos < 3; qos++) {
+        struct client from, to;
+        struct host *host = begin_exchange(&from, MQTT_3_1_1);
+        for (int is_durable = 0; is_durable < 2; is_durable++) {
+            struct client_options options = {.version = MQTT_5,
+                                             .client_id = "to",
+                                             .expiry_s = is_durable ? 60 : 0,
+                                             .keep_session = true,
+                                             .receive_maximum = 1,
+                                             .maximum_packet_bytes = 50};
+            client_connect(&to, host, &options);
+            client_subscribe(&to, "t", qos);
+            client_publish(&from, "t", "much more than the fifty bytes that this Client takes", qos, false);
+            client_publish(&from, "t", "short", qos, false);
+            client_expect_publish(&to, "t", "short", qos);
+            client_expect_nothing(&to);
+            options.maximum_packet_bytes = 0;
+            client_vanish(&to);
+            client_connect(&to, host, &options);
+            if (is_durable)
+                client_expect_publish(&to, "t", "short", qos);
+            client_expect_nothing(&to);
+            client_vanish(&to);
+        }
+        end_exchange(host, &from);
+    }
+}
+
 static enum sluice_error want_more(void *ctx, struct channel *channel, void **exchange,
                                    const struct broker_credentials *credentials,
                                    struct broker_answer *ret_answer)
@@ -184,6 +217,7 @@ int main(void)
         cmocka_unit_test(nothing_exceeds_the_clients_maximum_packet_size),
         cmocka_unit_test(user_properties_come_with_messages_only),
         cmocka_unit_test(an_answer_over_the_maximum_packet_size_ends_the_connection),
+        cmocka_unit_test(a_message_too_large_to_send_counts_as_sent),
         cmocka_unit_test(auth_carries_nothing_but_its_method_and_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
