@@ -51,11 +51,12 @@ static uint16_t expect_topic(struct client *client, struct aliases *aliases, con
     return packet.packet_id;
 }
 
-/* Publishes so that some topics are hot, and reads it all. */
+/* Publishes so that some topics are hot and each comes a few times in turn, and reads it all. */
 static void publish_some(struct host *host, struct client *client, struct aliases *aliases)
 {
-    for (size_t i = 0; i < 100; i++) {
-        const char *topic = topics[i % 3 ? i % 4 : i % TOPICS];
+    for (size_t i = 0; i < 400; i++) {
+        size_t turn = i / 4;
+        const char *topic = topics[turn % 3 ? turn % 4 : turn % TOPICS];
         struct message view = {.qos = (uint8_t)(i % 2), .topic = span_from_string(topic)};
         assert_int_equal(broker_publish(host->broker, &view), SLUICE_OK);
         host_commit(host);
@@ -81,6 +82,7 @@ static void aliases_keep_to_the_clients_maximum(void **state)
             if (connection == 0)
                 assert_int_equal(client_subscribe(&client, "site/#", 1), 1);
             publish_some(host, &client, &aliases);
+            assert_int_equal(aliases.used_count > 0, maxima[i] > 0);
             client_vanish(&client);
         }
         host_free(host);
