@@ -78,6 +78,7 @@ struct config_limits {
     uint64_t connect_bytes;
     uint64_t client_id_bytes;
     uint64_t property_bytes;
+    uint64_t topic_bytes;
     uint64_t topic_levels;
     uint64_t filters_count;
     uint64_t publish_rate;

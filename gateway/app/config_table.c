@@ -125,6 +125,8 @@ const struct parameter config_parameters[] = {
           "largest CONNECT"),
     COUNT("gateway.limits.clientIdBytes", CONFIG(limits.client_id_bytes), "bytes", "256", 23, 65535,
           "longest Client Identifier"),
+    COUNT("gateway.limits.topicBytes", CONFIG(limits.topic_bytes), "bytes", "1024", 16, 65535,
+          "of a Topic Name or Topic Filter"),
     COUNT("gateway.limits.topicLevels", CONFIG(limits.topic_levels), "levels", "16", 1, 32,
           "of a Topic Name or Topic Filter"),
     COUNT("gateway.limits.propertyBytes", CONFIG(limits.property_bytes), "bytes", "16384", 128, 268435460,

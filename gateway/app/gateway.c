@@ -111,6 +111,7 @@ static struct broker_config broker_config_of(const struct config *config)
     broker.packet_bytes = (uint32_t)limits->packet_bytes;
     broker.connect_bytes = (uint32_t)limits->connect_bytes;
     broker.client_id_bytes = (uint32_t)limits->client_id_bytes;
+    broker.topic_bytes = (uint32_t)limits->topic_bytes;
     broker.topic_levels = (uint32_t)limits->topic_levels;
     broker.connect_timeout_ms = (uint32_t)limits->connect_timeout_ms;
     broker.keep_alive_max_s = (uint16_t)(limits->keep_alive_max_ms / 1000);

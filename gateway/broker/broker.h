@@ -34,6 +34,7 @@ struct broker_config {
     uint32_t packet_bytes;            /* the largest Control Packet that is taken */
     uint32_t connect_bytes;           /* the largest CONNECT */
     uint32_t client_id_bytes;         /* the longest Client Identifier */
+    uint32_t topic_bytes;             /* of a Topic Name or Filter */
     uint32_t topic_levels;            /* of a Topic Name or Filter; at most 32 */
     uint32_t connect_timeout_ms;      /* from the opened connection to its CONNECT */
     uint16_t keep_alive_max_s;        /* longer ones, and 0, are replaced where the client can be told (v5) */
@@ -234,6 +235,8 @@ enum broker_limit {
     BROKER_LIMIT_SESSIONS,
     BROKER_LIMIT_PACKET_BYTES,
     BROKER_LIMIT_PROPERTY_BYTES,
+    BROKER_LIMIT_TOPIC_BYTES,
+    BROKER_LIMIT_TOPIC_LEVELS,
     BROKER_LIMIT_FILTERS,
     BROKER_LIMIT_SUBSCRIPTIONS,
     BROKER_LIMIT_SUBSCRIPTIONS_TOTAL,

@@ -48,6 +48,8 @@ uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
 /* Whether anybody but the Server itself may publish to this topic: its levels are within the bound, and it
  * does not begin with
  * `$`. */
-bool publish_topic_acceptable(const struct broker *broker, struct span topic);
+bool publish_topic_acceptable(struct broker *broker, struct span topic);
+/* Whether a Topic Name or Filter keeps to the bounds; counted where it does not. */
+bool publish_topic_fits(struct broker *broker, struct span topic);
 
 #endif

@@ -15,6 +15,7 @@ enum limit {
     SESSIONS,
     SUBSCRIPTIONS,
     TOPIC_ALIAS_MAXIMUM,
+    TOPIC_BYTES,
     TOPIC_LEVELS,
 };
 
@@ -29,6 +30,7 @@ static uint32_t value_of(const struct broker_config *config, enum limit limit)
     case SESSIONS: return config->sessions_count;
     case SUBSCRIPTIONS: return config->subscriptions_count;
     case TOPIC_ALIAS_MAXIMUM: return config->topic_alias_maximum;
+    case TOPIC_BYTES: return config->topic_bytes;
     case TOPIC_LEVELS: return config->topic_levels;
     case NO_LIMIT: break;
     }
@@ -40,7 +42,7 @@ static const struct reason_row {
     enum mqtt_type type;
     enum mqtt_reason reason;
     const char *text;
-    enum limit limits[2];
+    enum limit limits[3];
 } rows[] = {
     {MQTT_CONNACK, MQTT_MALFORMED_PACKET, "the CONNECT does not have the form that MQTT prescribes", {0}},
     {MQTT_CONNACK,
@@ -61,8 +63,8 @@ static const struct reason_row {
     {MQTT_CONNACK, MQTT_BAD_AUTHENTICATION_METHOD, "this Authentication Method is not served here", {0}},
     {MQTT_CONNACK,
      MQTT_TOPIC_NAME_INVALID,
-     "a Will Topic has at most % levels and does not begin with $",
-     {TOPIC_LEVELS}},
+     "a Will Topic has at most % levels and % bytes, and does not begin with $",
+     {TOPIC_LEVELS, TOPIC_BYTES}},
     {MQTT_CONNACK,
      MQTT_QUOTA_EXCEEDED,
      "the Server holds at most % sessions, and a CONNECT has at most % bytes of properties",
@@ -75,8 +77,8 @@ static const struct reason_row {
     {MQTT_PUBACK, MQTT_NOT_AUTHORIZED, "no access rule lets this Client publish to this topic", {0}},
     {MQTT_PUBACK,
      MQTT_TOPIC_NAME_INVALID,
-     "a Topic Name has at most % levels and does not begin with $",
-     {TOPIC_LEVELS}},
+     "a Topic Name has at most % levels and % bytes, and does not begin with $",
+     {TOPIC_LEVELS, TOPIC_BYTES}},
     {MQTT_PUBACK,
      MQTT_QUOTA_EXCEEDED,
      "a message has at most % bytes of properties, and the disk takes none while it is full",
@@ -92,8 +94,8 @@ static const struct reason_row {
      {0}},
     {MQTT_SUBACK,
      MQTT_TOPIC_FILTER_INVALID,
-     "a Topic Filter has at most % levels; the NAME of $share/NAME/FILTER has at most % bytes",
-     {TOPIC_LEVELS, CLIENT_ID_BYTES}},
+     "a Topic Filter has at most % levels and % bytes, the NAME of $share/NAME/FILTER % bytes",
+     {TOPIC_LEVELS, TOPIC_BYTES, CLIENT_ID_BYTES}},
     {MQTT_SUBACK,
      MQTT_QUOTA_EXCEEDED,
      "a SUBSCRIBE has at most % Topic Filters, and a session % subscriptions",

@@ -46,9 +46,20 @@ uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
     return 0;
 }
 
-bool publish_topic_acceptable(const struct broker *broker, struct span topic)
+bool publish_topic_fits(struct broker *broker, struct span topic)
 {
-    return topic.data[0] != '$' && topic_level_count(topic) <= broker->config.topic_levels;
+    if (topic.len > broker->config.topic_bytes)
+        broker_limited(broker, BROKER_LIMIT_TOPIC_BYTES);
+    else if (topic_level_count(topic) > broker->config.topic_levels)
+        broker_limited(broker, BROKER_LIMIT_TOPIC_LEVELS);
+    else
+        return true;
+    return false;
+}
+
+bool publish_topic_acceptable(struct broker *broker, struct span topic)
+{
+    return topic.data[0] != '$' && publish_topic_fits(broker, topic);
 }
 
 /* ---- Topic Aliases ---- */

@@ -33,7 +33,7 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
     if (!session)
         return SLUICE_NOT_FOUND;
     if (!subscription_take_apart(subscription->filter, &share, &filter) || !topic_filter_valid(filter) ||
-        topic_level_count(filter) > broker->config.topic_levels)
+        !publish_topic_fits(broker, filter))
         return SLUICE_INVALID;
     if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
         return SLUICE_DENIED;
@@ -43,7 +43,7 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
 
 enum sluice_error broker_restore_retained(struct broker *broker, const struct message *message)
 {
-    if (!topic_name_valid(message->topic) || topic_level_count(message->topic) > broker->config.topic_levels)
+    if (!topic_name_valid(message->topic) || !publish_topic_acceptable(broker, message->topic))
         return SLUICE_INVALID;
     return retained_restore(broker, message);
 }

@@ -64,7 +64,7 @@ static enum mqtt_reason check(struct session *session, const struct mqtt_filter 
                               struct span filter, bool is_new)
 {
     const struct broker_config *config = &session->broker->config;
-    if (topic_level_count(filter) > config->topic_levels || share.len > config->client_id_bytes)
+    if (!publish_topic_fits(session->broker, filter) || share.len > config->client_id_bytes)
         return MQTT_TOPIC_FILTER_INVALID;
     if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
         return MQTT_NOT_AUTHORIZED;

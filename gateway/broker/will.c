@@ -20,8 +20,7 @@ struct will {
     bool has_fired;
 };
 
-enum mqtt_reason will_check(const struct broker *broker, const struct mqtt_will *will,
-                            const struct grants *grants)
+enum mqtt_reason will_check(struct broker *broker, const struct mqtt_will *will, const struct grants *grants)
 {
     if (!publish_topic_acceptable(broker, will->topic))
         return MQTT_TOPIC_NAME_INVALID;

@@ -30,8 +30,7 @@ void wills_init(struct broker *broker);
 void wills_fini(struct broker *broker);
 
 /* The Reason Code to refuse the CONNECT with, or MQTT_SUCCESS. */
-enum mqtt_reason will_check(const struct broker *broker, const struct mqtt_will *will,
-                            const struct grants *grants);
+enum mqtt_reason will_check(struct broker *broker, const struct mqtt_will *will, const struct grants *grants);
 /* Returns the state's ticket. */
 uint64_t will_set(struct session *session, const struct mqtt_will *will);
 void will_discard(struct session *session);

@@ -34,6 +34,7 @@ static void a_refusal_says_what_is_allowed(void **state)
     struct host *host = host_new();
     host->config.client_id_bytes = 30;
     host->config.topic_levels = 3;
+    host->config.topic_bytes = 40;
     host->config.subscriptions_count = 1;
     host_restart_with_config(host);
     struct client client;
@@ -47,13 +48,14 @@ static void a_refusal_says_what_is_allowed(void **state)
     client_connect(&client, host, &(struct client_options){.version = MQTT_5, .client_id = "a"});
     client_publish(&client, "a/b/c/d", "", 1, false);
     expect_reason(&client, MQTT_PUBACK, MQTT_TOPIC_NAME_INVALID,
-                  "a Topic Name has at most 3 levels and does not begin with $");
+                  "a Topic Name has at most 3 levels and 40 bytes, and does not begin with $");
     client_publish(&client, "a/b/c/d", "", 2, false);
     expect_reason(&client, MQTT_PUBREC, MQTT_TOPIC_NAME_INVALID,
-                  "a Topic Name has at most 3 levels and does not begin with $");
+                  "a Topic Name has at most 3 levels and 40 bytes, and does not begin with $");
     send_subscribe(&client, "a/b/c/d");
-    expect_reason(&client, MQTT_SUBACK, MQTT_TOPIC_FILTER_INVALID,
-                  "a Topic Filter has at most 3 levels; the NAME of $share/NAME/FILTER has at most 30 bytes");
+    expect_reason(
+        &client, MQTT_SUBACK, MQTT_TOPIC_FILTER_INVALID,
+        "a Topic Filter has at most 3 levels and 40 bytes, the NAME of $share/NAME/FILTER 30 bytes");
     send_subscribe(&client, "a");
     expect_reason(&client, MQTT_SUBACK, MQTT_SUCCESS, NULL);
     send_subscribe(&client, "b");
@@ -170,6 +172,32 @@ static void subscriptions_of_all_are_bounded(void **state)
     client_vanish(&a);
     assert_int_equal(client_subscribe(&b, "u", 0), MQTT_SUCCESS);
     client_vanish(&b);
+    host_free(host);
+}
+
+static void topics_have_a_length(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    host->config.topic_bytes = 8;
+    host_restart_with_config(host);
+    struct client client;
+    struct client_options options = {.version = MQTT_5, .client_id = "a"};
+    client_connect(&client, host, &options);
+    assert_int_equal(client_subscribe(&client, "$share/group/12345678", 0), MQTT_SUCCESS);
+    assert_int_equal(client_subscribe(&client, "$share/group/123456789", 0), MQTT_TOPIC_FILTER_INVALID);
+    assert_int_equal(client_subscribe(&client, "123456789", 0), MQTT_TOPIC_FILTER_INVALID);
+    uint16_t packet_id = client_publish(&client, "1234567", "", 1, false);
+    client_expect_ack(&client, MQTT_PUBACK, packet_id, MQTT_SUCCESS);
+    packet_id = client_publish(&client, "123456789", "", 1, false);
+    client_expect_ack(&client, MQTT_PUBACK, packet_id, MQTT_TOPIC_NAME_INVALID);
+    client_vanish(&client);
+    options.will = &(struct mqtt_will){.topic = SPAN_LITERAL("123456789")};
+    client_begin(&client, host, &options);
+    assert_int_equal(client_expect(&client, MQTT_CONNACK).reason, MQTT_TOPIC_NAME_INVALID);
+    client_vanish(&client);
+    assert_int_equal(limited(host, BROKER_LIMIT_TOPIC_BYTES), 4);
+    assert_int_equal(limited(host, BROKER_LIMIT_TOPIC_LEVELS), 0);
     host_free(host);
 }
 
@@ -334,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_reason_string_that_does_not_fit_is_left_out),
         cmocka_unit_test(filters_of_a_packet_are_bounded),
         cmocka_unit_test(subscriptions_of_all_are_bounded),
+        cmocka_unit_test(topics_have_a_length),
         cmocka_unit_test(properties_of_a_packet_are_bounded),
         cmocka_unit_test(a_client_that_publishes_too_fast_is_read_no_faster),
         cmocka_unit_test(bytes_of_messages_have_a_rate_too),
