@@ -44,9 +44,12 @@ static void *on_open(void *ctx, struct net_connection *connection, const struct 
 {
     struct gateway *gateway = ctx;
     const struct config_listen *listen = listen_of(gateway, peer->listener);
-    if (gateway->stopping || (!peer->certificate && !listen->anonymous))
+    bool knows_names = credentials_any(authenticator_credentials(gateway->authenticator));
+    if (gateway->stopping || (!peer->certificate && !listen->anonymous && !knows_names))
         return NULL;
-    struct identity identity = {.kind = peer->certificate ? IDENTITY_CERTIFICATE : IDENTITY_ANONYMOUS};
+    struct identity identity = {.kind = peer->certificate   ? IDENTITY_CERTIFICATE
+                                        : listen->anonymous ? IDENTITY_ANONYMOUS
+                                                            : IDENTITY_UNKNOWN};
     if (peer->certificate) {
         snprintf(identity.name, sizeof identity.name, "%s", peer->name);
         snprintf(identity.fingerprint, sizeof identity.fingerprint, "%s", peer->fingerprint);
@@ -103,8 +106,11 @@ struct net_callbacks gateway_client_callbacks(struct gateway *gateway)
 
 bool gateway_client_allowed(void *ctx, void *connection, const struct identity *identity)
 {
+    const struct gateway *gateway = ctx;
     const struct client *client = connection;
-    return identity->kind != IDENTITY_ANONYMOUS || listen_of(ctx, client->listener)->anonymous;
+    if (identity->kind == IDENTITY_ANONYMOUS)
+        return listen_of(gateway, client->listener)->anonymous;
+    return credentials_still_valid(authenticator_credentials(gateway->authenticator), identity);
 }
 
 /* ---- Listeners ---- */
@@ -152,7 +158,8 @@ enum sluice_error gateway_make_tls(const struct config *config, const char *list
         .key = config->tls.key,
         .client_ca = config->tls.client_ca,
         .crl = config->tls.crl,
-        .client_certificate_required = strcmp(listener, "mqtts") == 0 && !config->mqtts.anonymous,
+        .client_certificate_required = strcmp(listener, "mqtts") == 0 && !config->mqtts.anonymous &&
+                                       !config->passwords && config->token_count == 0,
         .identity =
             config->tls.identity == CONFIG_SUBJECT_ALT_NAME ? NET_TLS_SUBJECT_ALT_NAME : NET_TLS_COMMON_NAME,
         .sessions_count = TLS_SESSIONS_COUNT,

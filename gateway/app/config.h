@@ -58,6 +58,22 @@ struct config_access {
     char *who;
     struct config_strings publish;
     struct config_strings subscribe;
+    struct config_strings client_ids;
+};
+
+enum config_token_algorithm {
+    CONFIG_TOKEN_ES256,
+    CONFIG_TOKEN_RS256,
+    CONFIG_TOKEN_HS256,
+};
+
+/* Whose tokens are taken: see app/token.h. */
+struct config_token {
+    struct config_place place;
+    char *issuer;
+    char *audience;
+    enum config_token_algorithm algorithm;
+    char *key;
 };
 
 struct config_limits {
@@ -68,6 +84,8 @@ struct config_limits {
     uint64_t handshakes_count;
     uint64_t handshake_timeout_ms;
     uint64_t connect_timeout_ms;
+    uint64_t credential_checks_count;
+    uint64_t token_clock_skew_ms;
     uint64_t keep_alive_max_ms;
     uint64_t output_bytes;
     uint64_t http_head_bytes;
@@ -184,6 +202,9 @@ struct config {
     struct config_tls tls;
     struct config_access *access;
     size_t access_count;
+    char *passwords; /* see app/passwords.h; NULL: none */
+    struct config_token *tokens;
+    size_t token_count;
     struct config_limits limits;
     struct config_journal journal;
     struct config_sys sys;

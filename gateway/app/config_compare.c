@@ -54,6 +54,7 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_LISTEN: return listens_equal(a, b);
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
+    case PARAMETER_CLIENT_IDS:
     case PARAMETER_ENVIRONMENT: return strings_equal(a, b);
     case PARAMETER_ITEMS:
     case PARAMETER_NAMED_ITEMS: return lists_equal(parameter, a, b);

@@ -10,6 +10,12 @@ enum {
     JOURNAL_PACKETS = 8,
 };
 
+/* Whether a Client without a certificate can say who it is. */
+static bool knows_names(const struct config *config)
+{
+    return config->passwords || config->token_count > 0;
+}
+
 static void settle_tls_listener(const struct config *config, const char *name,
                                 const struct config_listen *listen, struct config_problems *problems)
 {
@@ -17,10 +23,10 @@ static void settle_tls_listener(const struct config *config, const char *name,
         return;
     if (!config->tls.certificate || !config->tls.key)
         config_error(problems, listen->place, "%s needs gateway.tls.certificate and gateway.tls.key", name);
-    if (!listen->anonymous && !config->tls.client_ca)
+    if (!listen->anonymous && !config->tls.client_ca && !knows_names(config))
         config_error(problems, listen->place,
-                     "nobody can use the listener %s; allowed: gateway.tls.clientCa, or %s in "
-                     "gateway.anonymous",
+                     "nobody can use the listener %s; allowed: gateway.tls.clientCa, gateway.passwords, "
+                     "gateway.tokens, or %s in gateway.anonymous",
                      name, name);
 }
 
@@ -31,10 +37,10 @@ static void settle_listeners(struct config *config, struct config_problems *prob
         mqtt->host = arena_string(&config->arena, SPAN_LITERAL("127.0.0.1"));
         mqtt->port = 1883;
     }
-    if (mqtt->host && !mqtt->anonymous)
+    if (mqtt->host && !mqtt->anonymous && !knows_names(config))
         config_warning(problems, mqtt->place,
-                       "nobody can use the listener mqtt: it asks for no certificate, and "
-                       "gateway.anonymous does not name it");
+                       "nobody can use the listener mqtt: it asks for no certificate, there are no "
+                       "gateway.passwords and gateway.tokens, and gateway.anonymous does not name it");
     settle_tls_listener(config, "mqtts", &config->mqtts, problems);
     settle_tls_listener(config, "https", &config->https, problems);
     if (config->origins.count == 0)

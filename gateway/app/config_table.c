@@ -6,6 +6,7 @@
 
 #define CONFIG(member)   offsetof(struct config, member)
 #define ACCESS(member)   offsetof(struct config_access, member)
+#define TOKEN(member)    offsetof(struct config_token, member)
 #define FUNCTION(member) offsetof(struct config_function, member)
 #define EVENT(member)    offsetof(struct config_event, member)
 
@@ -67,7 +68,8 @@ const struct parameter config_parameters[] = {
     {"gateway.listen.mqtts", PARAMETER_LISTEN, CONFIG(mqtts), .allowed = "0.0.0.0", .text = "MQTT over TLS"},
     {"gateway.listen.https", PARAMETER_LISTEN, CONFIG(https), .allowed = "0.0.0.0",
      .text = "HTTPS: MQTT over WebSocket, at the path /mqtt"},
-    {"gateway.anonymous", PARAMETER_ANONYMOUS, .text = "listeners that take Clients without a certificate"},
+    {"gateway.anonymous", PARAMETER_ANONYMOUS,
+     .text = "listeners that take Clients who do not say who they are"},
 
     GROUP("gateway.tls", "certificates, as PEM files"),
     {"gateway.tls.certificate", PARAMETER_PATH, CONFIG(tls.certificate),
@@ -90,11 +92,26 @@ const struct parameter config_parameters[] = {
     {"gateway.access", PARAMETER_ITEMS, CONFIG(access), sizeof(struct config_access),
      .text = "who may do what; what no rule allows is denied"},
     {"gateway.access[].who", PARAMETER_WHO, ACCESS(who), .required = true,
-     .text = "the Clients: `device:` and a common name, in which `*` is any text; or `anonymous`"},
+     .text =
+         "the Clients: `device:`, `user:` or `token:` and a name, in which `*` is any text; or `anonymous`"},
     {"gateway.access[].publish", PARAMETER_FILTERS, ACCESS(publish),
-     .text = "where they may publish; %c is the Client Identifier, %u the common name"},
+     .text = "where they may publish; %c is the Client Identifier, %u the name"},
     {"gateway.access[].subscribe", PARAMETER_FILTERS, ACCESS(subscribe),
      .text = "what they may subscribe to"},
+    {"gateway.access[].clientIds", PARAMETER_CLIENT_IDS, ACCESS(client_ids),
+     .text = "Client Identifiers that they may use, with `*` and %u; a device's own is always among them. "
+             "Without it, a device may use only its own, and others any"},
+    {"gateway.passwords", PARAMETER_PATH, CONFIG(passwords),
+     .text = "users and their passwords, a file that `sluice passwd` writes"},
+    {"gateway.tokens", PARAMETER_ITEMS, CONFIG(tokens), sizeof(struct config_token),
+     .text = "whose JSON Web Tokens are taken as a password"},
+    {"gateway.tokens[].issuer", PARAMETER_TEXT, TOKEN(issuer), .required = true, .text = "the token's `iss`"},
+    {"gateway.tokens[].audience", PARAMETER_TEXT, TOKEN(audience), .required = true,
+     .text = "what must be in its `aud`"},
+    {"gateway.tokens[].algorithm", PARAMETER_CHOICE, TOKEN(algorithm), .required = true,
+     .allowed = "ES256 | RS256 | HS256", .text = "how it is signed"},
+    {"gateway.tokens[].key", PARAMETER_PATH, TOKEN(key), .required = true,
+     .text = "the issuer's public key as a PEM file; for HS256, a file with the secret"},
 
     GROUP("gateway.limits", "bounds; at each the gateway pushes back or refuses, and counts it"),
     COUNT("gateway.limits.connections", CONFIG(limits.connections_count), "connections", "100000", 1, 1000000,
@@ -108,7 +125,11 @@ const struct parameter config_parameters[] = {
     SECONDS("gateway.limits.handshakeTimeout", CONFIG(limits.handshake_timeout_ms), "10", 0.1, 600,
             "from the connection to the end of its TLS handshake"),
     SECONDS("gateway.limits.connectTimeout", CONFIG(limits.connect_timeout_ms), "10", 0.1, 600,
-            "from there to the CONNECT"),
+            "from there to a CONNECT that is accepted"),
+    COUNT("gateway.limits.credentialChecks", CONFIG(limits.credential_checks_count), "checks", "1", 1, 64,
+          "passwords and tokens checked at once, each on a thread that the disk would use too; others wait"),
+    SECONDS("gateway.limits.tokenClockSkew", CONFIG(limits.token_clock_skew_ms), "30", 0, 3600,
+            "by how much an issuer's clock may differ"),
     SECONDS("gateway.limits.keepAliveMax", CONFIG(limits.keep_alive_max_ms), "3600", 1, 65535,
             "longest Keep Alive"),
     COUNT("gateway.limits.outputBytes", CONFIG(limits.output_bytes), "bytes", "524288", 1024, BYTES_32,
@@ -347,8 +368,8 @@ const struct parameter *parameter_find(const char *path)
 
 bool parameter_reloads(const struct parameter *parameter)
 {
-    static const char *const groups[] = {"gateway.anonymous", "gateway.tls.", "gateway.websocket.",
-                                         "gateway.access"};
+    static const char *const groups[] = {"gateway.anonymous", "gateway.tls.",      "gateway.websocket.",
+                                         "gateway.access",    "gateway.passwords", "gateway.tokens"};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         if (strncmp(parameter->path, groups[i], strlen(groups[i])) == 0)
             return true;
@@ -372,8 +393,9 @@ static const char *type_text(enum parameter_type type)
         [PARAMETER_LISTEN] = "HOST:PORT, [IPv6]:PORT or PORT",
         [PARAMETER_ANONYMOUS] = "a list of mqtt, mqtts and https",
         [PARAMETER_ORIGINS] = "a list of SCHEME://HOST or SCHEME://HOST:PORT in lower case, same and none",
-        [PARAMETER_WHO] = "device:PATTERN or anonymous",
+        [PARAMETER_WHO] = "device:PATTERN, user:PATTERN, token:PATTERN or anonymous",
         [PARAMETER_FILTERS] = "a list of Topic Filters",
+        [PARAMETER_CLIENT_IDS] = "a list of patterns",
         [PARAMETER_ENVIRONMENT] = "a mapping of names to text",
         [PARAMETER_SQL] = "SQL",
         [PARAMETER_REPLY] = "a topic template",

@@ -27,6 +27,7 @@ enum parameter_type {
     PARAMETER_ORIGINS,     /* struct config_strings of origins */
     PARAMETER_WHO,         /* text, as access rules have it */
     PARAMETER_FILTERS,     /* struct config_strings of Topic Filters */
+    PARAMETER_CLIENT_IDS,  /* struct config_strings of patterns */
     PARAMETER_ENVIRONMENT, /* struct config_strings of NAME=value */
     PARAMETER_SQL,         /* text, and the rule that follows it in struct config_event */
     PARAMETER_REPLY,       /* text, a template of route/reply.h */

@@ -204,9 +204,13 @@ static void read_origin(const struct config_scalar *scalar)
 
 static void read_who(const struct config_scalar *scalar)
 {
-    struct span prefix = SPAN_LITERAL("device:");
-    bool is_device = span_starts_with(scalar->text, prefix) && scalar->text.len > prefix.len;
-    if (!is_device && !span_equal(scalar->text, SPAN_LITERAL("anonymous")))
+    static const char *const prefixes[] = {"device:", "user:", "token:"};
+    bool is_named = false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        struct span prefix = span_from_string(prefixes[i]);
+        is_named |= span_starts_with(scalar->text, prefix) && scalar->text.len > prefix.len;
+    }
+    if (!is_named && !span_equal(scalar->text, SPAN_LITERAL("anonymous")))
         refuse(scalar);
     else
         set_text(scalar, keep(scalar));
@@ -215,6 +219,14 @@ static void read_who(const struct config_scalar *scalar)
 static void read_filter(const struct config_scalar *scalar)
 {
     if (!topic_filter_valid(scalar->text))
+        refuse(scalar);
+    else
+        config_strings_add(scalar->config, scalar->field, keep(scalar));
+}
+
+static void read_client_id(const struct config_scalar *scalar)
+{
+    if (scalar->text.len == 0 || !utf8_valid(scalar->text))
         refuse(scalar);
     else
         config_strings_add(scalar->config, scalar->field, keep(scalar));
@@ -244,13 +256,21 @@ static void read_reply(const struct config_scalar *scalar)
 void config_scalar_read(const struct config_scalar *scalar)
 {
     static void (*const readers[])(const struct config_scalar *) = {
-        [PARAMETER_TEXT] = read_text,           [PARAMETER_PATH] = read_path,
-        [PARAMETER_COUNT] = read_number,        [PARAMETER_SECONDS] = read_number,
-        [PARAMETER_BOOLEAN] = read_boolean,     [PARAMETER_CHOICE] = read_choice,
-        [PARAMETER_FLAG] = read_choice,         [PARAMETER_LISTEN] = read_listen,
-        [PARAMETER_ANONYMOUS] = read_anonymous, [PARAMETER_WHO] = read_who,
-        [PARAMETER_FILTERS] = read_filter,      [PARAMETER_SQL] = read_sql,
-        [PARAMETER_REPLY] = read_reply,         [PARAMETER_ORIGINS] = read_origin,
+        [PARAMETER_TEXT] = read_text,
+        [PARAMETER_PATH] = read_path,
+        [PARAMETER_COUNT] = read_number,
+        [PARAMETER_SECONDS] = read_number,
+        [PARAMETER_BOOLEAN] = read_boolean,
+        [PARAMETER_CHOICE] = read_choice,
+        [PARAMETER_FLAG] = read_choice,
+        [PARAMETER_LISTEN] = read_listen,
+        [PARAMETER_ANONYMOUS] = read_anonymous,
+        [PARAMETER_WHO] = read_who,
+        [PARAMETER_FILTERS] = read_filter,
+        [PARAMETER_SQL] = read_sql,
+        [PARAMETER_REPLY] = read_reply,
+        [PARAMETER_ORIGINS] = read_origin,
+        [PARAMETER_CLIENT_IDS] = read_client_id,
     };
     readers[scalar->parameter->type](scalar);
 }

@@ -163,8 +163,37 @@ struct access *gateway_make_access(const struct config *config)
             access_allow(access, rule->who, ACCESS_PUBLISH, rule->publish.items[j]);
         for (size_t j = 0; j < rule->subscribe.count; j++)
             access_allow(access, rule->who, ACCESS_SUBSCRIBE, rule->subscribe.items[j]);
+        for (size_t j = 0; j < rule->client_ids.count; j++)
+            access_allow_client_id(access, rule->who, rule->client_ids.items[j]);
     }
     return access;
+}
+
+static void on_authenticated(void *ctx, struct channel *channel, const struct broker_answer *answer)
+{
+    (void)ctx;
+    channel_authenticated(channel, answer);
+}
+
+static enum sluice_error start_authenticator(struct gateway *gateway)
+{
+    char text[CREDENTIALS_TEXT_BYTES];
+    struct credentials *credentials;
+    enum sluice_error error = credentials_new(gateway->config, &credentials, text);
+    if (error) {
+        log_error("%s", text);
+        return error;
+    }
+    struct authenticator_host host = {.ctx = gateway,
+                                      .loop = gateway->loop,
+                                      .wall_ms = gateway_wall_ms,
+                                      .random = gateway_random,
+                                      .answer = on_authenticated,
+                                      .checks_count =
+                                          (unsigned)gateway->config->limits.credential_checks_count};
+    gateway->authenticator = authenticator_new(&host, credentials);
+    credentials_unref(credentials);
+    return SLUICE_OK;
 }
 
 static void start_broker(struct gateway *gateway)
@@ -218,11 +247,13 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     gateway->net = net_new(loop);
     gateway->https = https_new(gateway);
     gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
+    enum sluice_error error = start_authenticator(gateway);
     start_broker(gateway);
     start_turns(gateway);
     /* Ports and certificates first: until they are there, nothing is written. Nobody is served before the
      * loop runs. */
-    enum sluice_error error = gateway_listen(gateway);
+    if (!error)
+        error = gateway_listen(gateway);
     if (!error)
         error = open_storage(gateway);
     if (!error)
@@ -265,6 +296,7 @@ static void on_storage_stopped(void *ctx)
     retained_queue_free(gateway->retained);
     frames_free(gateway->frames);
     broker_free(gateway->broker);
+    authenticator_free(gateway->authenticator);
     config_free(gateway->reloaded);
     gateway->handles_open = 4;
     uv_close((uv_handle_t *)&gateway->turn, on_handle_closed);

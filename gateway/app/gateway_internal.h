@@ -3,6 +3,7 @@
 #ifndef SLUICE_APP_GATEWAY_INTERNAL_H
 #define SLUICE_APP_GATEWAY_INTERNAL_H
 
+#include "app/authenticator.h"
 #include "app/functions.h"
 #include "app/gateway.h"
 #include "app/https.h"
@@ -26,6 +27,7 @@ struct gateway {
     const struct config *started;
     struct storage *storage;
     struct broker *broker;
+    struct authenticator *authenticator;
     struct functions *functions;
     struct frames *frames;
     struct retained_queue *retained;

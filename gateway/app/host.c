@@ -155,12 +155,29 @@ static uint64_t retained_removed(void *ctx, struct span topic)
     return state_remove_retained(state_of(ctx), topic);
 }
 
+/* ---- Who a Client is ---- */
+
+static enum sluice_error authenticate(void *ctx, struct channel *channel, void **exchange,
+                                      const struct broker_credentials *credentials,
+                                      struct broker_answer *ret_answer)
+{
+    return authenticator_ask(((struct gateway *)ctx)->authenticator, channel, exchange, credentials,
+                             ret_answer);
+}
+
+static void authentication_ended(void *ctx, void *exchange)
+{
+    authenticator_ended(((struct gateway *)ctx)->authenticator, exchange);
+}
+
 struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
 {
     return (struct broker_hooks){
         .ctx = gateway,
         .wall_ms = gateway_wall_ms,
         .random = gateway_random,
+        .authenticate = authenticate,
+        .authentication_ended = authentication_ended,
         .transform = transform,
         .store = store,
         .queue_open = queue_open,

@@ -16,6 +16,7 @@ struct reload {
     struct buffer said; /* what the log got: for `sluice reload` */
     struct config *config;
     struct access *access;
+    struct credentials *credentials;
     struct net_tls *tls[GATEWAY_LISTENERS]; /* NULL where a listener has none */
 };
 
@@ -81,6 +82,15 @@ static bool load_tls(struct reload *reload)
     return true;
 }
 
+static bool load_credentials(struct reload *reload)
+{
+    char text[CREDENTIALS_TEXT_BYTES];
+    if (credentials_new(reload->config, &reload->credentials, text) == SLUICE_OK)
+        return true;
+    say(reload, LOG_ERROR, text);
+    return false;
+}
+
 /* ---- Taking up ---- */
 
 static void take_up_config(struct reload *reload)
@@ -99,6 +109,7 @@ static void take_up(struct reload *reload)
         if (reload->tls[i])
             net_listener_set_tls(gateway->listeners[i], reload->tls[i]);
     }
+    authenticator_set_credentials(gateway->authenticator, reload->credentials);
     broker_set_access(gateway->broker, reload->access);
     reload->access = NULL;
     broker_recheck(gateway->broker, gateway_client_allowed, gateway);
@@ -135,7 +146,7 @@ void gateway_reload(struct gateway *gateway)
     uint64_t began_ns = uv_hrtime();
     if (gateway->stopping)
         return;
-    bool done = load_config(&reload) && load_tls(&reload);
+    bool done = load_config(&reload) && load_tls(&reload) && load_credentials(&reload);
     if (done) {
         reload.access = gateway_make_access(reload.config);
         take_up(&reload);
@@ -147,6 +158,7 @@ void gateway_reload(struct gateway *gateway)
                          &(struct data_lock_word){began_ns, done, buffer_span(&reload.said)});
     for (size_t i = 0; i < GATEWAY_LISTENERS; i++)
         net_tls_unref(reload.tls[i]);
+    credentials_unref(reload.credentials);
     config_free(reload.config);
     buffer_fini(&reload.said);
 }

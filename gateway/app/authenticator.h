@@ -1,0 +1,55 @@
+/*
+ * Who a Client is: broker_hooks.authenticate over struct credentials.
+ *
+ * A certificate is who its listener says, and its User Name and Password are not
+ * looked at, unless it asks for an Authentication Method. Else: a User Name that is
+ * in the password file is judged by it; a Password that has the form of a token is
+ * judged by the issuers, whatever the User Name; anything else is wrong. Who says
+ * nothing of itself is anonymous where its listener allows that, and refused where
+ * not; where there are neither passwords nor issuers, a User Name means nothing.
+ *
+ * Hashing a password and checking a signature are for the libuv thread pool, a few at once;
+ * the others wait in the order that they came in, bounded by the connections that may be open.
+ * Who does not exist costs as much as who does. A user's password that was right
+ * is remembered (as a keyed hash in memory) until the credentials are replaced, so
+ * that a fleet that comes back does not pay again. SCRAM costs the Server little
+ * and is answered at once.
+ *
+ * Everything is called on the loop's thread. The loop has to run until the checks
+ * that were in the pool have come back.
+ */
+#ifndef SLUICE_APP_AUTHENTICATOR_H
+#define SLUICE_APP_AUTHENTICATOR_H
+
+#include "app/credentials.h"
+#include "broker/broker.h"
+
+#include <uv.h>
+
+struct authenticator;
+
+struct authenticator_host {
+    void *ctx;
+    uv_loop_t *loop;
+    uint64_t (*wall_ms)(void *ctx);
+    void (*random)(void *ctx, uint8_t *bytes, size_t len);
+    void (*answer)(void *ctx, struct channel *channel, const struct broker_answer *answer);
+    unsigned checks_count; /* in the pool at once */
+};
+
+struct authenticator *authenticator_new(const struct authenticator_host *host,
+                                        struct credentials *credentials);
+/* No exchange may be open any more. */
+void authenticator_free(struct authenticator *authenticator); /* NULL is allowed */
+
+/* New checks use these; what was right by the old ones is accepted only if it is by these too. */
+void authenticator_set_credentials(struct authenticator *authenticator, struct credentials *credentials);
+struct credentials *authenticator_credentials(const struct authenticator *authenticator);
+
+/* As broker_hooks has them. */
+enum sluice_error authenticator_ask(struct authenticator *authenticator, struct channel *channel,
+                                    void **exchange, const struct broker_credentials *asked,
+                                    struct broker_answer *ret_answer);
+void authenticator_ended(struct authenticator *authenticator, void *exchange);
+
+#endif
