@@ -21,13 +21,7 @@ struct passwords {
 
 bool password_name_valid(struct span name)
 {
-    if (name.len == 0 || name.len >= IDENTITY_NAME_BYTES || name.data[0] == '#' || !utf8_valid(name))
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.data[i] < 0x20 || name.data[i] == 0x7f || name.data[i] == ':')
-            return false;
-    }
-    return true;
+    return identity_name_valid(name) && name.data[0] != '#' && !memchr(name.data, ':', name.len);
 }
 
 /* RFC 5802, section 3: the two keys that are stored. */

@@ -16,7 +16,7 @@
 #define SCRAM_METHOD "SCRAM-SHA-256"
 
 enum {
-    SCRAM_NONCE_BYTES = 24, /* of the Server's, printable characters */
+    SCRAM_NONCE_BYTES = 30, /* of the Server's, printable characters */
     SCRAM_MESSAGE_BYTES = 1024,
 };
 

@@ -312,12 +312,8 @@ static bool take_subject(const cJSON *payload, struct identity *ret_identity)
 {
     const cJSON *sub = cJSON_GetObjectItemCaseSensitive(payload, "sub");
     struct span name = cJSON_IsString(sub) ? span_from_string(sub->valuestring) : SPAN_EMPTY;
-    if (name.len == 0 || name.len >= sizeof ret_identity->name || !utf8_valid(name))
+    if (!identity_name_valid(name))
         return false;
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.data[i] < 0x20 || name.data[i] == 0x7f)
-            return false;
-    }
     memcpy(ret_identity->name, name.data, name.len);
     ret_identity->name[name.len] = '\0';
     return true;

@@ -34,6 +34,17 @@ struct grants {
     struct grant *list;
 };
 
+bool identity_name_valid(struct span name)
+{
+    if (name.len == 0 || name.len >= IDENTITY_NAME_BYTES || !utf8_valid(name))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] < 0x20 || name.data[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 bool identity_same(const struct identity *a, const struct identity *b)
 {
     if (a->kind != b->kind || strcmp(a->name, b->name) != 0)

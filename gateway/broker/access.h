@@ -47,6 +47,8 @@ struct identity {
     char fingerprint[IDENTITY_FINGERPRINT_BYTES];
 };
 
+/* Whether these bytes may be an identity's name: UTF-8 of 1 to 128 bytes, without control characters. */
+bool identity_name_valid(struct span name);
 /* Whether both are one and the same owner of a session; a renewed certificate of the same name is, and a
  * user with a new password. */
 bool identity_same(const struct identity *a, const struct identity *b);

@@ -22,11 +22,11 @@ every_error_is_told_at_once() {
         'bad.yml:2:1: there is no gatway; did you mean gateway?' \
         "bad.yml:5:18: gateway.listen.mqtt is '127.0.0.1:99999'; allowed: HOST:PORT, [IPv6]:PORT or PORT" \
         'bad.yml:5:44: mqtts needs gateway.tls.certificate and gateway.tls.key' \
-        'bad.yml:5:44: nobody can use the listener mqtts; allowed: gateway.tls.clientCa, or mqtts in gateway.anonymous' \
+        'bad.yml:5:44: nobody can use the listener mqtts; allowed: gateway.tls.clientCa, gateway.passwords, gateway.tokens, or mqtts in gateway.anonymous' \
         "bad.yml:6:21: gateway.anonymous is 'mqqt'; allowed: a list of mqtt, mqtts and https" \
-        'bad.yml:9:7: gateway.access[].who is missing; it is the Clients: `device:` and a common name, in which `*` is any text; or `anonymous`' \
+        'bad.yml:9:7: gateway.access[].who is missing; it is the Clients: `device:`, `user:` or `token:` and a name, in which `*` is any text; or `anonymous`' \
         "bad.yml:9:18: gateway.access[].publish is 'a/#/b'; allowed: a list of Topic Filters" \
-        "bad.yml:10:13: gateway.access[].who is 'someone'; allowed: device:PATTERN or anonymous" \
+        "bad.yml:10:13: gateway.access[].who is 'someone'; allowed: device:PATTERN, user:PATTERN, token:PATTERN or anonymous" \
         "bad.yml:11:25: gateway.limits.connections is '0'; allowed: a whole number from 1 to 1000000 connections" \
         "bad.yml:11:41: gateway.limits.packetBytes is 'many'; allowed: a whole number from 128 to 268435460 bytes" \
         "bad.yml:13:3: bad name is no function's name; allowed: 1 to 64 letters, digits, - and _" \
@@ -85,7 +85,7 @@ gateway: {anonymous: [mqtt]}
 ---
 service: b
 END
-    nobody='nobody can use the listener mqtt: it asks for no certificate, and gateway.anonymous does not name it'
+    nobody='nobody can use the listener mqtt: it asks for no certificate, there are no gateway.passwords and gateway.tokens, and gateway.anonymous does not name it'
     refuses "bad.yml: warning: $nobody" 'bad.yml:1:1: the file is no mapping; allowed: `name: value` lines' << 'END'
 - a
 END

@@ -1,0 +1,1 @@
+sluice_test(passwords_test SOURCES unit/passwords_test.c LIBS sluice_credentials sluice_mbedtls_gateway)
