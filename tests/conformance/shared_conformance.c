@@ -54,8 +54,10 @@ static size_t receiver(struct group *group, uint8_t qos, uint16_t *ret_packet_id
     return found;
 }
 
+/* Also once everything is on disk, which a durable member's message waits for. */
 static void expect_nobody(struct group *group)
 {
+    host_commit(group->host);
     for (size_t i = 0; i < MEMBERS; i++) {
         if (group->members[i].channel)
             client_expect_nothing(&group->members[i]);
