@@ -45,6 +45,8 @@ void publish_name_publisher(struct message *message, const struct identity *iden
 struct span publish_forwarded_properties(struct broker *broker, struct mqtt_properties properties);
 /* When a message with these properties expires, on the wall clock; 0: never. */
 uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms);
+/* Whether the payload is the text that a Payload Format Indicator of 1 says it is. U+0000 may be in it. */
+bool publish_payload_acceptable(struct mqtt_properties properties, struct span payload);
 /* Whether anybody but the Server itself may publish to this topic: its levels are within the bound, and it
  * does not begin with
  * `$`. */

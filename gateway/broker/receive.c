@@ -46,6 +46,20 @@ uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
     return 0;
 }
 
+bool publish_payload_acceptable(struct mqtt_properties properties, struct span payload)
+{
+    if (properties.bytes.len == 0 || mqtt_property_number(properties, MQTT_PAYLOAD_FORMAT_INDICATOR, 0) == 0)
+        return true;
+    while (payload.len > 0) { /* from one U+0000, which utf8_valid does not take, to the next */
+        const uint8_t *null = memchr(payload.data, 0, payload.len);
+        size_t len = null ? (size_t)(null - payload.data) : payload.len;
+        if (!utf8_valid(span_of(payload.data, len)))
+            return false;
+        payload = span_skip(payload, null ? len + 1 : len);
+    }
+    return true;
+}
+
 bool publish_topic_fits(struct broker *broker, struct span topic)
 {
     if (topic.len > broker->config.topic_bytes)
@@ -142,7 +156,11 @@ static enum mqtt_reason check(const struct channel *channel, const struct mqtt_p
     }
     if (!publish_topic_acceptable(channel->broker, topic))
         return MQTT_TOPIC_NAME_INVALID;
-    return grants_topic(channel->session->grants, ACCESS_PUBLISH, topic) ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
+    if (!grants_topic(channel->session->grants, ACCESS_PUBLISH, topic))
+        return MQTT_NOT_AUTHORIZED;
+    return publish_payload_acceptable(packet->properties, packet->publish.payload)
+               ? MQTT_SUCCESS
+               : MQTT_PAYLOAD_FORMAT_INVALID;
 }
 
 static enum mqtt_reason transform(struct broker *broker, const struct message *view,

@@ -24,7 +24,10 @@ enum mqtt_reason will_check(struct broker *broker, const struct mqtt_will *will,
 {
     if (!publish_topic_acceptable(broker, will->topic))
         return MQTT_TOPIC_NAME_INVALID;
-    return grants_topic(grants, ACCESS_PUBLISH, will->topic) ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
+    if (!grants_topic(grants, ACCESS_PUBLISH, will->topic))
+        return MQTT_NOT_AUTHORIZED;
+    return publish_payload_acceptable(will->properties, will->payload) ? MQTT_SUCCESS
+                                                                       : MQTT_PAYLOAD_FORMAT_INVALID;
 }
 
 static void will_free(struct will *will)

@@ -230,6 +230,69 @@ static void every_property_reaches_every_subscriber_unaltered(void **state)
     end_exchange(host, &from);
 }
 
+/* Section 3.3.2.3.2: a payload that says it is UTF-8 text, and what becomes of it. */
+static const struct {
+    const char *title;
+    uint32_t indicator;
+    struct span payload;
+    enum mqtt_reason reason;
+} format_rows[] = {
+    {"text", 1, SPAN_LITERAL("caf\xc3\xa9"), MQTT_SUCCESS},
+    {"nothing", 1, SPAN_EMPTY, MQTT_SUCCESS},
+    {"U+0000 is text", 1, SPAN_LITERAL("\0a\0\0b\0"), MQTT_SUCCESS},
+    {"bytes that say so", 0, SPAN_LITERAL("\xff"), MQTT_SUCCESS},
+    {"bytes that say they are text", 1, SPAN_LITERAL("text\xff"), MQTT_PAYLOAD_FORMAT_INVALID},
+    {"a sequence cut by U+0000", 1, SPAN_LITERAL("\xc3\0\xa9"), MQTT_PAYLOAD_FORMAT_INVALID},
+    {"a surrogate", 1, SPAN_LITERAL("\0\xed\xa0\x80"), MQTT_PAYLOAD_FORMAT_INVALID},
+};
+
+static void a_payload_is_held_to_its_payload_format_indicator(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3 * COUNT(format_rows); i++) {
+        struct client from, to;
+        struct host *host = begin_exchange(&from, V5);
+        uint8_t bytes[4], qos = (uint8_t)(i % 3);
+        struct writer block = writer_of(bytes, sizeof bytes);
+        mqtt_write_number_property(&block, MQTT_PAYLOAD_FORMAT_INDICATOR, format_rows[i / 3].indicator);
+        client_connect(&to, host, &second_v5);
+        client_subscribe(&to, "t", 0);
+        client_send(&from, &(struct mqtt_packet){.type = MQTT_PUBLISH,
+                                                 .version = V5,
+                                                 .packet_id = qos ? 7 : 0,
+                                                 .properties.bytes = writer_span(&block),
+                                                 .publish = {.topic = SPAN_LITERAL("t"),
+                                                             .payload = format_rows[i / 3].payload,
+                                                             .qos = qos}});
+        if (qos > 0)
+            client_expect_ack(&from, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, 7, format_rows[i / 3].reason);
+        struct mqtt_packet packet;
+        if (client_next(&to, &packet) != (format_rows[i / 3].reason == MQTT_SUCCESS) || from.asked_to_close)
+            fail_msg("%s", format_rows[i / 3].title);
+        client_vanish(&to);
+        end_exchange(host, &from);
+    }
+}
+
+/* The same of a will, at CONNECT. */
+static void a_will_is_held_to_its_payload_format_indicator(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(format_rows); i++) {
+        uint8_t bytes[4];
+        struct writer block = writer_of(bytes, sizeof bytes);
+        mqtt_write_number_property(&block, MQTT_PAYLOAD_FORMAT_INDICATOR, format_rows[i].indicator);
+        struct mqtt_will will = {.topic = SPAN_LITERAL("w"),
+                                 .payload = format_rows[i].payload,
+                                 .properties.bytes = writer_span(&block)};
+        struct host *host = host_new();
+        struct client client;
+        client_begin(&client, host, &(struct client_options){.version = V5, .client_id = "a", .will = &will});
+        assert_int_equal(client_expect(&client, MQTT_CONNACK).reason, format_rows[i].reason);
+        end_exchange(host, &client);
+    }
+}
+
 static void publish_expiring(struct client *client, uint32_t expiry_s)
 {
     uint8_t bytes[8];
@@ -359,6 +422,8 @@ int main(void)
         cmocka_unit_test(retain_tells_the_new_subscriber_only),
         cmocka_unit_test(a_retained_message_without_room_still_ends_the_old_one),
         cmocka_unit_test(every_property_reaches_every_subscriber_unaltered),
+        cmocka_unit_test(a_payload_is_held_to_its_payload_format_indicator),
+        cmocka_unit_test(a_will_is_held_to_its_payload_format_indicator),
         cmocka_unit_test(the_expiry_that_is_left_is_told),
         cmocka_unit_test(every_alias_up_to_the_maximum_is_taken),
         cmocka_unit_test(each_copy_carries_the_identifier_of_its_subscription),
