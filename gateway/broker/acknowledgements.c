@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "broker/parts.h"
 #include "broker/reason_string.h"
+#include "broker/replay.h"
 
 enum { SMALLEST_CAPACITY = 64 };
 
@@ -107,6 +108,15 @@ void acknowledgements_release(struct broker *broker, uint64_t seq)
     }
 }
 
+static void send_encoded(struct channel *channel, enum mqtt_type type, struct span packet)
+{
+    channel_send_bytes(channel, packet);
+    if (type == MQTT_CONNACK)
+        channel_ready(channel);
+    if (type == MQTT_SUBACK && channel->session)
+        replay_continue(channel->session);
+}
+
 void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span packet, uint64_t ticket)
 {
     struct broker *broker = channel->broker;
@@ -115,9 +125,7 @@ void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span
         return;
     }
     if (ticket <= broker->durable_ticket) {
-        channel_send_bytes(channel, packet);
-        if (type == MQTT_CONNACK)
-            channel_ready(channel);
+        send_encoded(channel, type, packet);
         return;
     }
     struct deferred deferred = {
@@ -132,10 +140,8 @@ void acknowledgements_release_state(struct broker *broker, uint64_t ticket)
     struct deferred_ring *ring = &broker->state_ring;
     while (ring->count > 0 && at(ring, 0)->number <= ticket) {
         struct deferred deferred = pop(ring);
-        channel_send_bytes(deferred.channel, span_of(deferred.packet, deferred.packet_bytes));
+        send_encoded(deferred.channel, deferred.type, span_of(deferred.packet, deferred.packet_bytes));
         memory_free(deferred.packet);
-        if (deferred.type == MQTT_CONNACK)
-            channel_ready(deferred.channel);
         channel_release(deferred.channel);
     }
 }

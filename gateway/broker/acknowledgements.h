@@ -28,7 +28,8 @@ struct deferred_ring {
 /* Sends the acknowledgement as soon as `seq` is durable and those before it have left. */
 void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_id, enum mqtt_reason reason,
                  uint64_t seq);
-/* Sends an encoded packet as soon as `ticket` is durable. A CONNACK makes the channel ready. */
+/* Sends an encoded packet as soon as `ticket` is durable. A CONNACK makes the channel ready, a SUBACK
+ * lets retained messages follow. */
 void acknowledge_state(struct channel *channel, enum mqtt_type type, struct span packet, uint64_t ticket);
 /* Whether as many wait, in both rings, as may. */
 bool acknowledgements_full(const struct broker *broker);

@@ -6,6 +6,7 @@
 #include "broker/outgoing_aliases.h"
 #include "broker/parts.h"
 #include "broker/reason_string.h"
+#include "broker/replay.h"
 
 #include <assert.h>
 
@@ -172,6 +173,13 @@ struct channel *channel_open(struct broker *broker, const struct channel_io *io,
     return channel;
 }
 
+/* The client takes more than before. */
+static void take_more(struct session *session)
+{
+    delivery_pump(session);
+    replay_continue(session);
+}
+
 void channel_ready(struct channel *channel)
 {
     if (channel->state != CHANNEL_CONNECTING)
@@ -179,7 +187,7 @@ void channel_ready(struct channel *channel)
     channel->state = CHANNEL_READY;
     channel_continue(channel, PAUSE_CONNACK);
     if (channel->session)
-        delivery_pump(channel->session);
+        take_more(channel->session);
 }
 
 static enum sluice_error on_pingreq(struct channel *channel, const struct mqtt_packet *packet,
@@ -331,7 +339,7 @@ void channel_drained(struct channel *channel)
         return;
     channel_continue(channel, PAUSE_OUTPUT);
     if (channel->state == CHANNEL_READY && channel->session)
-        delivery_pump(channel->session);
+        take_more(channel->session);
 }
 
 void channel_closed(struct channel *channel, uint64_t now_ms)

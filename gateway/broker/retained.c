@@ -24,7 +24,7 @@ static void forget(struct broker *broker, struct topic_node *node)
     node->value = NULL;
 }
 
-/* The same, and the topic with it; the tree is not being walked. */
+/* The same, and the topic with it. */
 static void remove_topic(struct broker *broker, struct topic_node *node)
 {
     forget(broker, node);
@@ -127,33 +127,22 @@ enum sluice_error retained_restore(struct broker *broker, const struct message *
     return SLUICE_OK;
 }
 
-struct withdrawn {
-    const struct broker *broker;
-    struct topic_node **nodes;
-    size_t count;
-};
-
-static void collect_withdrawn(void *ctx, void *value)
-{
-    struct withdrawn *withdrawn = ctx;
-    struct retained *retained = value;
-    if (!publisher_allowed(withdrawn->broker, retained->message))
-        withdrawn->nodes[withdrawn->count++] = retained->node;
-}
-
 /* Every topic: `#` leaves out those that begin with `$`, which only the gateway itself publishes. */
 void retained_check_access(struct broker *broker)
 {
-    struct withdrawn withdrawn = {.broker = broker};
-    withdrawn.nodes = memory_new_array(broker->counters.retained, sizeof(struct topic_node *));
-    topic_tree_match_names(&broker->retained, SPAN_LITERAL("#"), collect_withdrawn, &withdrawn);
-    for (size_t i = 0; i < withdrawn.count; i++) {
-        struct retained *retained = withdrawn.nodes[i]->value;
+    struct topic_walk walk;
+    const struct retained *retained;
+    size_t budget = SIZE_MAX;
+    topic_walk_start(&broker->retained, &walk, SPAN_LITERAL("#"));
+    while ((retained = topic_walk_at(&walk, &budget))) {
+        topic_walk_skip(&walk);
+        if (publisher_allowed(broker, retained->message))
+            continue;
         broker->hooks.retained_removed(broker->hooks.ctx, retained->message->topic);
         broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);
-        remove_topic(broker, withdrawn.nodes[i]);
+        remove_topic(broker, retained->node);
     }
-    memory_free(withdrawn.nodes);
+    topic_walk_stop(&walk);
 }
 
 void retained_fini(struct broker *broker)

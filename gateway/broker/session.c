@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "broker/parts.h"
+#include "broker/replay.h"
 #include "broker/share.h"
 
 #include <assert.h>
@@ -173,6 +174,7 @@ void session_detach(struct session *session, uint64_t now_ms)
     if (session->expiry_s != SESSION_NEVER_EXPIRES)
         timers_set(&broker->timers, &session->expiry, now_ms + session->expiry_s * UINT64_C(1000));
     session_save(session, broker_wall_ms(broker));
+    replay_continue(session);
 }
 
 static void count_subscription(const struct subscription *subscription, bool added)
@@ -189,6 +191,7 @@ static void forget(struct session *session)
     while (session->subscriptions) {
         struct subscription *subscription = session->subscriptions;
         session->subscriptions = subscription->next;
+        replay_cancel(subscription);
         count_subscription(subscription, false);
         subscriptions_remove(&broker->subscriptions, subscription);
         memory_free(subscription);
@@ -328,6 +331,7 @@ void session_unsubscribe(struct session *session, struct subscription *subscript
         link = &(*link)->next;
     *link = subscription->next;
     session->subscription_count--;
+    replay_cancel(subscription);
     count_subscription(subscription, false);
     subscriptions_remove(&session->broker->subscriptions, subscription);
     memory_free(subscription);

@@ -31,6 +31,7 @@ struct session {
     uint32_t subscription_count;
     uint32_t expiry_s;
     struct timer expiry;
+    struct replay *replays;                          /* see replay.h; NULL: none */
     struct will *will;                               /* NULL: none */
     struct session *next_waiting, *previous_waiting; /* for the disk, to send what is queued */
     bool waiting;

@@ -1,49 +1,11 @@
-/* SUBSCRIBE and UNSUBSCRIBE, and the retained messages that a new subscription gets. */
+/* SUBSCRIBE and UNSUBSCRIBE. */
 #include "base/memory.h"
 #include "broker/parts.h"
 #include "broker/reason_string.h"
-#include "broker/retained.h"
+#include "broker/replay.h"
 #include "wire/topic.h"
 
 #include <assert.h>
-
-/* ---- Retained messages ---- */
-
-struct replay {
-    struct session *session;
-    const struct subscription *subscription;
-    uint64_t wall_ms;
-};
-
-static void on_retained(void *ctx, void *value)
-{
-    const struct replay *replay = ctx;
-    const struct retained *retained = value;
-    struct session *session = replay->session;
-    const struct message *message = retained->message;
-    if (message->expires_ms != 0 && message->expires_ms <= replay->wall_ms)
-        return;
-    if (replay->subscription->no_local && span_equal(message->client_id, session_client_id(session)))
-        return; /* [MQTT-3.8.3-3] */
-    uint8_t qos = message->qos < replay->subscription->qos ? message->qos : replay->subscription->qos;
-    uint32_t identifiers[2] = {replay->subscription->identifier, 0};
-    struct delivery delivery = {
-        .session = session, .identifiers = identifiers[0] ? identifiers : NULL, .qos = qos, .retain = true};
-    struct broker_stored stored = {.message = message, .kept = retained->message};
-    struct delivery_encoded encoded = {.in = NULL};
-    enum sluice_error error = delivery_store_again(&delivery, &stored);
-    if (error == SLUICE_OK)
-        delivery_deliver(&delivery, &stored, &encoded);
-    else if (error == SLUICE_FULL || error == SLUICE_IO)
-        broker_dropped(session->broker, BROKER_DROP_NOT_STORED);
-}
-
-static void send_retained(struct session *session, const struct subscription *subscription,
-                          struct span filter)
-{
-    struct replay replay = {session, subscription, broker_wall_ms(session->broker)};
-    topic_tree_match_names(&session->broker->retained, filter, on_retained, &replay);
-}
 
 /* ---- SUBSCRIBE ---- */
 
@@ -120,16 +82,15 @@ static void answer(struct channel *channel, const struct mqtt_packet *packet, en
     memory_free(bytes);
 }
 
-/* After the SUBACK, as clients expect it. */
-static void send_all_retained(struct session *session, const struct mqtt_packet *packet,
-                              const struct outcome *outcomes)
+static void begin_replays(struct session *session, const struct mqtt_packet *packet,
+                          const struct outcome *outcomes)
 {
     struct reader at = reader_of(packet->filters.list);
     struct mqtt_filter wanted;
     assert(outcomes); /* a SUBSCRIBE has a filter [MQTT-3.8.3-2] */
     for (size_t i = 0; mqtt_filter_next(&at, MQTT_SUBSCRIBE, &wanted); i++) {
         if (outcomes[i].wants_retained) /* and so it is no Shared Subscription */
-            send_retained(session, session_subscription(session, SPAN_EMPTY, wanted.filter), wanted.filter);
+            replay_begin(session_subscription(session, SPAN_EMPTY, wanted.filter));
     }
 }
 
@@ -153,9 +114,9 @@ enum sluice_error subscribe_on_subscribe(struct channel *channel, const struct m
             outcome.reason = MQTT_UNSPECIFIED_ERROR; /* the one failure that 3.1.1 has */
         buffer_append(&reasons, span_of(&outcome.reason, 1));
     }
+    begin_replays(channel->session, packet,
+                  (const struct outcome *)(const void *)buffer_span(&outcomes).data);
     answer(channel, packet, MQTT_SUBACK, buffer_span(&reasons), ticket);
-    send_all_retained(channel->session, packet,
-                      (const struct outcome *)(const void *)buffer_span(&outcomes).data);
     buffer_fini(&reasons);
     buffer_fini(&outcomes);
     return SLUICE_OK;

@@ -19,7 +19,7 @@ void topic_tree_init(struct topic_tree *tree, struct hash_key key)
 
 void topic_tree_fini(struct topic_tree *tree)
 {
-    assert(tree->node_count == 0 && !tree->root->value);
+    assert(tree->node_count == 0 && !tree->root->value && !tree->walks);
     memory_free(tree->root);
     memory_free(tree->buckets);
     *tree = (struct topic_tree){0};
@@ -122,6 +122,10 @@ struct topic_node *topic_tree_find(const struct topic_tree *tree, struct span to
 
 static void remove_node(struct topic_tree *tree, struct topic_node *node)
 {
+    for (struct topic_walk *walk = tree->walks; walk; walk = walk->next) {
+        if (walk->at == node) /* it has neither value nor children: nothing is missed */
+            topic_walk_skip(walk);
+    }
     struct topic_node **link = bucket_of(tree, node->hash);
     while (*link != node)
         link = &(*link)->next_in_bucket;
@@ -235,31 +239,9 @@ void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
     }
 }
 
-/* The next node of the subtree below `top` after `node`, parents before children; NULL at its end. */
-static struct topic_node *next_below(const struct topic_node *top, struct topic_node *node)
-{
-    if (node->first_child)
-        return node->first_child;
-    while (node != top && !node->next_sibling)
-        node = node->parent;
-    return node == top ? NULL : node->next_sibling;
-}
+/* ---- Walks over names ---- */
 
-static void emit_subtree(const struct topic_tree *tree, struct topic_node *top,
-                         void (*on_match)(void *ctx, void *value), void *ctx)
-{
-    if (top != tree->root) {
-        for (struct topic_node *node = top; node; node = next_below(top, node))
-            emit(node, on_match, ctx);
-        return;
-    }
-    for (struct topic_node *first = top->first_child; first; first = first->next_sibling) {
-        if (!is_reserved(span_of(first->level, first->level_len)))
-            emit_subtree(tree, first, on_match, ctx);
-    }
-}
-
-/* `node` or the first of its later siblings that a `+` at this place matches, or NULL. */
+/* `node` or the first of its later siblings that a wildcard at this place matches, or NULL. */
 static struct topic_node *any_sibling(const struct topic_tree *tree, struct topic_node *node)
 {
     while (node && node->parent == tree->root && is_reserved(span_of(node->level, node->level_len)))
@@ -267,40 +249,89 @@ static struct topic_node *any_sibling(const struct topic_tree *tree, struct topi
     return node;
 }
 
-void topic_tree_match_names(const struct topic_tree *tree, struct span filter,
-                            void (*on_match)(void *ctx, void *value), void *ctx)
+/* The next node of the subtree below walk->top, parents before children; NULL at its end. */
+static struct topic_node *next_below(const struct topic_walk *walk)
+{
+    struct topic_node *node = walk->at;
+    struct topic_node *next = any_sibling(walk->tree, node->first_child);
+    while (!next && node != walk->top) {
+        next = any_sibling(walk->tree, node->next_sibling);
+        node = node->parent;
+    }
+    return next;
+}
+
+/* Goes on behind `node`, which has matched walk->depth levels: up to the nearest `+` that has another level
+ * to offer. */
+static void go_on_behind(struct topic_walk *walk, const struct levels *levels, struct topic_node *node)
+{
+    walk->at = walk->top = NULL;
+    for (; walk->depth > 0 && !walk->at; node = node->parent) {
+        if (is_level(levels->level[walk->depth - 1], '+'))
+            walk->at = any_sibling(walk->tree, node->next_sibling);
+        if (!walk->at)
+            walk->depth--;
+    }
+}
+
+/* The node at walk->at is not what the filter asks for, or done with. */
+static void go_on(struct topic_walk *walk, const struct levels *levels)
+{
+    struct topic_node *node = walk->at;
+    const struct topic_tree *tree = walk->tree;
+    if (walk->top) {
+        struct topic_node *top = walk->top;
+        walk->at = next_below(walk);
+        if (!walk->at)
+            go_on_behind(walk, levels, top);
+        return;
+    }
+    struct topic_node *child = NULL;
+    if (walk->depth < levels->count) {
+        struct span level = levels->level[walk->depth];
+        child = is_level(level, '+') ? any_sibling(tree, node->first_child)
+                                     : find_child(tree, node, level, hash_bytes(tree->key, level));
+    }
+    if (child) {
+        walk->at = child;
+        walk->depth++;
+    } else {
+        go_on_behind(walk, levels, node);
+    }
+}
+
+void *topic_walk_at(struct topic_walk *walk, size_t *budget)
 {
     struct levels levels;
-    split(filter, &levels);
-    struct topic_node *node = tree->root;
-    size_t depth = 0;
-    for (;;) {
-        struct topic_node *child = NULL;
-        if (depth == levels.count)
-            emit(node, on_match, ctx);
-        else if (is_level(levels.level[depth], '#'))
-            emit_subtree(tree, node, on_match, ctx);
-        else if (is_level(levels.level[depth], '+'))
-            child = any_sibling(tree, node->first_child);
-        else
-            child = find_child(tree, node, levels.level[depth], hash_bytes(tree->key, levels.level[depth]));
-        if (child) {
-            node = child;
-            depth++;
-            continue;
-        }
-        /* Back up to the nearest `+` that has another level to offer. */
-        struct topic_node *next = NULL;
-        while (depth > 0 && !next) {
-            if (is_level(levels.level[depth - 1], '+'))
-                next = any_sibling(tree, node->next_sibling);
-            if (!next) {
-                node = node->parent;
-                depth--;
-            }
-        }
-        if (!next)
-            return;
-        node = next;
+    split(walk->filter, &levels);
+    for (; walk->at && *budget > 0; --*budget) {
+        if (!walk->top && walk->depth < levels.count && is_level(levels.level[walk->depth], '#'))
+            walk->top = walk->at;
+        if ((walk->top || walk->depth == levels.count) && walk->at->value)
+            return walk->at->value;
+        go_on(walk, &levels);
     }
+    return NULL;
+}
+
+void topic_walk_skip(struct topic_walk *walk)
+{
+    struct levels levels;
+    split(walk->filter, &levels);
+    go_on(walk, &levels);
+}
+
+void topic_walk_start(struct topic_tree *tree, struct topic_walk *walk, struct span filter)
+{
+    *walk = (struct topic_walk){.tree = tree, .next = tree->walks, .at = tree->root, .filter = filter};
+    if (tree->walks)
+        tree->walks->previous = walk;
+    tree->walks = walk;
+}
+
+void topic_walk_stop(struct topic_walk *walk)
+{
+    *(walk->previous ? &walk->previous->next : &walk->tree->walks) = walk->next;
+    if (walk->next)
+        walk->next->previous = walk->previous;
 }

@@ -5,8 +5,9 @@
  * the whole tree, so a level with 100,000 children costs what one with 2 costs.
  *
  * Nothing recurses: walks follow parent and sibling links, and a match keeps at
- * most two open branches a level. Topics have at most TOPIC_LEVELS_MAX levels,
- * which the caller checks. Owned by one thread; out of memory ends the process.
+ * most two open branches a level. A walk over names may be interrupted and go on
+ * after the tree has changed: what is added behind it, it does not see. Topics have at most TOPIC_LEVELS_MAX
+ * levels, which the caller checks. Owned by one thread; out of memory ends the process.
  */
 #ifndef SLUICE_BROKER_TOPIC_TREE_H
 #define SLUICE_BROKER_TOPIC_TREE_H
@@ -36,6 +37,17 @@ struct topic_tree {
     struct topic_node **buckets;
     size_t bucket_count; /* a power of two */
     size_t node_count;
+    struct topic_walk *walks; /* that are under way */
+};
+
+/* Where a walk over the names that a filter matches has got to. It must not move. */
+struct topic_walk {
+    struct topic_tree *tree;
+    struct topic_walk *next, *previous;
+    struct topic_node *at;  /* not looked at yet; NULL: it is done */
+    struct topic_node *top; /* of the subtree that `#` matches, when `at` is in it */
+    size_t depth;           /* levels of the filter that `at`, or `top`, has matched */
+    struct span filter;
 };
 
 void topic_tree_init(struct topic_tree *tree, struct hash_key key);
@@ -52,9 +64,13 @@ void topic_tree_release(struct topic_tree *tree, struct topic_node *node);
 /* In a tree of filters: calls on_match for the value of each filter that matches this Topic Name. */
 void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
                               void (*on_match)(void *ctx, void *value), void *ctx);
-/* In a tree of names: calls on_match for the value of each name that this filter matches. on_match must
- * not change the tree. */
-void topic_tree_match_names(const struct topic_tree *tree, struct span filter,
-                            void (*on_match)(void *ctx, void *value), void *ctx);
+/* In a tree of names: a walk over those that this filter matches, which must live until topic_walk_stop. */
+void topic_walk_start(struct topic_tree *tree, struct topic_walk *walk, struct span filter);
+/* The value of the next name that matches; it is the same again until topic_walk_skip. Looks at no more than
+ * *budget nodes, and takes off it what it looked at. NULL: there is no more, or with *budget 0 it may be
+ * called again. */
+void *topic_walk_at(struct topic_walk *walk, size_t *budget);
+void topic_walk_skip(struct topic_walk *walk);
+void topic_walk_stop(struct topic_walk *walk);
 
 #endif

@@ -113,7 +113,7 @@ static enum sluice_error on_store(void *ctx, struct broker_publish *publish, uin
                                          .stored_seq = *ret_seq};
             stored->ret_position = (uint64_t)(entry - host->entries) + 1;
         }
-        if (stored->retained)
+        if (stored->retained && !host->keeps_no_retained)
             store_retained(host, stored, *ret_seq);
     }
     if (publish->origin_queue != 0 && publish->origin_qos == 2) {

@@ -64,7 +64,8 @@ struct host {
     enum mqtt_reason transform_answer;
     size_t copies; /* messages that transform makes of one: over 1 their topics and payloads are 0, 1, ... */
     size_t stored_count, replay_count, load_count;
-    size_t failing_loads; /* so many of the next ones */
+    bool keeps_no_retained; /* so there may be more than its table takes, and none after a crash */
+    size_t failing_loads;   /* so many of the next ones */
     /* Who a client is: NULL, as its listener says; set it before host_restart_with_config. */
     enum sluice_error (*authenticate)(void *ctx, struct channel *channel, void **exchange,
                                       const struct broker_credentials *credentials,

@@ -49,10 +49,20 @@ static void note(void *ctx, void *value)
     seen->count[(const char *const *)value - filters]++;
 }
 
-static void note_name(void *ctx, void *value)
+static void walk_names(struct topic_tree *tree, const char *filter, struct seen *seen)
 {
-    struct seen *seen = ctx;
-    seen->count[(const char *const *)value - names]++;
+    struct topic_walk walk;
+    const char *const *value;
+    topic_walk_start(tree, &walk, span_from_string(filter));
+    do { /* one node at a time */
+        size_t budget = 1;
+        value = topic_walk_at(&walk, &budget);
+        if (value) {
+            seen->count[value - names]++;
+            topic_walk_skip(&walk);
+        }
+    } while (walk.at);
+    topic_walk_stop(&walk);
 }
 
 static void clear(struct topic_tree *tree, const char *const *topics, size_t count)
@@ -94,7 +104,7 @@ static void filters_find_the_names_that_they_match(void **state)
         topic_tree_make(&tree, span_from_string(names[i]))->value = (void *)(uintptr_t)&names[i];
     for (size_t j = 0; j < FILTER_COUNT; j++) {
         struct seen seen = {{0}};
-        topic_tree_match_names(&tree, span_from_string(filters[j]), note_name, &seen);
+        walk_names(&tree, filters[j], &seen);
         for (size_t i = 0; i < NAME_COUNT; i++) {
             bool wanted = topic_matches(span_from_string(filters[j]), span_from_string(names[i]));
             if (seen.count[i] != wanted)
@@ -102,6 +112,88 @@ static void filters_find_the_names_that_they_match(void **state)
         }
     }
     clear(&tree, names, NAME_COUNT);
+}
+
+static uint32_t below(uint64_t *random, uint32_t bound)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*random >> 33) % bound;
+}
+
+/* Three levels of three names each, one of them reserved at the front; half of the topics come and go. */
+enum { STABLE = 0, CHANGING = 1, TREE_TOPICS = 3 + 9 + 27 };
+
+struct changing {
+    char topics[TREE_TOPICS][8];
+    bool there[TREE_TOPICS];
+    int seen[TREE_TOPICS];
+};
+
+static void make_topics(struct changing *changing)
+{
+    static const char *const level[] = {"a", "", "$"};
+    size_t count = 0;
+    for (int depth = 1; depth <= 3; depth++) {
+        int of_depth = depth == 1 ? 3 : depth == 2 ? 9 : 27;
+        for (int i = 0; i < of_depth; i++) {
+            char *text = changing->topics[count++];
+            if (depth == 1)
+                snprintf(text, 8, "%s", i == 1 ? "b" : level[i]);
+            else if (depth == 2)
+                snprintf(text, 8, "%s/%s", level[i / 3], level[i % 3]);
+            else
+                snprintf(text, 8, "%s/%s/%s", level[i / 9], level[i / 3 % 3], level[i % 3]);
+        }
+    }
+}
+
+static void set_topic(struct topic_tree *tree, struct changing *changing, size_t i, bool there)
+{
+    if (changing->there[i] == there)
+        return;
+    changing->there[i] = there;
+    struct topic_node *node = topic_tree_make(tree, span_from_string(changing->topics[i]));
+    node->value = there ? changing->topics[i] : NULL;
+    topic_tree_release(tree, node);
+}
+
+/* What is there all the time is seen once, and nothing twice that does not come anew. */
+static void a_walk_goes_on_after_the_tree_has_changed(void **state)
+{
+    (void)state;
+    static const char *const walked[] = {"#",     "+/#",   "a/#", "+/+",  "+/+/+",
+                                         "a/+/$", "+/$/#", "$/#", "/+/a", "a"};
+    uint64_t random = 1;
+    for (int round = 0; round < 20000; round++) {
+        struct changing changing = {.there = {false}};
+        struct topic_tree tree;
+        const char *filter = walked[round % 10];
+        topic_tree_init(&tree, key);
+        make_topics(&changing);
+        for (size_t i = 0; i < TREE_TOPICS; i++)
+            set_topic(&tree, &changing, i, i % 2 == STABLE || below(&random, 2));
+        struct topic_walk walk;
+        topic_walk_start(&tree, &walk, span_from_string(filter));
+        while (walk.at) {
+            size_t budget = 1 + below(&random, 3);
+            const char *value = topic_walk_at(&walk, &budget);
+            if (value && below(&random, 4) > 0) {
+                changing.seen[(value - changing.topics[0]) / 8]++;
+                topic_walk_skip(&walk);
+            }
+            size_t i = below(&random, TREE_TOPICS / 2) * 2 + CHANGING;
+            set_topic(&tree, &changing, i, below(&random, 3) == 0);
+        }
+        topic_walk_stop(&walk);
+        for (size_t i = 0; i < TREE_TOPICS; i++) {
+            bool matches = topic_matches(span_from_string(filter), span_from_string(changing.topics[i]));
+            if (i % 2 == STABLE ? changing.seen[i] != matches : changing.seen[i] > 0 && !matches)
+                fail_msg("round %d: %s walked %s %d times", round, filter, changing.topics[i],
+                         changing.seen[i]);
+            set_topic(&tree, &changing, i, false);
+        }
+        topic_tree_fini(&tree);
+    }
 }
 
 static void a_tree_gives_every_node_back(void **state)
@@ -199,6 +291,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_find_the_filters_that_match_them),
         cmocka_unit_test(filters_find_the_names_that_they_match),
+        cmocka_unit_test(a_walk_goes_on_after_the_tree_has_changed),
         cmocka_unit_test(a_tree_gives_every_node_back),
         cmocka_unit_test(an_adversarial_tree_is_matched_in_one_visit_a_node),
         cmocka_unit_test(shared_and_plain_ones_leave_in_every_order),
