@@ -16,7 +16,7 @@ struct https {
 struct https_connection {
     struct https *https;
     struct net_connection *connection;
-    void *client; /* the user of client_callbacks, once it speaks MQTT; the rest is for HTTP, and gone then */
+    void *client; /* the user of client_callbacks, once it speaks MQTT; what follows is gone then */
     struct http *http;
     struct net_peer *peer;
     struct timer deadline; /* of the request */
@@ -220,8 +220,8 @@ static size_t on_data(void *user, struct span input)
     struct span rest = input;
     while (rest.len > 0 && !connection->client && !connection->closing && !is_slow(connection))
         rest = span_skip(rest, take_request(connection, rest));
-    if (connection->client &&
-        rest.len > 0) /* a client must wait for the answer: it is not known as what to read this */
+    /* Frames before the answer to the handshake: RFC 6455 has clients wait for it. */
+    if (connection->client && rest.len > 0)
         net_abort(connection->connection);
     else if (is_slow(connection))
         net_pause(connection->connection, true);

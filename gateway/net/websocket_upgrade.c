@@ -37,7 +37,7 @@ enum sluice_error websocket_upgrade_check(const struct http_request *request, co
     if (!key_is_valid(http_header(request, "Sec-WebSocket-Key")))
         return refuse(ret_why, HTTP_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64");
     if (!http_header_lists(request, "Sec-WebSocket-Protocol", protocol, false))
-        return refuse(ret_why, HTTP_BAD_REQUEST, "Sec-WebSocket-Protocol does not offer what is spoken here");
+        return refuse(ret_why, HTTP_BAD_REQUEST, "Sec-WebSocket-Protocol lacks the subprotocol of this path");
     return SLUICE_OK;
 }
 

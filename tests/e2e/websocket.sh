@@ -39,6 +39,9 @@ stop_gateway
 configure none
 start_gateway
 run own_websocket.js
+configure same # taken up without a restart
+"$BUILD/bin/sluice" reload --config "$DIR/serverless.yml" > "$DIR/reload.log" 2>&1 || fail "the reload was refused"
+run refused.js
 stop_gateway
 
 configure same 'httpTimeout: 0.2, connectTimeout: 0.2'
