@@ -57,7 +57,8 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway);
 enum sluice_error gateway_restore(struct gateway *gateway);
 /* clients.c: listens as configured. */
 enum sluice_error gateway_listen(struct gateway *gateway);
-/* Whether a Client is still let in, as broker_recheck asks; ctx is the gateway. */
+/* broker_hooks.allowed; what was allowed may have been withdrawn by a reload since the connection was opened.
+ */
 bool gateway_client_allowed(void *ctx, void *connection, const struct identity *identity);
 /* The TLS of a listener, which goes on with the sessions of the `previous` one, NULL for the first; on
  * failure ret_text, NET_TEXT_BYTES long, says why. */

@@ -178,6 +178,7 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
         .random = gateway_random,
         .authenticate = authenticate,
         .authentication_ended = authentication_ended,
+        .allowed = gateway_client_allowed,
         .transform = transform,
         .store = store,
         .queue_open = queue_open,

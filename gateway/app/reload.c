@@ -112,7 +112,7 @@ static void take_up(struct reload *reload)
     authenticator_set_credentials(gateway->authenticator, reload->credentials);
     broker_set_access(gateway->broker, reload->access);
     reload->access = NULL;
-    broker_recheck(gateway->broker, gateway_client_allowed, gateway);
+    broker_recheck(gateway->broker);
 }
 
 static void say_unchanged(struct reload *reload)

@@ -140,23 +140,17 @@ void broker_set_access(struct broker *broker, struct access *access)
     retained_check_access(broker);
 }
 
-struct recheck {
-    bool (*allowed)(void *ctx, void *connection, const struct identity *identity);
-    void *ctx;
-};
-
 static void recheck(void *ctx, struct session *session)
 {
-    const struct recheck *recheck = ctx;
+    (void)ctx;
     struct channel *channel = session->channel;
-    if (channel && !recheck->allowed(recheck->ctx, channel->io.ctx, channel->identity))
+    if (channel && !channel_is_allowed(channel))
         channel_disconnect(channel, MQTT_NOT_AUTHORIZED);
 }
 
-void broker_recheck(struct broker *broker,
-                    bool (*allowed)(void *ctx, void *connection, const struct identity *identity), void *ctx)
+void broker_recheck(struct broker *broker)
 {
-    session_each(broker, recheck, &(struct recheck){allowed, ctx});
+    session_each(broker, recheck, NULL);
 }
 
 /* ---- The disk ---- */

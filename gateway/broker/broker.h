@@ -153,7 +153,8 @@ struct broker_will {
 };
 
 /*
- * What the broker asks of the world. All must be there, but for `transform` and `authenticate`.
+ * What the broker asks of the world. All must be there, but for `transform`, `authenticate`
+ * and `allowed`.
  *
  * The state's part (session_saved and the like) may write later: the ticket
  * that it returns is answered by broker_state_durable(); 0 means that there is
@@ -176,6 +177,9 @@ struct broker_hooks {
                                       const struct broker_credentials *credentials,
                                       struct broker_answer *ret_answer);
     void (*authentication_ended)(void *ctx, void *exchange);
+    /* Whether a Client may be connected as who it is, over this connection (its channel_io.ctx): asked when
+     * its CONNECT is about to be accepted, and by broker_recheck. NULL: everybody. */
+    bool (*allowed)(void *ctx, void *connection, const struct identity *identity);
 
     /* Turns a received message into 1..N messages, which live until the next call. MQTT_SUCCESS, or the
      * Reason Code to refuse it with. NULL: each message is itself. */
@@ -300,9 +304,8 @@ void channel_disconnect(struct channel *channel, enum mqtt_reason reason);
 /* The connection is gone: exactly once, also after io.close. `channel` and `out` are not used again. */
 void channel_closed(struct channel *channel, uint64_t now_ms);
 
-/* Ends (v5: 0x87) every connection that `allowed` no longer wants; `connection` is its channel_io.ctx. */
-void broker_recheck(struct broker *broker,
-                    bool (*allowed)(void *ctx, void *connection, const struct identity *identity), void *ctx);
+/* Ends (v5: 0x87) every connection that broker_hooks.allowed no longer wants. */
+void broker_recheck(struct broker *broker);
 
 /* ---- The world's answers ---- */
 

@@ -12,6 +12,12 @@
 
 /* ---- Output ---- */
 
+bool channel_is_allowed(const struct channel *channel)
+{
+    const struct broker_hooks *hooks = &channel->broker->hooks;
+    return !hooks->allowed || hooks->allowed(hooks->ctx, channel->io.ctx, channel->identity);
+}
+
 bool channel_is_slow(const struct channel *channel)
 {
     return buffer_len(channel->io.out) > channel->broker->config.output_bytes;

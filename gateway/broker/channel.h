@@ -69,6 +69,8 @@ void channel_continue(struct channel *channel, enum channel_pause why);
 void channel_hold(struct channel *channel);
 /* Frees it if nothing names it any more. */
 void channel_release(struct channel *channel);
+/* Whether the world lets it be connected: broker_hooks.allowed. */
+bool channel_is_allowed(const struct channel *channel);
 /* Whether so much is unsent that it takes nothing more for now. */
 bool channel_is_slow(const struct channel *channel);
 

@@ -275,7 +275,8 @@ static void note_wishes(struct channel *channel, struct mqtt_properties properti
 void connect_authenticated(struct channel *channel, const struct mqtt_packet *packet, uint64_t now_ms)
 {
     struct terms terms = {.client_id = SPAN_EMPTY};
-    enum mqtt_reason reason = agree(channel, packet, &terms);
+    enum mqtt_reason reason =
+        channel_is_allowed(channel) ? agree(channel, packet, &terms) : MQTT_NOT_AUTHORIZED;
     if (reason != MQTT_SUCCESS) {
         connect_refuse(channel, packet->version, reason);
         return;

@@ -363,6 +363,7 @@ static void start(struct host *host)
                                  .random = on_random,
                                  .authenticate = host->authenticate,
                                  .authentication_ended = host->authentication_ended,
+                                 .allowed = host->allowed,
                                  .transform = on_transform,
                                  .store = on_store,
                                  .queue_open = on_queue_open,

@@ -71,6 +71,7 @@ struct host {
                                       const struct broker_credentials *credentials,
                                       struct broker_answer *ret_answer);
     void (*authentication_ended)(void *ctx, void *exchange);
+    bool (*allowed)(void *ctx, void *connection, const struct identity *identity);
     void *test; /* the test's own */
     uint64_t next_queue;
     uint64_t random;
