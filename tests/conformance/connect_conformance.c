@@ -2,9 +2,6 @@
  * older standard. */
 #include "exchange.h"
 
-#define V3 MQTT_3_1_1
-#define V5 MQTT_5
-
 /* CONNECT with Keep Alive 0, these flags, and what follows them (in v5 an empty property block first). */
 static struct span connect_bytes(enum mqtt_version version, uint8_t flags, struct span payload)
 {

@@ -4,9 +4,6 @@
 
 #include <stdio.h>
 
-#define V3 MQTT_3_1_1
-#define V5 MQTT_5
-
 static const struct client_options publisher = {.version = V5, .client_id = "from"};
 
 static struct client_options durable(enum mqtt_version version)

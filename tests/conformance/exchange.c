@@ -49,6 +49,34 @@ void exchange(struct client *client, struct span given, struct span expected)
     expect_bytes(client, expected);
 }
 
+static void expect_closes(const struct bad_packet *bad, enum mqtt_version version)
+{
+    struct client client, watcher;
+    struct host *host = begin_exchange(&client, version);
+    client_connect(&watcher, host, &(struct client_options){.client_id = "watcher"});
+    client_subscribe(&watcher, "#", 0);
+    client_give(&client, version == V5 ? bad->v5 : bad->v3);
+    struct mqtt_packet packet = {.reason = bad->reason};
+    if (client_next(&client, &packet) != (version == V5) || packet.reason != bad->reason ||
+        !client.asked_to_close)
+        fail_msg("%s in version %d: 0x%02x", bad->title, version, packet.reason);
+    client_expect_nothing(&client);
+    client_expect_nothing(&watcher);
+    assert_int_equal(broker_counters(host->broker)->subscriptions, 1);
+    client_vanish(&watcher);
+    end_exchange(host, &client);
+}
+
+void expect_each_closes(const struct bad_packet *packets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (packets[i].v3.len > 0)
+            expect_closes(&packets[i], V3);
+        if (packets[i].v5.len > 0)
+            expect_closes(&packets[i], V5);
+    }
+}
+
 void publish_with(struct client *client, const char *topic, struct span properties)
 {
     client_send(client, &(struct mqtt_packet){.type = MQTT_PUBLISH,

@@ -9,6 +9,8 @@
 #include "../unit/broker_host.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define V3          MQTT_3_1_1
+#define V5          MQTT_5
 
 extern const enum mqtt_version both_versions[2];
 
@@ -21,6 +23,16 @@ void end_exchange(struct host *host, struct client *client);
 void expect_bytes(struct client *client, struct span expected);
 /* Gives bytes, and expects these back. */
 void exchange(struct client *client, struct span given, struct span expected);
+
+/* A packet that breaks the standard, in each version (empty: it has none such), and the Reason Code that v5
+ * is told. */
+struct bad_packet {
+    const char *title;
+    struct span v3, v5;
+    enum mqtt_reason reason;
+};
+/* Each of them closes its connection, 3.1.1's without a word, and has no other effect. */
+void expect_each_closes(const struct bad_packet *packets, size_t count);
 
 /* A PUBLISH at QoS 0 with this property block. */
 void publish_with(struct client *client, const char *topic, struct span properties);

@@ -1,19 +1,12 @@
 /* Section 3.3: PUBLISH. A statement's id is that of MQTT 5; `3.1.1:` leads those of the older standard. */
 #include "exchange.h"
 
-#define V3 MQTT_3_1_1
-#define V5 MQTT_5
-
 static const struct client_options second_v5 = {.version = V5, .client_id = "second"};
 static const struct client_options second_v3 = {.client_id = "second"};
 
 /* ---- What closes the connection ---- */
 
-static const struct {
-    const char *title;
-    struct span v3, v5; /* empty: the row is not for this version */
-    enum mqtt_reason reason;
-} bad_rows[] = {
+static const struct bad_packet bad_packets[] = {
     /* clang-format off */
     {"QoS 3", SPAN_LITERAL("\x36\x05\x00\x01t\x00\x01"), SPAN_LITERAL("\x36\x06\x00\x01t\x00\x01\x00"), MQTT_MALFORMED_PACKET},
     {"DUP at QoS 0", SPAN_LITERAL("\x38\x03\x00\x01t"), SPAN_LITERAL("\x38\x04\x00\x01t\x00"), MQTT_MALFORMED_PACKET},
@@ -39,23 +32,7 @@ static const struct {
 static void a_publish_that_does_not_conform_closes(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 2 * COUNT(bad_rows); i++) {
-        struct span bytes = i % 2 ? bad_rows[i / 2].v5 : bad_rows[i / 2].v3;
-        if (bytes.len == 0)
-            continue;
-        struct client client, watcher;
-        struct host *host = begin_exchange(&client, both_versions[i % 2]);
-        client_connect(&watcher, host, &second_v3);
-        client_subscribe(&watcher, "#", 0);
-        client_give(&client, bytes);
-        struct mqtt_packet packet = {.reason = bad_rows[i / 2].reason};
-        if (client_next(&client, &packet) != i % 2 || packet.reason != bad_rows[i / 2].reason ||
-            !client.asked_to_close)
-            fail_msg("%s in version %d: 0x%02x", bad_rows[i / 2].title, both_versions[i % 2], packet.reason);
-        client_expect_nothing(&watcher);
-        client_vanish(&watcher);
-        end_exchange(host, &client);
-    }
+    expect_each_closes(bad_packets, COUNT(bad_packets));
 }
 
 /* ---- Flags ---- */

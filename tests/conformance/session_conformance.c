@@ -2,9 +2,6 @@
  * of MQTT 5; `3.1.1:` leads those of the older standard. */
 #include "exchange.h"
 
-#define V3 MQTT_3_1_1
-#define V5 MQTT_5
-
 /* ---- Sessions ---- */
 
 static struct client_options durable(enum mqtt_version version, const char *client_id)

@@ -2,19 +2,12 @@
  * MQTT 5; `3.1.1:` leads those of the older standard. */
 #include "exchange.h"
 
-#define V3 MQTT_3_1_1
-#define V5 MQTT_5
-
 static const struct client_options second_v3 = {.client_id = "second"};
 static const struct client_options second_v5 = {.version = V5, .client_id = "second"};
 
 /* ---- What closes the connection ---- */
 
-static const struct {
-    const char *title;
-    struct span v3, v5; /* empty: the row is not for this version */
-    enum mqtt_reason reason;
-} bad_rows[] = {
+static const struct bad_packet bad_packets[] = {
     /* clang-format off */
     {"PUBREL with flags 0", SPAN_LITERAL("\x60\x02\x00\x01"), SPAN_LITERAL("\x60\x02\x00\x01"), MQTT_MALFORMED_PACKET},
     {"SUBSCRIBE with flags 0", SPAN_LITERAL("\x80\x06\x00\x01\x00\x01t\x00"), SPAN_LITERAL("\x80\x07\x00\x01\x00\x00\x01t\x00"), MQTT_MALFORMED_PACKET},
@@ -49,19 +42,7 @@ static const struct {
 static void a_packet_that_does_not_conform_closes(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 2 * COUNT(bad_rows); i++) {
-        struct span bytes = i % 2 ? bad_rows[i / 2].v5 : bad_rows[i / 2].v3;
-        if (bytes.len == 0)
-            continue;
-        struct client client;
-        struct host *host = begin_exchange(&client, both_versions[i % 2]);
-        client_give(&client, bytes);
-        struct mqtt_packet packet = {.reason = bad_rows[i / 2].reason};
-        if (client_next(&client, &packet) != i % 2 || packet.reason != bad_rows[i / 2].reason ||
-            !client.asked_to_close || broker_counters(host->broker)->subscriptions > 0)
-            fail_msg("%s in version %d: 0x%02x", bad_rows[i / 2].title, both_versions[i % 2], packet.reason);
-        end_exchange(host, &client);
-    }
+    expect_each_closes(bad_packets, COUNT(bad_packets));
 }
 
 /* ---- SUBSCRIBE ---- */

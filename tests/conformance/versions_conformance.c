@@ -2,9 +2,6 @@
  * what 3.1.1 has. */
 #include "exchange.h"
 
-#define V3 MQTT_3_1_1
-#define V5 MQTT_5
-
 enum way { AT_ONCE, FROM_THE_QUEUE, RETAINED, WAYS };
 
 static const char properties[] = "\x01\x01"     /* Payload Format Indicator */
