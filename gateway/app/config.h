@@ -88,6 +88,7 @@ struct config_limits {
     uint64_t token_clock_skew_ms;
     uint64_t keep_alive_max_ms;
     uint64_t output_bytes;
+    uint64_t output_bytes_total;
     uint64_t http_head_bytes;
     uint64_t http_body_bytes;
     uint64_t http_timeout_ms;

@@ -134,6 +134,8 @@ const struct parameter config_parameters[] = {
             "longest Keep Alive"),
     COUNT("gateway.limits.outputBytes", CONFIG(limits.output_bytes), "bytes", "524288", 1024, BYTES_32,
           "unsent bytes of a connection, beyond which it is too slow"),
+    COUNT("gateway.limits.outputBytesTotal", CONFIG(limits.output_bytes_total), "bytes", "536870912", 1024,
+          BYTES_64, "unsent bytes of all connections, beyond which one with over 16384 is too slow"),
     COUNT("gateway.limits.httpHeadBytes", CONFIG(limits.http_head_bytes), "bytes", "16384", 1024, 1048576,
           "request line and headers of an HTTP request"),
     COUNT("gateway.limits.httpBodyBytes", CONFIG(limits.http_body_bytes), "bytes", "65536", 0, 1073741824,

@@ -133,6 +133,7 @@ static struct broker_config broker_config_of(const struct config *config)
     broker.retained_count = (uint32_t)limits->retained_count;
     broker.retained_bytes = limits->retained_bytes;
     broker.output_bytes = (uint32_t)limits->output_bytes;
+    broker.output_bytes_total = limits->output_bytes_total;
     broker.unacknowledged_count = (uint32_t)limits->unacknowledged_count;
     gateway_random(NULL, broker.hash_key, sizeof broker.hash_key);
     return broker;

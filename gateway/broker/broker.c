@@ -35,6 +35,7 @@ struct broker_config broker_config_default(void)
         .retained_count = 100 * 1000,
         .retained_bytes = UINT64_C(64) * 1024 * 1024,
         .output_bytes = 512 * 1024,
+        .output_bytes_total = UINT64_C(512) * 1024 * 1024,
         .unacknowledged_count = 256 * 1024,
     };
 }
@@ -70,6 +71,7 @@ const char *broker_limit_text(enum broker_limit limit)
         [BROKER_LIMIT_SUBSCRIPTIONS_TOTAL] = "subscriptionsTotal",
         [BROKER_LIMIT_RECEIVE_MAXIMUM] = "receiveMaximum",
         [BROKER_LIMIT_PUBLISH_RATE] = "publishRate",
+        [BROKER_LIMIT_OUTPUT_BYTES_TOTAL] = "outputBytesTotal",
     };
     return texts[limit];
 }

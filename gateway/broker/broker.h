@@ -56,6 +56,7 @@ struct broker_config {
     uint32_t retained_count;          /* retained messages in all */
     uint64_t retained_bytes;          /* the same in bytes */
     uint32_t output_bytes;            /* unsent bytes of a connection beyond which it is too slow */
+    uint64_t output_bytes_total;      /* the same of all connections; beyond it, each may have 16 KB */
     uint32_t unacknowledged_count;    /* acknowledgements in all that may wait for the disk */
     uint8_t hash_key[16];             /* random, so that no client can choose names that collide */
 };
@@ -246,6 +247,7 @@ enum broker_limit {
     BROKER_LIMIT_SUBSCRIPTIONS_TOTAL,
     BROKER_LIMIT_RECEIVE_MAXIMUM,
     BROKER_LIMIT_PUBLISH_RATE,
+    BROKER_LIMIT_OUTPUT_BYTES_TOTAL,
     BROKER_LIMIT_COUNT,
 };
 const char *broker_limit_text(enum broker_limit limit); /* its name in the configuration */
@@ -266,6 +268,7 @@ struct broker_counters {
     /* What there is now: */
     uint64_t channels, sessions, subscriptions, retained, retained_bytes, queued, unacknowledged;
     uint64_t connected, connected_maximum; /* sessions that have a connection; the most there ever were */
+    uint64_t output_bytes;                 /* unsent, of all connections */
     uint64_t shared_subscriptions;         /* of the subscriptions */
     uint64_t queued_bytes, inflight;       /* of what is queued: its size, and how many are sent but not
                                               finished */

@@ -18,9 +18,27 @@ bool channel_is_allowed(const struct channel *channel)
     return !hooks->allowed || hooks->allowed(hooks->ctx, channel->io.ctx, channel->identity);
 }
 
+/* What each connection may have unsent when all of them have as much as they may. */
+enum { OUTPUT_SHARE_BYTES = 16 * 1024 };
+
 bool channel_is_slow(const struct channel *channel)
 {
-    return buffer_len(channel->io.out) > channel->broker->config.output_bytes;
+    const struct broker *broker = channel->broker;
+    size_t unsent = buffer_len(channel->io.out);
+    return unsent > broker->config.output_bytes ||
+           (broker->counters.output_bytes > broker->config.output_bytes_total && unsent > OUTPUT_SHARE_BYTES);
+}
+
+/* Keeps the sum of what is unsent; what leaves in parts is seen with the next packet, or when all is out. */
+static void count_output(struct channel *channel, uint64_t unsent)
+{
+    struct broker *broker = channel->broker;
+    uint64_t total = broker->config.output_bytes_total;
+    bool was_within = broker->counters.output_bytes <= total;
+    broker->counters.output_bytes += unsent - channel->output_bytes;
+    channel->output_bytes = unsent;
+    if (was_within && broker->counters.output_bytes > total)
+        broker_limited(broker, BROKER_LIMIT_OUTPUT_BYTES_TOTAL);
 }
 
 void channel_send_bytes(struct channel *channel, struct span bytes)
@@ -28,6 +46,7 @@ void channel_send_bytes(struct channel *channel, struct span bytes)
     if (channel->state == CHANNEL_CLOSING)
         return;
     buffer_append(channel->io.out, bytes);
+    count_output(channel, buffer_len(channel->io.out));
     channel->broker->counters.packets_sent++;
     channel->io.flush_soon(channel->io.ctx);
 }
@@ -43,6 +62,7 @@ bool channel_send(struct channel *channel, const struct mqtt_packet *packet)
     mqtt_encode(&out, packet);
     assert(!out.failed);
     buffer_grown(channel->io.out, writer_len(&out));
+    count_output(channel, buffer_len(channel->io.out));
     channel->broker->counters.packets_sent++;
     channel->io.flush_soon(channel->io.ctx);
     return true;
@@ -341,6 +361,7 @@ size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms
 
 void channel_drained(struct channel *channel)
 {
+    count_output(channel, buffer_len(channel->io.out));
     if (channel_is_slow(channel))
         return;
     channel_continue(channel, PAUSE_OUTPUT);
@@ -355,6 +376,7 @@ void channel_closed(struct channel *channel, uint64_t now_ms)
     channel->state = CHANNEL_CLOSING;
     channel->session = NULL;
     channel->gone = true;
+    count_output(channel, 0);
     timers_stop(&broker->timers, &channel->timer);
     stop_holding(channel);
     receive_forget_aliases(channel);

@@ -34,6 +34,7 @@ struct channel {
     struct session *session;               /* NULL: before CONNECT, after takeover */
     struct timer timer;                    /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
     struct rate_credit credit;
+    uint64_t output_bytes; /* unsent, as the broker's sum has it */
     uint64_t last_packet_ms;
     struct topic_alias *topic_aliases;         /* see receive.c; NULL: none */
     struct outgoing_aliases *outgoing_aliases; /* NULL: none yet */

@@ -354,6 +354,47 @@ static void queues_of_all_sessions_are_bounded(void **state)
     host_free(host);
 }
 
+/* Beyond the bound of all, nobody gets more than 16 KB; who reads gets all again. */
+static void what_is_unsent_of_all_is_bounded(void **state)
+{
+    (void)state;
+    enum { SUBSCRIBERS = 4, MESSAGES = 100 };
+    char payload[1001];
+    memset(payload, 'x', sizeof payload - 1);
+    payload[sizeof payload - 1] = '\0';
+    struct host *host = host_new();
+    host->config.output_bytes_total = 20000;
+    host_restart_with_config(host);
+    struct client publisher, subscribers[SUBSCRIBERS];
+    char name[] = "a";
+    client_connect(&publisher, host, &(struct client_options){.client_id = "p"});
+    uint64_t connack_bytes = broker_counters(host->broker)->output_bytes;
+    for (size_t i = 0; i < SUBSCRIBERS; i++, name[0]++) {
+        client_connect(&subscribers[i], host, &(struct client_options){.client_id = name});
+        client_subscribe(&subscribers[i], "t", 0);
+    }
+    for (size_t i = 0; i < MESSAGES; i++)
+        client_publish(&publisher, "t", payload, 0, false);
+    for (size_t i = 0; i < SUBSCRIBERS; i++)
+        assert_in_range(buffer_len(&subscribers[i].out), 16 * 1024, 18 * 1024);
+    assert_int_equal(limited(host, BROKER_LIMIT_OUTPUT_BYTES_TOTAL), 1);
+    assert_true(host_dropped(host, BROKER_DROP_TOO_SLOW) >= SUBSCRIBERS * (MESSAGES - 18));
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        buffer_consume(&subscribers[i].out, buffer_len(&subscribers[i].out));
+        subscribers[i].shown_bytes = 0;
+        channel_drained(subscribers[i].channel);
+    }
+    assert_int_equal(broker_counters(host->broker)->output_bytes, connack_bytes);
+    client_publish(&publisher, "t", "y", 0, false);
+    for (size_t i = 0; i < SUBSCRIBERS; i++) {
+        client_expect_publish(&subscribers[i], "t", "y", 0);
+        client_vanish(&subscribers[i]);
+    }
+    client_vanish(&publisher);
+    assert_int_equal(broker_counters(host->broker)->output_bytes, 0);
+    host_free(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +409,7 @@ int main(void)
         cmocka_unit_test(bytes_of_messages_have_a_rate_too),
         cmocka_unit_test(the_rate_holds_over_a_minute),
         cmocka_unit_test(queues_of_all_sessions_are_bounded),
+        cmocka_unit_test(what_is_unsent_of_all_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
