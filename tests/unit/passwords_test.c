@@ -66,7 +66,7 @@ static void an_entry_serves_its_password_and_no_other(void **state)
     passwords_free(passwords);
 }
 
-/* What `openssl` and PostgreSQL make of the same password, salt and iterations. */
+/* The keys are what Python's hashlib makes of the same password, salt and iterations. */
 static void an_entry_has_the_form_of_rfc_5803(void **state)
 {
     (void)state;
