@@ -100,7 +100,7 @@ static const char *ask(char *secret)
 static bool edit(struct span text, struct span name, const struct password *entry, struct buffer *out)
 {
     bool found = false;
-    while (text.len > 0) {
+    while (text.data && text.len > 0) {
         const uint8_t *end = memchr(text.data, '\n', text.len);
         struct span line = span_of(text.data, end ? (size_t)(end - text.data) + 1 : text.len);
         bool is_users = span_starts_with(line, name) && line.len > name.len && line.data[name.len] == ':';

@@ -52,12 +52,12 @@ static enum sluice_error invalid(char *ret_text, const char *file, const char *w
 static enum sluice_error take_secret(struct token_issuer *issuer, struct span bytes, const char *file,
                                      char *ret_text)
 {
-    if (bytes.len > 0 && bytes.data[bytes.len - 1] == '\n')
-        bytes.len--;
+    bool ends_line = bytes.data && bytes.len > 0 && bytes.data[bytes.len - 1] == '\n';
+    bytes.len -= ends_line;
+    if (!bytes.data || bytes.len < HASH_BYTES)
+        return invalid(ret_text, file, "is too short for HS256; allowed: a secret of at least 32 bytes");
     if (span_starts_with(bytes, SPAN_LITERAL("-----BEGIN")))
         return invalid(ret_text, file, "is a PEM file, which is no secret; allowed for HS256: a random text");
-    if (bytes.len < HASH_BYTES)
-        return invalid(ret_text, file, "is too short for HS256; allowed: a secret of at least 32 bytes");
     buffer_append(&issuer->secret, bytes);
     return SLUICE_OK;
 }
@@ -107,10 +107,11 @@ static void take_fingerprint(struct token_issuer *issuer, struct span key)
     buffer_append(&all, span_of(issuer->issuer, strlen(issuer->issuer) + 1));
     buffer_append(&all, span_of(issuer->audience, strlen(issuer->audience) + 1));
     buffer_append(&all, span_of(algorithm, strlen(algorithm) + 1));
-    buffer_append(&all, key);
+    hash_plain(key, hash);
+    buffer_append(&all, span_of(hash, sizeof hash));
     hash_plain(buffer_span(&all), hash);
     hash_write_hex(hash, issuer->fingerprint);
-    wipe(&all);
+    buffer_fini(&all);
 }
 
 enum sluice_error token_issuer_new(const struct config_token *config, struct token_issuer **ret_issuer,
@@ -314,8 +315,7 @@ static bool take_subject(const cJSON *payload, struct identity *ret_identity)
     struct span name = cJSON_IsString(sub) ? span_from_string(sub->valuestring) : SPAN_EMPTY;
     if (!identity_name_valid(name))
         return false;
-    memcpy(ret_identity->name, name.data, name.len);
-    ret_identity->name[name.len] = '\0';
+    snprintf(ret_identity->name, sizeof ret_identity->name, "%s", sub->valuestring);
     return true;
 }
 
