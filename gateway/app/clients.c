@@ -149,17 +149,18 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
     return SLUICE_OK;
 }
 
-/* An https listener asks for no certificate that is not there: its pages are for people too. */
+/* Pages are for people too, who have no certificate; and a browser that is asked for one may not connect. */
 enum sluice_error gateway_make_tls(const struct config *config, const char *listener,
                                    const struct net_tls *previous, struct net_tls **ret_tls, char *ret_text)
 {
+    bool is_https = strcmp(listener, "https") == 0, asks = !is_https || config->https_certificates;
     struct net_tls_config tls_config = {
         .certificate = config->tls.certificate,
         .key = config->tls.key,
-        .client_ca = config->tls.client_ca,
-        .crl = config->tls.crl,
-        .client_certificate_required = strcmp(listener, "mqtts") == 0 && !config->mqtts.anonymous &&
-                                       !config->passwords && config->token_count == 0,
+        .client_ca = asks ? config->tls.client_ca : NULL,
+        .crl = asks ? config->tls.crl : NULL,
+        .client_certificate_required =
+            !is_https && !config->mqtts.anonymous && !config->passwords && config->token_count == 0,
         .identity =
             config->tls.identity == CONFIG_SUBJECT_ALT_NAME ? NET_TLS_SUBJECT_ALT_NAME : NET_TLS_COMMON_NAME,
         .sessions_count = TLS_SESSIONS_COUNT,

@@ -200,6 +200,7 @@ struct config {
     struct config_listen mqtts;
     struct config_listen https;
     struct config_strings origins; /* of web pages; also `same` and `none` */
+    bool https_certificates;       /* https asks for Client certificates */
     struct config_tls tls;
     struct config_access *access;
     size_t access_count;

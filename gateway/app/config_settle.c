@@ -17,17 +17,18 @@ static bool knows_names(const struct config *config)
 }
 
 static void settle_tls_listener(const struct config *config, const char *name,
-                                const struct config_listen *listen, struct config_problems *problems)
+                                const struct config_listen *listen, bool asks_certificates,
+                                struct config_problems *problems)
 {
     if (!listen->host)
         return;
     if (!config->tls.certificate || !config->tls.key)
         config_error(problems, listen->place, "%s needs gateway.tls.certificate and gateway.tls.key", name);
-    if (!listen->anonymous && !config->tls.client_ca && !knows_names(config))
+    if (!listen->anonymous && !(asks_certificates && config->tls.client_ca) && !knows_names(config))
         config_error(problems, listen->place,
-                     "nobody can use the listener %s; allowed: gateway.tls.clientCa, gateway.passwords, "
+                     "nobody can use the listener %s; allowed: gateway.tls.clientCa%s, gateway.passwords, "
                      "gateway.tokens, or %s in gateway.anonymous",
-                     name, name);
+                     name, asks_certificates ? "" : " with gateway.websocket.clientCertificates", name);
 }
 
 static void settle_listeners(struct config *config, struct config_problems *problems)
@@ -41,8 +42,8 @@ static void settle_listeners(struct config *config, struct config_problems *prob
         config_warning(problems, mqtt->place,
                        "nobody can use the listener mqtt: it asks for no certificate, there are no "
                        "gateway.passwords and gateway.tokens, and gateway.anonymous does not name it");
-    settle_tls_listener(config, "mqtts", &config->mqtts, problems);
-    settle_tls_listener(config, "https", &config->https, problems);
+    settle_tls_listener(config, "mqtts", &config->mqtts, true, problems);
+    settle_tls_listener(config, "https", &config->https, config->https_certificates, problems);
     if (config->origins.count == 0)
         config_strings_add(config, &config->origins, arena_string(&config->arena, SPAN_LITERAL("same")));
     if (config->tls.crl && !config->tls.client_ca)

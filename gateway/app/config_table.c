@@ -84,6 +84,10 @@ const struct parameter config_parameters[] = {
          "where a Client certificate has its name; subjectAltName: its one DNS name, e-mail address or URI"},
 
     GROUP("gateway.websocket", "MQTT over WebSocket"),
+    {"gateway.websocket.clientCertificates", PARAMETER_BOOLEAN, CONFIG(https_certificates),
+     .fallback = "false",
+     .text = "whether https asks for Client certificates; where it does, Chromium lets only those pages "
+             "connect whose own host has asked for one before"},
     {"gateway.websocket.origins", PARAMETER_ORIGINS, CONFIG(origins),
      .text = "web pages that may connect, as browsers name them: `https://app.example`; `same` are those "
              "that come from the host and port that they connect to, `none` are programs that name no "

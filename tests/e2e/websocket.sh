@@ -12,7 +12,7 @@ gateway:
   listen: {mqtt: "127.0.0.1:0", https: "127.0.0.1:0"}
   anonymous: [mqtt, https]
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
-  websocket: {origins: [$1]}
+  websocket: {origins: [$1], clientCertificates: true}
   limits: {${2:-}}
   access:
     - {who: "device:*", publish: ["t/#", "own/%u"], subscribe: ["t/#"]}

@@ -188,6 +188,7 @@ static void https_may_be_the_only_listener(void **state)
     assert_int_equal(config->https.port, 8443);
     assert_true(config->https.anonymous);
     assert_null(config->mqtt.host);
+    assert_false(config->https_certificates);
     assert_int_equal(config->origins.count, 1);
     assert_string_equal(config->origins.items[0], "same");
     config_free(config);
@@ -297,8 +298,11 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
          "nobody can use the listener mqtts"},
         {"gateway: {listen: {https: 8443}}", ":1:27: https needs gateway.tls.certificate"},
         {"gateway: {listen: {https: 8443}, tls: {certificate: a, key: b}}",
-         "nobody can use the listener https; allowed: gateway.tls.clientCa, gateway.passwords, "
-         "gateway.tokens, or https in gateway.anonymous"},
+         "nobody can use the listener https; allowed: gateway.tls.clientCa with "
+         "gateway.websocket.clientCertificates, gateway.passwords, gateway.tokens, or https in "
+         "gateway.anonymous"},
+        {"gateway: {listen: {https: 8443}, tls: {certificate: a, key: b, clientCa: c}}",
+         "nobody can use the listener https"},
         {ORIGIN("'*'"), "gateway.websocket.origins is '*'; allowed: a list of SCHEME://HOST"},
         {ORIGIN("'null'"), "is 'null'; allowed"},
         {ORIGIN("app.example"), "is 'app.example'; allowed"},
