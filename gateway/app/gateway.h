@@ -19,9 +19,10 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
 
 /*
  * Loads the configuration's file again with all that it names, and takes up what may change while it runs:
- * access rules, certificates, revocation lists, who may be anonymous. All of it or, if anything is wrong,
- * nothing. Connections that stay allowed are not touched, the others end at once. The log has the outcome,
- * and so has the data folder (data_lock.h).
+ * access rules, certificates, revocation lists, passwords, tokens, who may be anonymous. All of it or, if
+ * anything is wrong, nothing. It takes the loop for as long as the files take to be read and checked.
+ * Connections that stay allowed are not touched, the others end at once. The log has the outcome, and so has
+ * the data folder (data_lock.h).
  */
 void gateway_reload(struct gateway *gateway);
 

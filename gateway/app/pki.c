@@ -360,7 +360,9 @@ static enum sluice_error revoke_with(struct authority *authority, const char *na
     enum sluice_error loaded = load_certificate(authority, name, &certificate, &entry, ret_text);
     mbedtls_x509_crt_free(&certificate);
     size_t count = mark_revoked(&authority->index, name, reason, NULL);
-    if (loaded == SLUICE_INVALID || (loaded && count == 0)) /* its sentence stands: no file, and no entry */
+    if (loaded == SLUICE_NOT_FOUND && count == 0)
+        return fail(loaded, ret_text, name, "has no certificate here that is not revoked already");
+    if (loaded && loaded != SLUICE_NOT_FOUND) /* its files may be on the device only */
         return loaded;
     enum sluice_error error = authority_save(authority, ret_text);
     const char *directory = authority->directory;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Any MQTT client works: mosquitto's, over plain and mutual TLS, in both versions.
+# Any MQTT client works: mosquitto's, over plain and mutual TLS, in both versions. Their sessions are in sessions.sh.
 . "$ROOT/tests/e2e/lib.sh"
 need mosquitto_pub mosquitto_sub
 

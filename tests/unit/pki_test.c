@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -242,6 +243,9 @@ static void a_revoked_name_can_be_issued_again(void **state)
     assert_int_equal(run(fixture, "issue D sensor-1"), 0);
     assert_false(is_revoked(fixture, "sensor-1.crt"));
     assert_true(is_revoked(fixture, "sensor-1.crt.revoked"));
+    assert_true(shell(fixture, "mv sensor-1.crt away && rm sensor-1.key"));
+    assert_int_equal(run(fixture, "revoke D sensor-1"), 0); /* the device alone has its files */
+    assert_true(is_revoked(fixture, "away"));
 }
 
 /* Same key, same hosts; both certificates are good until the old one runs out or is revoked. */
@@ -355,6 +359,30 @@ static void another_authoritys_certificate_is_not_taken_up(void **state)
     assert_int_equal(run(fixture, "renew D two"), 2);
 }
 
+/* The directory is locked: what each process issues stands in the one index. */
+static void processes_take_turns(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { PROCESSES = 5 };
+    assert_int_equal(run(fixture, "init D"), 0);
+    for (int i = 0; i < PROCESSES; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "issue D sensor-%d", i);
+        if (fork() == 0)
+            _exit(run(fixture, line));
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "sensor-%d", i);
+        expect_listed(fixture, name, "good");
+    }
+}
+
 static void keys_can_be_read_by_their_owner_only(void **state)
 {
     struct fixture *fixture = *state;
@@ -459,6 +487,7 @@ int main(void)
         PKI_TEST(an_authority_without_an_index_is_taken_up),
         PKI_TEST(without_its_index_nothing_is_signed),
         PKI_TEST(another_authoritys_certificate_is_not_taken_up),
+        PKI_TEST(processes_take_turns),
         PKI_TEST(keys_can_be_read_by_their_owner_only),
         PKI_TEST(certificates_are_valid_from_a_day_back),
         PKI_TEST(nothing_is_overwritten),
