@@ -48,3 +48,16 @@ configure same 'httpTimeout: 0.2, connectTimeout: 0.2'
 start_gateway
 run deadlines.js
 stop_gateway
+
+echo 'correct horse' | "$BUILD/bin/sluice" passwd "$DIR/users" anna > "$DIR/passwd.log" 2>&1 || fail "sluice passwd"
+cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {https: "127.0.0.1:0"}
+  tls: {certificate: pki/gateway.crt, key: pki/gateway.key}
+  passwords: users
+  websocket: {origins: ["https://app.example"]}
+  access: [{who: "user:anna", publish: ["t/%u"]}]
+END
+start_gateway
+run users.js
+stop_gateway
