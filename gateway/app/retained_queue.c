@@ -3,6 +3,8 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 
+#include <assert.h>
+
 struct retained_queue {
     struct journal *journal;
     struct state *state;
@@ -58,7 +60,9 @@ void retained_queue_state_durable(struct retained_queue *queue, uint64_t ticket)
 {
     while (buffer_len(&queue->written) > 0) {
         struct change first;
-        memcpy(&first, buffer_span(&queue->written).data, sizeof first);
+        struct span written = buffer_span(&queue->written);
+        assert(written.data);
+        memcpy(&first, written.data, sizeof first);
         if (first.ticket > ticket)
             return;
         journal_acknowledge(queue->journal, queue->id, first.ordinal);

@@ -54,7 +54,8 @@ static struct named *make_room(struct outgoing_aliases *aliases, uint16_t used)
     if (name->uses == 0)
         return name;
     name->uses--;
-    aliases->hand = (uint16_t)((aliases->hand + 1) % aliases->maximum);
+    if (++aliases->hand == aliases->maximum)
+        aliases->hand = 0;
     return NULL;
 }
 

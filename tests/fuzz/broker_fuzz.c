@@ -182,7 +182,7 @@ static const struct span connects[] = {
                  "a"),
     SPAN_LITERAL("\x10\x0d\x00\x04MQTT\x04\x00\x00\x05\x00\x01"
                  "a"),
-    SPAN_LITERAL("\x10\x13\x00\x04MQTT\x05\x00\x00\x05\x05\x11\x00\x00\x00\x3c\x00\x01"
+    SPAN_LITERAL("\x10\x16\x00\x04MQTT\x05\x00\x00\x05\x08\x11\x00\x00\x00\x3c\x22\x00\x02\x00\x01"
                  "a"),
     SPAN_LITERAL("\x10\x16\x00\x04MQTT\x04\x2e\x00\x05\x00\x01"
                  "a\x00\x01w\x00\x04gone"),
@@ -266,7 +266,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     give(&world, &watcher,
          SPAN_LITERAL("\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01"
                       "b"
-                      "\x82\x06\x00\x01\x00\x01#\x02"));
+                      "\x82\x13\x00\x01\x00\x01#\x02\x00\x0a$share/s/#\x01"));
     attack(&world, span_of(data, size));
     commit(&world);
     if (watcher.closing)

@@ -19,10 +19,17 @@ static void expect_retained(struct host *host, const char *topic, const char *pa
     host->manual_commit = by_hand;
 }
 
-static void crash(struct host *host, struct client *client)
+/* The client's connection ends, and then the process; it is started again so much later. */
+static void crash_after(struct host *host, struct client *client, uint64_t down_ms)
 {
     client_vanish(client);
+    host->wall_ms += down_ms;
     host_crash(host);
+}
+
+static void crash(struct host *host, struct client *client)
+{
+    crash_after(host, client, 0);
 }
 
 /* ---- Retained messages ---- */
@@ -93,7 +100,7 @@ static void a_full_disk_refuses_a_retained_message_whole(void **state)
     host_free(host);
 }
 
-static void publish_expiring(struct client *client, const char *topic, uint32_t expiry_s)
+static void publish_expiring(struct client *client, const char *topic, uint32_t expiry_s, uint8_t qos)
 {
     uint8_t bytes[8];
     struct writer block = writer_of(bytes, sizeof bytes);
@@ -101,9 +108,11 @@ static void publish_expiring(struct client *client, const char *topic, uint32_t 
     client_send(client, &(struct mqtt_packet){.type = MQTT_PUBLISH,
                                               .version = MQTT_5,
                                               .properties.bytes = writer_span(&block),
+                                              .packet_id = qos ? ++client->next_packet_id : 0,
                                               .publish = {.topic = span_from_string(topic),
                                                           .payload = SPAN_LITERAL("x"),
-                                                          .retain = true}});
+                                                          .qos = qos,
+                                                          .retain = qos == 0}});
 }
 
 /* Message Expiry counts the time that the gateway was down too, and what has expired gives its room back. */
@@ -115,11 +124,9 @@ static void a_retained_message_expires_also_over_a_crash(void **state)
     host_restart_with_config(host);
     struct client client;
     client_connect(&client, host, &anybody);
-    publish_expiring(&client, "soon", 10);
-    publish_expiring(&client, "late", UINT32_MAX);
-    client_vanish(&client);
-    host->wall_ms += 4000;
-    host_crash(host);
+    publish_expiring(&client, "soon", 10, 0);
+    publish_expiring(&client, "late", UINT32_MAX, 0);
+    crash_after(host, &client, 4000);
     client_connect(&client, host, &anybody);
     client_subscribe(&client, "soon", 0);
     struct mqtt_packet packet = client_expect_publish(&client, "soon", "x", 0);
@@ -377,6 +384,84 @@ static void a_will_brings_its_message_expiry(void **state)
     }
 }
 
+/* ---- Intervals, which go on while the gateway is down ---- */
+
+static bool is_present(struct host *host)
+{
+    struct client client;
+    bool present = client_connect(
+        &client, host,
+        &(struct client_options){
+            .version = MQTT_5, .client_id = "a", .keep_session = true, .expiry_s = UINT32_MAX});
+    client_vanish(&client);
+    return present;
+}
+
+static void a_session_expires_counted_from_its_disconnection(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *title;
+        uint32_t expiry_s, at_disconnect_s; /* 0: it is not changed */
+        uint64_t down_ms, wait_ms;
+        bool present;
+    } rows[] = {
+        {"before", 60, 0, 40000, 19999, true},
+        {"after", 60, 0, 40000, 20000, false},
+        {"it was over while down", 60, 0, 61000, 0, false},
+        {"shortened by DISCONNECT", 600, 60, 40000, 20000, false},
+        {"prolonged by DISCONNECT", 30, 60, 40000, 19999, true},
+        {"never", UINT32_MAX, 0, UINT64_C(1) << 50, UINT64_C(1) << 50, true},
+        {"nearly never", UINT32_MAX - 1, 0, UINT64_C(4294967000) * 1000, 293999, true},
+        {"nearly never, over", UINT32_MAX - 1, 0, UINT64_C(4294967000) * 1000, 294000, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        print_message("%s\n", rows[i].title);
+        struct host *host = host_new();
+        host->config.session_expiry_max_s = UINT32_MAX;
+        host_restart_with_config(host);
+        struct client client;
+        client_connect(
+            &client, host,
+            &(struct client_options){.version = MQTT_5, .client_id = "a", .expiry_s = rows[i].expiry_s});
+        uint8_t bytes[8];
+        struct writer block = writer_of(bytes, sizeof bytes);
+        mqtt_write_number_property(&block, MQTT_SESSION_EXPIRY_INTERVAL, rows[i].at_disconnect_s);
+        if (rows[i].at_disconnect_s)
+            client_send(&client, &(struct mqtt_packet){.type = MQTT_DISCONNECT,
+                                                       .version = MQTT_5,
+                                                       .properties.bytes = writer_span(&block)});
+        crash_after(host, &client, rows[i].down_ms);
+        broker_tick(host->broker, host->now_ms);
+        host_advance(host, rows[i].wait_ms);
+        assert_int_equal(is_present(host), rows[i].present);
+        host_free(host);
+    }
+}
+
+static void a_queued_message_expires_also_over_a_crash(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct client client, from;
+    struct client_options durable = {
+        .version = MQTT_5, .client_id = "a", .keep_session = true, .expiry_s = 600};
+    client_connect(&client, host, &durable);
+    client_subscribe(&client, "#", 1);
+    client_vanish(&client);
+    client_connect(&from, host, &anybody);
+    publish_expiring(&from, "soon", 10, 1);
+    publish_expiring(&from, "late", 100, 1);
+    crash_after(host, &from, 40000);
+    assert_true(client_connect(&client, host, &durable));
+    struct mqtt_packet packet = client_expect_publish(&client, "late", "x", 1);
+    assert_int_equal(mqtt_property_number(packet.properties, MQTT_MESSAGE_EXPIRY_INTERVAL, 0), 60);
+    client_expect_nothing(&client);
+    assert_int_equal(host_dropped(host, BROKER_DROP_EXPIRED), 1);
+    client_vanish(&client);
+    host_free(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +477,8 @@ int main(void)
         cmocka_unit_test(each_connection_has_a_will_of_its_own),
         cmocka_unit_test(a_stored_will_that_is_damaged_or_not_allowed_does_not_fire),
         cmocka_unit_test(a_will_brings_its_message_expiry),
+        cmocka_unit_test(a_session_expires_counted_from_its_disconnection),
+        cmocka_unit_test(a_queued_message_expires_also_over_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
