@@ -74,6 +74,22 @@ retained_messages_survive_a_kill() {
     expect kept "$SUBSCRIBER" 't/kept 1 1 kept'
 }
 
+# A will of a client that was connected is kept over both, and fires at the start. Killed it is, so that it does
+# not come back.
+wills_survive_a_stop_and_a_kill() {
+    for end in stop kill; do
+        subscribe "willing-$end" $(plain) -i "willing-$end" -t t/unused \
+            --will-topic "t/will/$end" --will-payload gone --will-qos 1 --will-retain
+        willing=$SUBSCRIBER
+        "${end}_gateway"
+        kill -9 "$willing" 2> /dev/null || true
+        wait "$willing" || true
+        start_gateway
+        subscribe "wills-$end" $(plain) -q 1 -t "t/will/$end"
+        expect "wills-$end" "$SUBSCRIBER" "t/will/$end 1 1 gone"
+    done
+}
+
 # Clean Start ends a session: nothing waits any more.
 a_clean_start_ends_a_session() {
     publish $(plain) -q 1 -t t/session/a -m forgotten
@@ -99,6 +115,7 @@ messages_wait_for_a_client
 messages_survive_a_clean_stop
 messages_survive_a_kill
 retained_messages_survive_a_kill
+wills_survive_a_stop_and_a_kill
 a_clean_start_ends_a_session
 a_session_is_taken_over
 stop_gateway
