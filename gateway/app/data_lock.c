@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { WORD_BYTES_MAX = 1024 * 1024, HEAD_BYTES = 64 };
@@ -48,13 +49,10 @@ void data_lock_leave_word(int lock, const struct data_lock_word *word)
 {
     char head[HEAD_BYTES];
     int len = snprintf(head, sizeof head, "%" PRIu64 " %d %zu\n", word->began_ns, word->done, word->text.len);
-    struct buffer bytes = {0};
-    buffer_append(&bytes, span_of(head, (size_t)len));
-    buffer_append(&bytes, word->text);
-    size_t all = buffer_len(&bytes);
-    if (ftruncate(lock, 0) != 0 || pwrite(lock, bytes.data, all, 0) != (ssize_t)all)
+    struct iovec parts[] = {{head, (size_t)len}, {(void *)word->text.data, word->text.len}};
+    ssize_t all = len + (ssize_t)word->text.len;
+    if (ftruncate(lock, 0) != 0 || pwritev(lock, parts, 2, 0) != all)
         log_warning("the outcome of the reload cannot be written to the data folder: %s", strerror(errno));
-    buffer_fini(&bytes);
 }
 
 enum sluice_error data_lock_owner(const char *data, pid_t *ret_pid)

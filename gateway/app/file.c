@@ -96,10 +96,11 @@ enum sluice_error file_read(const char *path, size_t most, struct buffer *ret_by
     } while (len > 0 && buffer_len(&bytes) <= most);
     int error = ferror(file) ? errno : 0;
     fclose(file);
-    if (!error && buffer_len(&bytes) <= most)
-        buffer_append(ret_bytes, buffer_span(&bytes));
     enum sluice_error result = error ? SLUICE_IO : buffer_len(&bytes) > most ? SLUICE_TOO_LARGE : SLUICE_OK;
-    buffer_fini(&bytes);
+    if (result)
+        buffer_fini(&bytes);
+    else
+        *ret_bytes = bytes;
     errno = error;
     return result;
 }

@@ -15,8 +15,8 @@
 enum sluice_error file_make(const char *path, mode_t mode, struct span bytes);
 /* Makes a file, or puts it in the place of the one there is. SLUICE_IO: see errno. */
 enum sluice_error file_replace(const char *path, mode_t mode, struct span bytes);
-/* Appends the whole file to ret_bytes. SLUICE_NOT_FOUND; SLUICE_TOO_LARGE: over `most` bytes; SLUICE_IO: see
- * errno. */
+/* Reads the whole file into ret_bytes, an empty buffer. SLUICE_NOT_FOUND; SLUICE_TOO_LARGE: over `most`
+ * bytes; SLUICE_IO: see errno. */
 enum sluice_error file_read(const char *path, size_t most, struct buffer *ret_bytes);
 
 #endif

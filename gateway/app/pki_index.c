@@ -10,7 +10,6 @@
 
 enum {
     INDEX_BYTES_MAX = 64 * 1024 * 1024,
-    LINE_BYTES = 512,
     TIME_BYTES = sizeof "YYYY-MM-DDThh:mm:ssZ",
     SERIAL_TEXT_BYTES = 2 * PKI_SERIAL_BYTES + 1,
     FIELDS_COUNT = 7,
@@ -195,27 +194,29 @@ static const char *time_text(int64_t seconds, char *text)
     return text;
 }
 
-static void write_line(const struct pki_entry *entry, struct buffer *out)
+static void write_line(const struct pki_entry *entry, FILE *out)
 {
-    char line[LINE_BYTES], serial[SERIAL_TEXT_BYTES], from[TIME_BYTES], until[TIME_BYTES],
-        revoked[TIME_BYTES];
+    char serial[SERIAL_TEXT_BYTES], from[TIME_BYTES], until[TIME_BYTES], revoked[TIME_BYTES];
     pki_serial_text(entry, serial);
-    int len = snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", serial, entry->name,
-                       kinds[entry->kind], time_text(entry->from_s, from), time_text(entry->until_s, until),
-                       entry->revoked_s ? time_text(entry->revoked_s, revoked) : "-",
-                       entry->revoked_s ? pki_reasons[entry->reason] : "-");
-    buffer_append(out, span_of(line, (size_t)len));
+    fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", serial, entry->name, kinds[entry->kind],
+            time_text(entry->from_s, from), time_text(entry->until_s, until),
+            entry->revoked_s ? time_text(entry->revoked_s, revoked) : "-",
+            entry->revoked_s ? pki_reasons[entry->reason] : "-");
 }
 
 enum sluice_error pki_index_write(const char *path, const struct pki_index *index, char *ret_text)
 {
-    struct buffer text = {0};
-    buffer_append(&text, span_from_string(header));
-    for (size_t i = 0; i < index->count; i++)
-        write_line(&index->entries[i], &text);
-    enum sluice_error error = file_replace(path, 0644, buffer_span(&text));
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out)
+        fputs(header, out);
+    for (size_t i = 0; out && i < index->count; i++)
+        write_line(&index->entries[i], out);
+    bool written = out && fclose(out) == 0;
+    enum sluice_error error = written ? file_replace(path, 0644, span_of(text, len)) : SLUICE_IO;
     if (error)
         snprintf(ret_text, PKI_TEXT_BYTES, "%.380s cannot be written: %.100s", path, strerror(errno));
-    buffer_fini(&text);
+    free(text);
     return error;
 }
