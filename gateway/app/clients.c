@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 /* A connection and the channel of the broker that is on it. */
@@ -168,6 +169,18 @@ enum sluice_error gateway_make_tls(const struct config *config, const char *list
         .previous = previous,
     };
     return net_tls_new(&tls_config, ret_tls, ret_text);
+}
+
+void gateway_keep_tls_sessions(struct gateway *gateway)
+{
+    for (size_t i = 0; i < gateway->listener_count; i++) {
+        char path[PATH_MAX];
+        struct net_tls *tls = net_listener_tls(gateway->listeners[i]);
+        snprintf(path, sizeof path, "%s/%s.sessions", gateway->started->data,
+                 net_listener_name(gateway->listeners[i]));
+        if (tls)
+            net_tls_keep_sessions(tls, path);
+    }
 }
 
 static enum sluice_error start_tls_listener(struct gateway *gateway, const char *name,

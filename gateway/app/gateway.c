@@ -260,6 +260,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     if (!error)
         error = start_functions(gateway, workers);
     if (!error) {
+        gateway_keep_tls_sessions(gateway);
         struct journal *journal = storage_journal(gateway->storage);
         gateway->retained = retained_queue_new(journal, storage_state(gateway->storage));
         gateway->intake = intake_new(loop, journal, gateway->functions, gateway->frames, gateway->retained);

@@ -64,6 +64,8 @@ bool gateway_client_allowed(void *ctx, void *connection, const struct identity *
  * failure ret_text, NET_TEXT_BYTES long, says why. */
 enum sluice_error gateway_make_tls(const struct config *config, const char *listener,
                                    const struct net_tls *previous, struct net_tls **ret_tls, char *ret_text);
+/* Those of TLS listeners go to the data folder, which must be this gateway's. */
+void gateway_keep_tls_sessions(struct gateway *gateway);
 /* gateway.c: the rules of a configuration, compiled. */
 struct access *gateway_make_access(const struct config *config);
 /* expiry.c: from now on once a day; and now. */

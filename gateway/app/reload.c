@@ -110,6 +110,7 @@ static void take_up(struct reload *reload)
             net_listener_set_tls(gateway->listeners[i], reload->tls[i]);
     }
     authenticator_set_credentials(gateway->authenticator, reload->credentials);
+    gateway_keep_tls_sessions(gateway);
     broker_set_access(gateway->broker, reload->access);
     reload->access = NULL;
     broker_recheck(gateway->broker);

@@ -6,6 +6,8 @@
 #include "net/tls_internal.h"
 
 #include <errno.h>
+#include <mbedtls/hkdf.h>
+#include <mbedtls/md.h>
 #include <mbedtls/platform_util.h>
 #include <psa/crypto.h>
 #include <stdio.h>
@@ -15,7 +17,10 @@
 #    error "handshakes run on several threads: mbedTLS needs MBEDTLS_THREADING_C"
 #endif
 
-enum { LARGEST_FILE_BYTES = 4 * 1024 * 1024 }; /* a CRL of 100,000 certificates */
+enum {
+    LARGEST_FILE_BYTES = 4 * 1024 * 1024, /* a CRL of 100,000 certificates */
+    LARGEST_KEY_BYTES = 8 * 1024,         /* RSA of 8,192 bits has 5 KB */
+};
 
 /* Hardware AES first; ChaCha20 for who asks for nothing else; CCM for small radios. */
 static const int cipher_suites[] = {
@@ -216,6 +221,22 @@ enum sluice_error net_tls_new(const struct net_tls_config *config, struct net_tl
     else
         *ret_tls = tls;
     return error;
+}
+
+/* Whoever has the private key may read the sessions. */
+void net_tls_keep_sessions(struct net_tls *tls, const char *path)
+{
+    uint8_t der[LARGEST_KEY_BYTES], key[TLS_SESSION_KEY_BYTES];
+    struct span purpose = SPAN_LITERAL("Sluice: the file of TLS sessions");
+    int len = mbedtls_pk_write_key_der(&tls->key, der, sizeof der); /* at the end of it */
+    if (len > 0 &&
+        mbedtls_hkdf(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), NULL, 0, der + sizeof der - (size_t)len,
+                     (size_t)len, purpose.data, purpose.len, key, sizeof key) == 0)
+        tls_sessions_use_file(tls->sessions, path, key);
+    else
+        log_warning("%s is not written: no key for it comes from the private key", path);
+    mbedtls_platform_zeroize(der, sizeof der);
+    mbedtls_platform_zeroize(key, sizeof key);
 }
 
 struct net_tls *net_tls_ref(struct net_tls *tls)

@@ -54,6 +54,10 @@ struct net_tls_dates {
     int64_t certificate_s, client_ca_s, crl_s;
 };
 struct net_tls_dates net_tls_dates(const struct net_tls *tls);
+/* Its sessions, and those that go over to later ones, are kept in the file `path` too, after those that are
+ * there were taken from it: net/tls_session_file.h. Again when the private key is another: it seals the file.
+ * What goes wrong is logged, and the gateway does without. */
+void net_tls_keep_sessions(struct net_tls *tls, const char *path);
 struct net_tls *net_tls_ref(struct net_tls *tls);
 void net_tls_unref(struct net_tls *tls); /* NULL is allowed */
 

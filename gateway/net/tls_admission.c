@@ -3,10 +3,7 @@
 #include <mbedtls/platform_time.h>
 #include <mbedtls/platform_util.h>
 
-enum {
-    SAVED_BYTES = 1024,                    /* of a session: mbedTLS's part has about 150 */
-    LONGEST_TICKET_LIFETIME_S = 7 * 86400, /* RFC 8446, 4.6.1 */
-};
+enum { LONGEST_TICKET_LIFETIME_S = 7 * 86400 }; /* RFC 8446, 4.6.1 */
 
 /* ---- Certificates ---- */
 
@@ -52,7 +49,7 @@ enum sluice_error tls_admission_decide(const struct tls_admission *admission, st
 
 static bool keep_session(struct tls_admission *admission, struct span id, const mbedtls_ssl_session *session)
 {
-    uint8_t memory[SAVED_BYTES];
+    uint8_t memory[TLS_SESSION_SAVED_BYTES];
     struct tls_peer peer;
     if (tls_admission_decide(admission, &peer))
         return false;
@@ -108,7 +105,7 @@ static bool restore_session(struct tls_admission *admission, struct span saved, 
 
 static bool resume_session(struct tls_admission *admission, struct span id, mbedtls_ssl_session *session)
 {
-    uint8_t saved[SAVED_BYTES];
+    uint8_t saved[TLS_SESSION_SAVED_BYTES];
     uint64_t age_ms = 0;
     size_t len = tls_sessions_find(admission->tls->sessions, id, saved, sizeof saved, &age_ms);
     bool resumed = len > 0 && restore_session(admission, span_of(saved, len), age_ms, session);

@@ -8,19 +8,13 @@
 
 enum { SET_SLOTS = 8 };
 
-struct tls_session {
-    uint8_t id[TLS_SESSION_ID_BYTES];
-    uint8_t *saved; /* NULL: free */
-    size_t saved_bytes;
-    uint64_t saved_ms; /* by the wall clock: a session outlives this process */
-};
-
 struct tls_sessions {
     size_t refs;
     uv_mutex_t mutex;
     struct tls_session *slots;
     size_t sets_count;
     uint64_t timeout_ms;
+    struct tls_session_file *file; /* NULL: none */
 };
 
 static void forget(struct tls_session *slot)
@@ -55,6 +49,7 @@ void tls_sessions_unref(struct tls_sessions *sessions)
     for (size_t i = 0; i < sessions->sets_count * SET_SLOTS; i++)
         forget(&sessions->slots[i]);
     memory_free(sessions->slots);
+    tls_session_file_free(sessions->file);
     uv_mutex_destroy(&sessions->mutex);
     memory_free(sessions);
 }
@@ -88,6 +83,12 @@ static struct tls_session *find(const struct tls_sessions *sessions, struct span
     return NULL;
 }
 
+/* One of the future is from before the clock was set back: its age is not known. */
+static bool is_good(const struct tls_sessions *sessions, const struct tls_session *session, uint64_t now_ms)
+{
+    return session->saved_ms <= now_ms && now_ms - session->saved_ms < sessions->timeout_ms;
+}
+
 size_t tls_sessions_find(struct tls_sessions *sessions, struct span id, uint8_t *saved, size_t capacity_bytes,
                          uint64_t *ret_age_ms)
 {
@@ -97,9 +98,7 @@ size_t tls_sessions_find(struct tls_sessions *sessions, struct span id, uint8_t 
     uv_mutex_lock(&sessions->mutex);
     struct tls_session *slot = find(sessions, id);
     uint64_t now_ms = wall_ms();
-    /* One of the future is from before the clock was set back: its age is not known. */
-    if (slot && slot->saved_ms <= now_ms && now_ms - slot->saved_ms < sessions->timeout_ms &&
-        slot->saved_bytes <= capacity_bytes) {
+    if (slot && is_good(sessions, slot, now_ms) && slot->saved_bytes <= capacity_bytes) {
         len = slot->saved_bytes;
         memcpy(saved, slot->saved, len);
         *ret_age_ms = now_ms - slot->saved_ms;
@@ -127,16 +126,64 @@ static struct tls_session *slot_for(const struct tls_sessions *sessions, struct 
     return slot;
 }
 
+static void put(struct tls_sessions *sessions, const struct tls_session *session)
+{
+    struct tls_session *slot = slot_for(sessions, span_of(session->id, TLS_SESSION_ID_BYTES));
+    forget(slot);
+    *slot = *session;
+    slot->saved = memory_new(session->saved_bytes);
+    memcpy(slot->saved, session->saved, session->saved_bytes);
+}
+
+/* ---- The file ---- */
+
+static void write_all(struct tls_sessions *sessions)
+{
+    uint64_t now_ms = wall_ms();
+    tls_session_file_begin(sessions->file);
+    for (size_t i = 0; i < sessions->sets_count * SET_SLOTS; i++) {
+        const struct tls_session *slot = &sessions->slots[i];
+        if (slot->saved && is_good(sessions, slot, now_ms))
+            tls_session_file_append(sessions->file, slot);
+    }
+    tls_session_file_end(sessions->file);
+}
+
+static void on_session(void *ctx, const struct tls_session *session)
+{
+    struct tls_sessions *sessions = ctx;
+    if (is_good(sessions, session, wall_ms()))
+        put(sessions, session);
+}
+
+void tls_sessions_use_file(struct tls_sessions *sessions, const char *path, const uint8_t *key)
+{
+    if (sessions->timeout_ms == 0)
+        return;
+    uv_mutex_lock(&sessions->mutex);
+    if (!sessions->file) {
+        sessions->file = tls_session_file_new(path, key);
+        tls_session_file_read(sessions->file, on_session, sessions);
+        write_all(sessions);
+    } else if (!tls_session_file_has_key(sessions->file, key)) {
+        tls_session_file_set_key(sessions->file, key);
+        write_all(sessions);
+    }
+    uv_mutex_unlock(&sessions->mutex);
+}
+
 void tls_sessions_keep(struct tls_sessions *sessions, struct span id, struct span saved)
 {
     if (sessions->timeout_ms == 0 || id.len != TLS_SESSION_ID_BYTES)
         return;
-    uint8_t *copy = memory_new(saved.len);
-    memcpy(copy, saved.data, saved.len);
+    struct tls_session session = {
+        .saved = (uint8_t *)saved.data, .saved_bytes = saved.len, .saved_ms = wall_ms()};
+    memcpy(session.id, id.data, TLS_SESSION_ID_BYTES);
     uv_mutex_lock(&sessions->mutex);
-    struct tls_session *slot = slot_for(sessions, id);
-    forget(slot);
-    *slot = (struct tls_session){.saved = copy, .saved_bytes = saved.len, .saved_ms = wall_ms()};
-    memcpy(slot->id, id.data, TLS_SESSION_ID_BYTES);
+    put(sessions, &session);
+    if (sessions->file && tls_session_file_count(sessions->file) < 2 * sessions->sets_count * SET_SLOTS)
+        tls_session_file_append(sessions->file, &session);
+    else if (sessions->file)
+        write_all(sessions);
     uv_mutex_unlock(&sessions->mutex);
 }

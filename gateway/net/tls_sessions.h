@@ -11,9 +11,7 @@
 #ifndef SLUICE_NET_TLS_SESSIONS_H
 #define SLUICE_NET_TLS_SESSIONS_H
 
-#include "wire/span.h"
-
-enum { TLS_SESSION_ID_BYTES = 32 };
+#include "net/tls_session_file.h"
 
 struct tls_sessions;
 
@@ -21,6 +19,9 @@ struct tls_sessions;
 struct tls_sessions *tls_sessions_new(size_t count, uint64_t timeout_ms);
 struct tls_sessions *tls_sessions_ref(struct tls_sessions *sessions);
 void tls_sessions_unref(struct tls_sessions *sessions); /* NULL is allowed */
+/* From now on they are kept in the file `path` too, sealed with `key`, after those that are in it were taken
+ * from it. With another key than before, the file is written anew. */
+void tls_sessions_use_file(struct tls_sessions *sessions, const char *path, const uint8_t *key);
 
 /* How long a session may be resumed; 0: none is kept. */
 uint64_t tls_sessions_timeout_ms(const struct tls_sessions *sessions);

@@ -43,6 +43,8 @@ static struct net_tls *new_tls(const struct tls_fixture *fixture)
     struct net_tls *tls = NULL;
     if (net_tls_new(&fixture->tls_config, &tls, text))
         fail_msg("%s", text);
+    if (fixture->sessions_file)
+        net_tls_keep_sessions(tls, fixture->sessions_file);
     return tls;
 }
 

@@ -26,7 +26,8 @@ struct tls_fixture {
     struct net_listener *listener;
     struct net_listener_config config;
     struct net_tls_config tls_config;
-    struct net_tls *tls; /* that the listener has */
+    const char *sessions_file; /* NULL: none */
+    struct net_tls *tls;       /* that the listener has */
     struct net_connection *connection;
     struct net_peer peer;
     bool client_gone;

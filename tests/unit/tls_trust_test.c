@@ -4,8 +4,11 @@
 
 #include "net/tls_trust.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -218,6 +221,142 @@ static void more_sessions_than_there_is_room_for_do_no_harm(void **state)
         assert_true(tls_visit_as(fixture, "sensor-1", resumptions[i % 3].version));
 }
 
+/* ---- Sessions in a file: a TLS without `previous` is what a gateway has after a restart ---- */
+
+/* Two clients' sessions, the second of them in each way to resume. */
+struct memory {
+    struct tls_visit first, second[RESUMPTIONS];
+};
+
+static void fill(struct tls_fixture *fixture, struct memory *memory)
+{
+    static char file[CERTIFICATES_PATH_BYTES];
+    fixture->sessions_file = certificates_path("sessions", file);
+    unlink(file);
+    tls_start(fixture);
+    memory->first = visit_of("sensor-1", 0, NULL);
+    tls_visit(fixture, &memory->first);
+    for (size_t i = 0; i < RESUMPTIONS; i++) {
+        memory->second[i] = visit_of("sensor-1", i, NULL);
+        tls_visit(fixture, &memory->second[i]);
+        assert_true(memory->second[i].echoed);
+    }
+}
+
+static bool resumes(struct tls_fixture *fixture, struct tls_visit *earlier, size_t resumption)
+{
+    struct tls_visit visit = visit_of("sensor-1", resumption, earlier);
+    tls_visit(fixture, &visit);
+    mbedtls_ssl_session_free(&visit.session);
+    assert_true(visit.echoed); /* what does not resume handshakes in full */
+    assert_string_equal(fixture->peer.name, "sensor-1");
+    return visit.resumed;
+}
+
+static void forget(struct memory *memory)
+{
+    mbedtls_ssl_session_free(&memory->first.session);
+    for (size_t i = 0; i < RESUMPTIONS; i++)
+        mbedtls_ssl_session_free(&memory->second[i].session);
+}
+
+static off_t file_bytes(const struct tls_fixture *fixture)
+{
+    struct stat status;
+    assert_int_equal(stat(fixture->sessions_file, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    return status.st_size;
+}
+
+static void sessions_survive_a_restart(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    struct memory memory;
+    fill(fixture, &memory);
+    for (int restart = 0; restart < 2; restart++) {
+        tls_replace(fixture);
+        for (size_t i = 0; i < RESUMPTIONS; i++) {
+            if (!resumes(fixture, &memory.second[i], i))
+                fail_msg("restart %d: %s", restart, resumptions[i].name);
+        }
+    }
+    forget(&memory);
+}
+
+/* The last one was being written when the process was killed. */
+static void torn_file_loses_its_end_only(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    struct memory memory;
+    fill(fixture, &memory);
+    assert_int_equal(truncate(fixture->sessions_file, file_bytes(fixture) - 1), 0);
+    tls_replace(fixture);
+    assert_true(resumes(fixture, &memory.first, 0));
+    assert_true(resumes(fixture, &memory.second[0], 0));
+    assert_false(resumes(fixture, &memory.second[2], 2));
+    forget(&memory);
+}
+
+static void changed_or_foreign_file_gives_nothing(void **state)
+{
+    static char key[CERTIFICATES_PATH_BYTES], certificate[CERTIFICATES_PATH_BYTES];
+    struct tls_fixture *fixture = *state;
+    struct memory memory;
+    fill(fixture, &memory);
+    int fd = open(fixture->sessions_file, O_RDWR | O_CLOEXEC);
+    uint8_t byte = 0;
+    off_t at = file_bytes(fixture) / 8; /* in the first record */
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+    tls_replace(fixture);
+    assert_false(resumes(fixture, &memory.first, 0));
+    forget(&memory);
+    fill(fixture, &memory); /* and with another private key */
+    fixture->tls_config.certificate = certificates_path("alternative.crt", certificate);
+    fixture->tls_config.key = certificates_path("alternative.key", key);
+    tls_replace(fixture);
+    assert_int_equal(file_bytes(fixture), 0);
+    forget(&memory);
+}
+
+static void file_stays_small_and_follows_the_key(void **state)
+{
+    static char key[CERTIFICATES_PATH_BYTES], certificate[CERTIFICATES_PATH_BYTES];
+    struct tls_fixture *fixture = *state;
+    struct memory memory;
+    fixture->tls_config.sessions_count = 8;
+    fill(fixture, &memory);
+    off_t largest = 0;
+    for (int i = 0; i < 40; i++) {
+        assert_true(tls_visit_as(fixture, "sensor-1", MBEDTLS_SSL_VERSION_TLS1_3));
+        largest = file_bytes(fixture) > largest ? file_bytes(fixture) : largest;
+    }
+    assert_true(largest < 17 * 400);
+    fixture->tls_config.certificate = certificates_path("alternative.crt", certificate);
+    fixture->tls_config.key = certificates_path("alternative.key", key);
+    fixture->tls_config.previous = fixture->tls;
+    tls_replace(fixture); /* a reload with a new key */
+    fixture->tls_config.previous = NULL;
+    off_t with_new_key = file_bytes(fixture);
+    assert_true(with_new_key > 0);
+    tls_replace(fixture); /* a restart with it */
+    assert_int_equal(file_bytes(fixture), with_new_key);
+    forget(&memory);
+}
+
+static void file_that_cannot_be_written_is_done_without(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    struct tls_visit first = visit_of("sensor-1", 2, NULL);
+    fixture->sessions_file = "/proc/no/sessions";
+    tls_start(fixture);
+    tls_visit(fixture, &first);
+    assert_true(resumes(fixture, &first, 2));
+    mbedtls_ssl_session_free(&first.session);
+}
+
 /* ---- Connections that are open ---- */
 
 static void connections_that_new_files_do_not_accept_are_ended(void **state)
@@ -347,6 +486,11 @@ int main(void)
         TLS_TEST(session_of_one_version_is_none_of_the_other),
         TLS_TEST(forgotten_sessions_get_a_full_handshake),
         TLS_TEST(more_sessions_than_there_is_room_for_do_no_harm),
+        TLS_TEST(sessions_survive_a_restart),
+        TLS_TEST(torn_file_loses_its_end_only),
+        TLS_TEST(changed_or_foreign_file_gives_nothing),
+        TLS_TEST(file_stays_small_and_follows_the_key),
+        TLS_TEST(file_that_cannot_be_written_is_done_without),
         TLS_TEST(connections_that_new_files_do_not_accept_are_ended),
         TLS_TEST(handshake_under_way_ends_with_the_new_files),
         TLS_TEST(revoked_certificate_is_refused_also_where_none_is_required),
