@@ -1,6 +1,7 @@
 /* What a journal makes of files that are damaged, or that it did not write. */
 #include "journal_fixture.h"
 
+#include "base/crc32c.h"
 #include "base/log.h"
 #include "deliver/record.h"
 
@@ -252,10 +253,36 @@ static void a_directory_that_cannot_be_written_refuses(void **state)
     sim_disk_free(sim);
 }
 
+/* A journal of the version before is read; of a later one not even the header is known. */
+static void the_version_before_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t version;
+        enum sluice_error error;
+    } rows[] = {{0, SLUICE_INVALID},
+                {1, SLUICE_OK},
+                {RECORD_VERSION, SLUICE_OK},
+                {RECORD_VERSION + 1, SLUICE_NOT_FOUND}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer bytes = {0};
+        struct segment_header header = {.number = 7, .previous = 6, .previous_bytes = 5, .first_seq = 4};
+        segment_header_write(&bytes, &header);
+        bytes.data[11] = rows[i].version;
+        struct writer crc = writer_of(bytes.data + RECORD_SEGMENT_HEADER_BYTES - 4, 4);
+        write_u32(&crc, crc32c(0, span_of(bytes.data, RECORD_SEGMENT_HEADER_BYTES - 4)));
+        struct segment_header read = {0};
+        assert_int_equal(segment_header_read(buffer_span(&bytes), &read), rows[i].error);
+        assert_int_equal(read.first_seq, rows[i].error ? 0 : 4);
+        buffer_fini(&bytes);
+    }
+}
+
 int main(void)
 {
     log_set_level(LOG_ERROR + 1); /* damage is reported, and this test makes much of it */
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_version_before_is_read),
         cmocka_unit_test(damage_costs_only_what_it_hit_and_the_journal_opens),
         cmocka_unit_test(bytes_that_look_like_records_are_not_searched_for_ever),
         cmocka_unit_test(a_file_torn_among_its_queues_forgets_none),
