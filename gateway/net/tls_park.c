@@ -7,6 +7,10 @@
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 
+/* Of library/ssl_misc.h, which is not installed. */
+void mbedtls_ssl_handshake_free(mbedtls_ssl_context *ssl);
+void mbedtls_ssl_transform_free(mbedtls_ssl_transform *transform);
+
 #if defined(MBEDTLS_SSL_VARIABLE_BUFFER_LENGTH) && !defined(MBEDTLS_SSL_DTLS_CONNECTION_ID) &&               \
     MBEDTLS_VERSION_NUMBER < 0x04000000
 
@@ -103,13 +107,33 @@ void tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *parked)
 
 #endif
 
-void tls_forget_peer_certificate(mbedtls_ssl_context *ssl)
+static void forget_peer_certificate(mbedtls_ssl_context *ssl)
 {
     if (!ssl->session || !ssl->session->peer_cert)
         return;
     mbedtls_x509_crt_free(ssl->session->peer_cert);
     mbedtls_free(ssl->session->peer_cert);
     ssl->session->peer_cert = NULL;
+}
+
+/* After TLS 1.2 mbedTLS has done so itself; of TLS 1.3 it keeps 4 KB, keys of the handshake included. */
+static void forget_handshake(mbedtls_ssl_context *ssl)
+{
+    if (!ssl->handshake)
+        return;
+    mbedtls_ssl_handshake_free(ssl);
+    mbedtls_free(ssl->handshake);
+    ssl->handshake = NULL;
+    mbedtls_ssl_transform_free(ssl->transform_negotiate);
+    mbedtls_free(ssl->transform_negotiate);
+    ssl->transform_negotiate = NULL;
+}
+
+void tls_handshake_done(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config)
+{
+    forget_peer_certificate(ssl);
+    forget_handshake(ssl);
+    tls_replace_config(ssl, config);
 }
 
 void tls_replace_config(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config)

@@ -32,9 +32,10 @@ struct tls_parked {
 void tls_park(mbedtls_ssl_context *ssl, struct tls_parked *parked);
 /* Before any other use of `ssl`; no harm if it is not parked. */
 void tls_unpark(mbedtls_ssl_context *ssl, struct tls_parked *parked);
-/* After the handshake: the certificate is not asked for any more, */
-void tls_forget_peer_certificate(mbedtls_ssl_context *ssl);
-/* and the configuration that it was set up with need not stay. */
+/* What only the handshake has needed is given back: its keys, the peer's certificate, the configuration that
+ * it was set up with, in whose place comes another. */
+void tls_handshake_done(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config);
+/* Once it is done: the configuration that it has need not stay. */
 void tls_replace_config(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config);
 
 #endif

@@ -133,8 +133,7 @@ enum sluice_error tls_stream_handshake(struct tls_stream *stream, struct net_pee
         return error;
     stream->credential = peer.credential;
     tell_peer(&peer, ret_peer);
-    tls_forget_peer_certificate(&stream->ssl);
-    tls_replace_config(&stream->ssl, &stream->tls->ssl);
+    tls_handshake_done(&stream->ssl, &stream->tls->ssl);
     memory_free(stream->admission);
     stream->admission = NULL;
     return SLUICE_OK;

@@ -115,6 +115,7 @@ static void one_rdn_of_two_names_is_refused(void **state)
 struct foreign_visit {
     struct tls_fixture *fixture;
     const char *options;
+    const char *input; /* a line; NULL: any */
     int failed;
 };
 
@@ -123,9 +124,10 @@ static void run_openssl(void *ctx)
     struct foreign_visit *visit = ctx;
     char command[1024];
     snprintf(command, sizeof command,
-             "cd '%s' && echo x | timeout 60 openssl s_client -connect 127.0.0.1:%u -CAfile ca.crt "
+             "cd '%s' && echo %s | timeout 60 openssl s_client -connect 127.0.0.1:%u -CAfile ca.crt "
              "-verify_return_error -cert sensor-1.crt -key sensor-1.key %s >openssl.out 2>&1",
-             certificates_directory, net_listener_port(visit->fixture->listener), visit->options);
+             certificates_directory, visit->input ? visit->input : "x",
+             net_listener_port(visit->fixture->listener), visit->options);
     visit->failed = system(command);
     uv_async_send(&visit->fixture->client_done);
 }
@@ -152,6 +154,25 @@ static void openssl_agrees_in_every_group(void **state)
             fail_msg("%s", rows[i]);
         assert_string_equal(fixture->peer.name, "sensor-1");
     }
+}
+
+/* The server does not do it; and the handshake is over, of which it keeps nothing. */
+static void asking_for_new_keys_ends_the_connection_alone(void **state)
+{
+    struct tls_fixture *fixture = *state;
+    uv_thread_t thread;
+    if (system("command -v openssl >/dev/null") != 0)
+        skip();
+    tls_start(fixture);
+    struct foreign_visit visit = {.fixture = fixture, .options = "-tls1_3", .input = "K"};
+    fixture->client_gone = false;
+    assert_int_equal(uv_thread_create(&thread, run_openssl, &visit), 0);
+    while (!fixture->client_gone)
+        uv_run(&fixture->loop, UV_RUN_ONCE);
+    uv_thread_join(&thread);
+    TURN_UNTIL(fixture, fixture->closed == 1);
+    assert_int_equal(fixture->why, SLUICE_INVALID);
+    assert_true(tls_visit_as(fixture, "sensor-1", MBEDTLS_SSL_VERSION_TLS1_3));
 }
 
 /* ---- Bytes ---- */
@@ -343,6 +364,7 @@ int main(void)
         TLS_TEST(one_rdn_of_two_names_is_refused),
         TLS_TEST(certificates_are_asked_for_as_configured),
         TLS_TEST(openssl_agrees_in_every_group),
+        TLS_TEST(asking_for_new_keys_ends_the_connection_alone),
         TLS_TEST(much_goes_through_unchanged),
         TLS_TEST(closing_is_announced_after_the_last_words),
         TLS_TEST(half_handshakes_leave_nothing_behind),
