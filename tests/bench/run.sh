@@ -29,7 +29,7 @@ gateway:
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
   limits: {publishRate: 1000000000, connectRate: 1000000}
   access:
-    - {who: "device:*", publish: ["#"], subscribe: ["#"]}
+    - {who: "device:*", clientIds: ["*"], publish: ["#"], subscribe: ["#"]}
     - {who: anonymous, publish: ["#"], subscribe: ["#"]}
 $1
 END
