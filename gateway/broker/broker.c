@@ -27,7 +27,7 @@ struct broker_config broker_config_default(void)
         .subscriptions_total = 1000 * 1000,
         .filters_count = 256,
         .property_bytes = 16 * 1024,
-        .publish_rate = {.messages_a_second = 200 * 1000, .bytes_a_second = UINT64_C(128) * 1024 * 1024},
+        .publish_rate = {.messages_a_second = 1000 * 1000, .bytes_a_second = UINT64_C(1024) * 1024 * 1024},
         .queue_count = 100 * 1000,
         .queue_bytes = UINT64_C(64) * 1024 * 1024,
         .queue_bytes_total = UINT64_C(1024) * 1024 * 1024,

@@ -20,7 +20,7 @@ struct net_listener_config net_listener_config_default(void)
         .backlog_count = 1024,
         .connections_count = 100000,
         .connections_per_address_count = 10000,
-        .connects_a_second = 2000,
+        .connects_a_second = 20000,
         .handshakes_count = 1000,
         .handshake_timeout_ms = 10000,
         .close_timeout_ms = 5000,

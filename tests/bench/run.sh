@@ -27,7 +27,6 @@ gateway:
   anonymous: [mqtt, mqtts]
   limits: {connectionsPerAddress: 20000}
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
-  limits: {publishRate: 1000000000, connectRate: 1000000}
   access:
     - {who: "device:*", clientIds: ["*"], publish: ["#"], subscribe: ["#"]}
     - {who: anonymous, publish: ["#"], subscribe: ["#"]}
