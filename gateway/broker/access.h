@@ -5,9 +5,10 @@
  * for any run of characters), "user:PATTERN" (of a password), "token:PATTERN"
  * (the subject of one), or "anonymous". A rule's filters may contain `%c` (the
  * Client Identifier) and `%u` (the identity's name), which are put in literally.
- * They give nothing where the value is empty or contains `+ # /`; and `%c` gives
- * nothing to a certificate that does not name that Client Identifier itself, so
- * that no device reaches another's topics by borrowing its Client Identifier.
+ * They give nothing where the value is empty, contains `+ # /`, or would make the
+ * filter begin with `$`; and `%c` gives nothing to a certificate that does not
+ * name that Client Identifier itself, so that no device reaches another's topics
+ * by borrowing its Client Identifier.
  *
  * A certificate may use the Client Identifier that equals its name and no other,
  * everybody else any; unless a rule for it lists Client Identifiers, which are

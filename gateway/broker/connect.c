@@ -164,36 +164,34 @@ static void part(struct session *session, enum mqtt_reason reason, uint64_t now_
     session_detach(session, now_ms);
 }
 
-/* Whoever used the Client Identifier of a device goes, with all that the session had. */
-static void evict(struct session *session, uint64_t now_ms)
+/* Ends the connection that the Client Identifier has. Returns the session that goes on, or NULL. A squatter's
+ * does not: it goes with all that it had. */
+static struct session *take_over(struct channel *channel, struct span client_id, bool clean, uint64_t now_ms)
 {
-    session->expiry_s = 0;
-    if (session->channel)
-        part(session, MQTT_NOT_AUTHORIZED, now_ms);
-    else
+    struct broker *broker = channel->broker;
+    struct session *session = session_find(broker, client_id);
+    bool is_own = session && identity_same(session->owner, channel->identity);
+    if (session && !is_own)
+        session->expiry_s = 0;
+    if (session && session->channel) {
+        /* A will that a delay holds back is not sent when the session goes on [MQTT-3.1.3-9]; it fires here
+         * if there is no delay, and with the session's end below if that is what Clean Start asks for. */
+        broker->counters.takeovers++;
+        part(session, is_own ? MQTT_SESSION_TAKEN_OVER : MQTT_NOT_AUTHORIZED, now_ms); /* [MQTT-3.1.4-3] */
+        session = session_find(broker, client_id);
+    }
+    if (session && (clean || session->expiry_s == 0)) { /* 0: it is ending, and only hands over what it has */
         session_end(session);
+        session = NULL;
+    }
+    return session;
 }
 
 static struct session *begin_session(struct channel *channel, const struct terms *terms, bool clean,
                                      bool *ret_present, uint64_t now_ms)
 {
     struct broker *broker = channel->broker;
-    struct session *session = session_find(broker, terms->client_id);
-    if (session && !identity_same(session->owner, channel->identity)) {
-        evict(session, now_ms);
-        session = NULL;
-    }
-    if (session && session->channel) {
-        /* A will that a delay holds back is not sent when the session goes on [MQTT-3.1.3-9]; it fires here
-         * if there is no delay, and with the session's end below if that is what Clean Start asks for. */
-        broker->counters.takeovers++;
-        part(session, MQTT_SESSION_TAKEN_OVER, now_ms); /* [MQTT-3.1.4-3] */
-        session = session_find(broker, terms->client_id);
-    }
-    if (session && (clean || session->expiry_s == 0)) { /* 0: it is ending, and only hands over what it has */
-        session_end(session);
-        session = NULL;
-    }
+    struct session *session = take_over(channel, terms->client_id, clean, now_ms);
     *ret_present = session != NULL;
     if (!session) {
         uint64_t queue =

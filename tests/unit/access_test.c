@@ -61,6 +61,11 @@ static const struct row rows[] = {
     {"a device is no user", "user:*", "x", "ann", "i", "x", false, IDENTITY_CERTIFICATE},
     {"a token", "token:dash*", "x/%u", "dashboard", "i", "x/dashboard", true, IDENTITY_TOKEN},
     {"a token is no user", "user:*", "x", "ann", "i", "x", false, IDENTITY_TOKEN},
+    {"a Client Identifier is no way to $SYS", "user:*", "%c/#", "ann", "$SYS", "$SYS/x", false,
+     IDENTITY_USER},
+    {"nor is a name", "user:*", "%u/#", "$SYS", "i", "$SYS/x", false, IDENTITY_USER},
+    {"a $ further behind is a letter", "user:*", "x/%u", "$SYS", "i", "x/$SYS", true, IDENTITY_USER},
+    {"a rule may say it", "user:*", "$SYS/%u", "x", "i", "$SYS/x", true, IDENTITY_USER},
     {"nobody yet", "anonymous", "x", "", "i", "x", false, IDENTITY_UNKNOWN},
 };
 

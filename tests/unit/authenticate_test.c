@@ -638,6 +638,34 @@ static void a_device_takes_its_client_id_from_a_squatter(void **state)
     host_free(host);
 }
 
+/* Its share of what was queued cannot be handed over while the journal is full; still there is one session.
+ */
+static void a_squatter_goes_although_the_journal_is_full(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct identity a = host_certificate("a");
+    struct client squatter, member, device;
+    struct client_options options = {
+        .version = MQTT_5, .client_id = "a", .keep_session = true, .expiry_s = 60, .receive_maximum = 1};
+    client_connect(&squatter, host, &options);
+    client_subscribe(&squatter, "$share/g/t", 1);
+    options.client_id = "b";
+    client_connect(&member, host, &options);
+    client_subscribe(&member, "$share/g/t", 1);
+    for (int i = 0; i < 4; i++)
+        client_publish(&member, "t", "x", 1, false);
+    host->store_answer = SLUICE_FULL;
+    options = device_options(&a, "a");
+    client_connect(&device, host, &options);
+    assert_int_equal(broker_counters(host->broker)->sessions, 2);
+    assert_true(squatter.asked_to_close);
+    client_vanish(&squatter);
+    client_vanish(&device);
+    client_vanish(&member);
+    host_free(host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -663,6 +691,7 @@ int main(void)
         cmocka_unit_test(a_device_keeps_the_client_id_that_the_server_chose),
         cmocka_unit_test(rules_give_and_take_client_ids),
         cmocka_unit_test(a_device_takes_its_client_id_from_a_squatter),
+        cmocka_unit_test(a_squatter_goes_although_the_journal_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
