@@ -374,8 +374,9 @@ const struct parameter *parameter_find(const char *path)
 
 bool parameter_reloads(const struct parameter *parameter)
 {
-    static const char *const groups[] = {"gateway.anonymous", "gateway.tls.",      "gateway.websocket.",
-                                         "gateway.access",    "gateway.passwords", "gateway.tokens"};
+    static const char *const groups[] = {
+        "gateway.anonymous", "gateway.tls.",   "gateway.websocket.",           "gateway.access",
+        "gateway.passwords", "gateway.tokens", "gateway.limits.tokenClockSkew"};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         if (strncmp(parameter->path, groups[i], strlen(groups[i])) == 0)
             return true;

@@ -200,11 +200,18 @@ static bool decode(struct span text, uint8_t *bytes, size_t capacity, size_t *re
     return mbedtls_base64_decode(bytes, capacity, ret_len, plain, len) == 0;
 }
 
+/* cJSON's texts end at a NUL: "ann\u0000x" would pass for ann. */
+static bool has_nul(const uint8_t *json, size_t len)
+{
+    static const char escaped[] = "\\u0000";
+    return memchr(json, 0, len) || memmem(json, len, escaped, strlen(escaped));
+}
+
 static cJSON *decode_json(struct span text)
 {
     uint8_t bytes[TOKEN_BYTES];
     size_t len;
-    if (!decode(text, bytes, sizeof bytes, &len))
+    if (!decode(text, bytes, sizeof bytes, &len) || has_nul(bytes, len))
         return NULL;
     const char *end;
     cJSON *json = cJSON_ParseWithLengthOpts((const char *)bytes, len, &end, 0);

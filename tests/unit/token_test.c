@@ -273,6 +273,8 @@ static void claims_are_all_checked(void **state)
         {"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"\",\"exp\":1700000060}", "subject"},
         {"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":7,\"exp\":1700000060}", "subject"},
         {"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"a\\nb\",\"exp\":1700000060}", "subject"},
+        {"{\"iss\":\"i\",\"aud\":\"a\",\"sub\":\"a\\u0000b\",\"exp\":1700000060}", "no JSON object"},
+        {"{\"iss\":\"i\\u0000j\",\"aud\":\"a\",\"sub\":\"s\",\"exp\":1700000060}", "no JSON object"},
         {"\"i\"", "no JSON object"},
         {"{", "no JSON object"},
     };
