@@ -240,6 +240,10 @@ static void read_items(struct walk *walk, const struct parameter *parameter, con
     char prefix[CONFIG_PATH_BYTES];
     snprintf(prefix, sizeof prefix, "%s[]", parameter->path);
     const yaml_node_item_t *first = node->data.sequence.items.start, *end = node->data.sequence.items.top;
+    if ((double)(end - first) < parameter->minimum)
+        config_error(walk->problems, place_of(node),
+                     "%s is an empty list; allowed: a mapping in it, or no %s", parameter->path,
+                     parameter->path);
     char *items = new_items(walk, parameter, (size_t)(end - first), field);
     for (; first < end; first++, items += parameter->item_bytes) {
         const yaml_node_t *item = yaml_document_get_node(walk->document, *first);

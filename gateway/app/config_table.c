@@ -93,7 +93,7 @@ const struct parameter config_parameters[] = {
              "that come from the host and port that they connect to, `none` are programs that name no "
              "origin; without it, `same`"},
 
-    {"gateway.access", PARAMETER_ITEMS, CONFIG(access), sizeof(struct config_access),
+    {"gateway.access", PARAMETER_ITEMS, CONFIG(access), sizeof(struct config_access), .minimum = 1,
      .text = "who may do what; what no rule allows is denied"},
     {"gateway.access[].who", PARAMETER_WHO, ACCESS(who), .required = true,
      .text =

@@ -42,7 +42,7 @@ struct parameter {
     size_t item_bytes;       /* of ITEMS and NAMED_ITEMS */
     const char *unit;        /* of a number, for people */
     const char *fallback;    /* its default as one would write it; NULL: none */
-    double minimum, maximum; /* of a number */
+    double minimum, maximum; /* of a number; the first also of how many ITEMS there must be */
     const char *allowed;     /* words with ` | ` between them, or see the types */
     bool required;           /* where its group is there */
     const char *text;        /* one line */

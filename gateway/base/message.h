@@ -13,7 +13,7 @@ struct message {
     uint32_t refs;
     uint8_t qos;
     bool retain;
-    uint8_t publisher_kind; /* with publisher_name, of one that is retained: see there */
+    uint8_t publisher_kind; /* with publisher_name, of one that may be kept: see there */
     uint64_t received_ms;   /* wall clock, Unix epoch, when the gateway took it in */
     uint64_t expires_ms;    /* the same clock; 0: never */
     struct span topic;      /* a valid Topic Name; this and the rest point into the same block */
@@ -22,8 +22,8 @@ struct message {
                                    Identifiers and Message Expiry Interval */
     struct span client_id;      /* of the publisher; empty for the gateway's own */
     struct span principal;      /* of the publisher: SHA-256 of its certificate in hex, or empty */
-    struct span publisher_name; /* of one that is retained: whom the broker's rules know its publisher as, so
-                                   that a right can be withdrawn later; else empty */
+    struct span publisher_name; /* of one that is retained or above QoS 0: whom the broker's rules know its
+                                   publisher as, so that a right can be withdrawn later; else empty */
 };
 
 /* A copy with one reference; the spans of `source` are copied in, its refs is ignored. */

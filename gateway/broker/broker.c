@@ -117,6 +117,7 @@ const struct broker_counters *broker_counters(const struct broker *broker)
 static void check_access(void *ctx, struct session *session)
 {
     struct broker *broker = ctx;
+    outgoing_rules_changed(&session->outgoing);
     grants_free(session->grants);
     session->grants = grants_new(broker->access, session->owner, session_client_id(session));
     if (session->channel && !connect_client_id_kept(session))

@@ -306,16 +306,19 @@ bool delivery_load(struct session *session, struct outgoing_entry *entry)
     return true;
 }
 
-/* Whether the message may still go out, right before it does. A right that is gone ends it at any time; an
+/* Whether the message may still go out, right before it does. A right that is gone, the subscriber's or the
+ * publisher's, ends it at any time; an
  * expiry only what was not begun [MQTT-4.3.3-7]. */
 static bool still_wanted(struct session *session, const struct outgoing_entry *entry, uint64_t wall_ms)
 {
-    if (!grants_topic(session->grants, ACCESS_SUBSCRIBE, entry->message->topic)) {
+    const struct message *message = entry->message;
+    if (!grants_topic(session->grants, ACCESS_SUBSCRIBE, message->topic) ||
+        (entry->old_rules && !publish_still_allowed(session->broker, message))) {
         broker_dropped(session->broker, BROKER_DROP_NOT_ALLOWED);
         return false;
     }
     bool begun = entry->state == OUTGOING_SENT || (entry->restored && entry->qos == 2);
-    if (!begun && has_expired(entry->message, wall_ms)) {
+    if (!begun && has_expired(message, wall_ms)) {
         broker_dropped(session->broker, BROKER_DROP_EXPIRED);
         return false;
     }

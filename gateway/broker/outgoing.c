@@ -122,6 +122,12 @@ bool outgoing_restore(struct outgoing *outgoing, uint64_t ordinal, const struct 
     return true;
 }
 
+void outgoing_rules_changed(struct outgoing *outgoing)
+{
+    for (uint64_t ordinal = outgoing->oldest; ordinal < outgoing->next; ordinal++)
+        outgoing_at(outgoing, ordinal)->old_rules = true;
+}
+
 void outgoing_rewind(struct outgoing *outgoing)
 {
     outgoing->cursor = outgoing->oldest;

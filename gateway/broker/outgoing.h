@@ -35,7 +35,8 @@ struct outgoing_entry {
     uint32_t qos : 2;
     uint32_t state : 2; /* enum outgoing_state */
     bool retain : 1;
-    bool restored : 1; /* from before a restart: whether it was sent then is not known */
+    bool restored : 1;  /* from before a restart: whether it was sent then is not known */
+    bool old_rules : 1; /* accepted under rules that were replaced since: is its publisher allowed now? */
 };
 
 struct outgoing {
@@ -76,6 +77,8 @@ void outgoing_finish(struct outgoing *outgoing, uint64_t ordinal);
 /* At start, in ascending order: puts an entry under an ordinal below outgoing->next. False: it is out of
  * order, or so far back that it cannot be true. */
 bool outgoing_restore(struct outgoing *outgoing, uint64_t ordinal, const struct outgoing_entry *entry);
+/* What it holds was accepted under rules that are no longer those in force. */
+void outgoing_rules_changed(struct outgoing *outgoing);
 /* A new connection: everything unfinished is to be sent again. */
 void outgoing_rewind(struct outgoing *outgoing);
 

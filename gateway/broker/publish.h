@@ -38,8 +38,11 @@ enum sluice_error publish_messages(struct broker *broker, const struct message *
                                    const struct publish_origin *origin, uint64_t *ret_seq);
 /* Delivers a message of the Server's own, of QoS 0, and retains it; nothing is stored. */
 void publish_status(struct broker *broker, const struct message *message);
-/* Says in a retained message who published it; the message is a view of the identity's name. */
+/* Says in a message that may be kept, retained or queued, who published it; the message is a view of the
+ * identity's name. */
 void publish_name_publisher(struct message *message, const struct identity *identity);
+/* Whether the rules as they are now let its publisher publish it. */
+bool publish_still_allowed(const struct broker *broker, const struct message *message);
 /* The properties that are forwarded: without Topic Alias, Message Expiry Interval, Will Delay Interval and
  * Subscription Identifiers. A view, into `properties` or into the broker's scratch until the next call. */
 struct span publish_forwarded_properties(struct broker *broker, struct mqtt_properties properties);

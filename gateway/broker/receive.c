@@ -29,10 +29,32 @@ struct span publish_forwarded_properties(struct broker *broker, struct mqtt_prop
 
 void publish_name_publisher(struct message *message, const struct identity *identity)
 {
-    if (!message->retain)
+    if (!message->retain && message->qos == 0)
         return;
     message->publisher_kind = (uint8_t)identity->kind;
     message->publisher_name = span_from_string(identity->name);
+}
+
+static bool copy_text(struct span from, char *to, size_t capacity)
+{
+    if (from.len >= capacity)
+        return false;
+    if (from.len > 0)
+        memcpy(to, from.data, from.len);
+    to[from.len] = '\0';
+    return true;
+}
+
+bool publish_still_allowed(const struct broker *broker, const struct message *message)
+{
+    struct identity publisher = {.kind = message->publisher_kind};
+    if (!copy_text(message->publisher_name, publisher.name, sizeof publisher.name) ||
+        !copy_text(message->principal, publisher.fingerprint, sizeof publisher.fingerprint))
+        return false;
+    struct grants *grants = grants_new(broker->access, &publisher, message->client_id);
+    bool allowed = grants_topic(grants, ACCESS_PUBLISH, message->topic);
+    grants_free(grants);
+    return allowed;
 }
 
 uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)

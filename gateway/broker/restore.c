@@ -35,8 +35,10 @@ enum sluice_error broker_restore_subscription(struct broker *broker,
     if (!subscription_take_apart(subscription->filter, &share, &filter) || !topic_filter_valid(filter) ||
         !publish_topic_fits(broker, filter))
         return SLUICE_INVALID;
-    if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter))
+    if (!grants_filter(session->grants, ACCESS_SUBSCRIBE, filter)) {
+        broker->hooks.subscription_removed(broker->hooks.ctx, subscription->client_id, subscription->filter);
         return SLUICE_DENIED;
+    }
     session_subscribe(session, subscription, share, filter);
     return SLUICE_OK;
 }
@@ -84,7 +86,8 @@ enum sluice_error broker_restore_entry(struct broker *broker, const struct broke
                                    .qos = target->qos & 3u,
                                    .retain = target->retain,
                                    .state = received ? OUTGOING_RECEIVED : OUTGOING_QUEUED,
-                                   .restored = true};
+                                   .restored = true,
+                                   .old_rules = true};
     session_count_queue(session, false);
     bool restored = outgoing_restore(outgoing, target->ordinal, &entry);
     session_count_queue(session, true);

@@ -96,29 +96,15 @@ void retained_show(struct broker *broker, struct broker_stored *stored)
     keep(broker, broker_stored_keep(stored));
 }
 
-static bool publisher_allowed(const struct broker *broker, const struct message *message)
-{
-    struct identity publisher = {.kind = message->publisher_kind};
-    if (message->publisher_name.len >= sizeof publisher.name ||
-        message->principal.len >= sizeof publisher.fingerprint)
-        return false;
-    if (message->publisher_name.len > 0)
-        memcpy(publisher.name, message->publisher_name.data, message->publisher_name.len);
-    if (message->principal.len > 0)
-        memcpy(publisher.fingerprint, message->principal.data, message->principal.len);
-    struct grants *grants = grants_new(broker->access, &publisher, message->client_id);
-    bool allowed = grants_topic(grants, ACCESS_PUBLISH, message->topic);
-    grants_free(grants);
-    return allowed;
-}
-
 enum sluice_error retained_restore(struct broker *broker, const struct message *message)
 {
     remove_if_there(broker, message->topic);
     if (message->payload.len == 0)
         return SLUICE_OK;
-    if (!publisher_allowed(broker, message))
+    if (!publish_still_allowed(broker, message)) {
+        broker->hooks.retained_removed(broker->hooks.ctx, message->topic);
         return SLUICE_DENIED;
+    }
     if (!has_room(broker, NULL, message_bytes(message)))
         return SLUICE_FULL;
     struct message *kept = message_new(message);
@@ -136,7 +122,7 @@ void retained_check_access(struct broker *broker)
     topic_walk_start(&broker->retained, &walk, SPAN_LITERAL("#"));
     while ((retained = topic_walk_at(&walk, &budget))) {
         topic_walk_skip(&walk);
-        if (publisher_allowed(broker, retained->message))
+        if (publish_still_allowed(broker, retained->message))
             continue;
         broker->hooks.retained_removed(broker->hooks.ctx, retained->message->topic);
         broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);

@@ -104,6 +104,15 @@ class Gateway:
         self.stop()
         return self.start()
 
+    def reload(self, status=0, write=True):
+        """`sluice reload`, which must end with this status; returns it."""
+        if write:
+            self.write_config()
+        done = subprocess.run([self.bench.program, "reload", "--config", "serverless.yml"], cwd=self.folder,
+                              capture_output=True, check=False)
+        assert status in (None, done.returncode), f"sluice reload: {done.stdout + done.stderr}"
+        return done.returncode
+
     # ---- What it is and holds ----
 
     def read(self, name):
@@ -152,8 +161,8 @@ class Gateway:
 class Pki:
     """An authority and certificates by `sluice pki`, made when they are first asked for."""
 
-    def __init__(self, bench):
-        self.bench, self.folder = bench, os.path.join(bench.folder, "pki")
+    def __init__(self, bench, name="pki"):
+        self.bench, self.folder = bench, os.path.join(bench.folder, name)
         self.run("init", self.folder)
         self.run("issue", self.folder, "gateway", "--server", "--host", "localhost", "--host", "127.0.0.1")
 

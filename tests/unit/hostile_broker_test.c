@@ -416,6 +416,38 @@ static void withdrawn_rights_end_what_they_allowed(void **state)
     host_free(host);
 }
 
+/* 39 */
+static void a_queued_message_ends_with_its_publishers_right(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    const struct client_options durable = {
+        .version = MQTT_5, .client_id = "d", .expiry_s = 600, .keep_session = true};
+    struct identity mine = host_certificate("mine");
+    struct client from, to;
+    client_connect(&from, host,
+                   &(struct client_options){.version = MQTT_5, .client_id = "mine", .identity = &mine});
+    client_connect(&to, host, &durable);
+    client_subscribe(&to, "#", 1);
+    client_vanish(&to);
+    client_publish(&from, "a", "withdrawn", 1, false);
+    client_publish(&from, "b", "allowed", 1, false);
+    for (int round = 0; round < 2; round++) {
+        struct access *access = access_new();
+        access_allow(access, "device:mine", ACCESS_PUBLISH, "b");
+        access_allow(access, "anonymous", ACCESS_PUBLISH, "#"); /* is somebody else's right */
+        access_allow(access, "anonymous", ACCESS_SUBSCRIBE, "#");
+        broker_set_access(host->broker, access);
+        assert_true(client_connect(&to, host, &durable));
+        client_expect_publish(&to, "b", "allowed", 1); /* not acknowledged: it comes again */
+        client_expect_nothing(&to);
+        client_vanish(&to);
+        assert_int_equal(broker_counters(host->broker)->dropped[BROKER_DROP_NOT_ALLOWED], 1);
+    }
+    client_vanish(&from);
+    host_free(host);
+}
+
 static void a_3_1_1_publish_without_right_closes(void **state)
 {
     (void)state;
@@ -572,6 +604,7 @@ int main(void)
         cmocka_unit_test(malformed_shared_subscriptions_make_no_subscription),
         cmocka_unit_test(subscriptions_of_a_client_are_bounded),
         cmocka_unit_test(withdrawn_rights_end_what_they_allowed),
+        cmocka_unit_test(a_queued_message_ends_with_its_publishers_right),
         cmocka_unit_test(a_3_1_1_publish_without_right_closes),
         cmocka_unit_test(topics_of_the_server_are_not_for_clients),
         cmocka_unit_test(acknowledgements_of_nothing_change_nothing),
