@@ -54,11 +54,14 @@ struct password password_make(struct span name, struct span given, const uint8_t
     return password;
 }
 
+/* HMAC fills its key up with zeros, so a password with some behind it would derive the same keys: none has
+ * any. */
 bool password_matches(const struct password *password, struct span given)
 {
     uint8_t stored_key[PASSWORDS_KEY_BYTES], server_key[PASSWORDS_KEY_BYTES];
     derive(given, password, stored_key, server_key);
-    return mbedtls_ct_memcmp(stored_key, password->stored_key, sizeof stored_key) == 0 &&
+    bool has_zero = given.len > 0 && memchr(given.data, 0, given.len) != NULL;
+    return mbedtls_ct_memcmp(stored_key, password->stored_key, sizeof stored_key) == 0 && !has_zero &&
            password->name[0] != '\0';
 }
 

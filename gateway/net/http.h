@@ -53,7 +53,8 @@ struct http_request {
     struct span body;
     struct http_header headers[HTTP_HEADERS_MAX];
     size_t header_count;
-    bool keep_alive; /* the connection may go on after the answer */
+    bool is_first_version; /* HTTP/1.0 */
+    bool keep_alive;       /* the connection may go on after the answer */
 };
 
 struct http_limits {

@@ -199,6 +199,7 @@ enum sluice_error http_head_parse(struct span head, struct http_request *ret_req
         return error;
     if (!is_first_version && http_header_count(ret_request, "Host") != 1)
         return refuse(ret_why, HTTP_BAD_REQUEST, "the request has no Host, or more than one");
+    ret_request->is_first_version = is_first_version;
     ret_request->keep_alive =
         !is_first_version && !http_header_lists(ret_request, "Connection", "close", true);
     return parse_framing(ret_request, is_first_version, ret_framing, ret_why);

@@ -28,6 +28,8 @@ static enum sluice_error refuse(struct http_refusal *ret_why, enum http_status s
 enum sluice_error websocket_upgrade_check(const struct http_request *request, const char *protocol,
                                           struct http_refusal *ret_why)
 {
+    if (request->is_first_version) /* RFC 6455, 4.1 */
+        return refuse(ret_why, HTTP_UPGRADE_REQUIRED, "a WebSocket begins with HTTP/1.1");
     if (!http_header_lists(request, "Upgrade", "websocket", true))
         return refuse(ret_why, HTTP_UPGRADE_REQUIRED, "this is a WebSocket: the request lacks its Upgrade");
     if (!span_equal(http_header(request, "Sec-WebSocket-Version"), SPAN_LITERAL("13")))

@@ -304,6 +304,24 @@ static void responses_are_framed(void **state)
 #define KEY        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define PROTOCOL   "Sec-WebSocket-Protocol: mqttv3.1, mqtt\r\n"
 
+/* HOSTILE 57: HTTP/1.0 knows no upgrade. */
+static void no_websocket_over_the_first_version(void **state)
+{
+    (void)state;
+    struct http *http = http_new(&(struct http_limits){HEAD_BYTES, 0});
+    const struct http_request *request = NULL;
+    struct http_refusal why = {HTTP_SWITCHING_PROTOCOLS, NULL};
+    struct buffer out = {0};
+    size_t used;
+    const struct span text =
+        SPAN_LITERAL("GET /mqtt HTTP/1.0\r\n" HOST UPGRADE CONNECTION VERSION KEY PROTOCOL "\r\n");
+    assert_int_equal(http_input(http, text, &out, &used, &request), SLUICE_OK);
+    assert_int_equal(websocket_upgrade_check(request, "mqtt", &why), SLUICE_INVALID);
+    assert_int_equal(why.status, HTTP_UPGRADE_REQUIRED);
+    buffer_fini(&out);
+    http_free(http);
+}
+
 /* HOSTILE 57: no `mqtt` subprotocol. The key and its answer are RFC 6455's own. */
 static void websocket_handshakes(void **state)
 {
@@ -368,6 +386,7 @@ int main(void)
         cmocka_unit_test(heads_lines_and_trailers_are_bounded),
         cmocka_unit_test(a_client_that_asks_first_is_told_to_go_on),
         cmocka_unit_test(responses_are_framed),
+        cmocka_unit_test(no_websocket_over_the_first_version),
         cmocka_unit_test(websocket_handshakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

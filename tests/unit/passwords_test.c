@@ -61,6 +61,7 @@ static void an_entry_serves_its_password_and_no_other(void **state)
     assert_null(passwords_find(passwords, SPAN_LITERAL("use")));
     assert_null(passwords_find(passwords, SPAN_LITERAL("user\0")));
     assert_null(passwords_find(passwords, SPAN_EMPTY));
+    assert_false(password_matches(user, SPAN_LITERAL("pencil\0"))); /* HOSTILE.md, 19 */
     assert_false(password_matches(passwords_nobody(passwords), SPAN_LITERAL("pencil")));
     assert_int_equal(passwords_nobody(passwords)->iterations, 4096);
     passwords_free(passwords);
