@@ -114,12 +114,17 @@ const struct broker_counters *broker_counters(const struct broker *broker)
 
 /* ---- Rules ---- */
 
-static void check_access(void *ctx, struct session *session)
+static void renew_grants(void *ctx, struct session *session)
 {
     struct broker *broker = ctx;
     outgoing_rules_changed(&session->outgoing);
     grants_free(session->grants);
     session->grants = grants_new(broker->access, session->owner, session_client_id(session));
+}
+
+static void check_access(void *ctx, struct session *session)
+{
+    struct broker *broker = ctx;
     if (session->channel && !connect_client_id_kept(session))
         channel_disconnect(session->channel, MQTT_NOT_AUTHORIZED);
     struct subscription *next;
@@ -139,6 +144,7 @@ void broker_set_access(struct broker *broker, struct access *access)
 {
     access_free(broker->access);
     broker->access = access;
+    session_each(broker, renew_grants, broker); /* of all: one may hand messages over to another */
     session_each(broker, check_access, broker);
     retained_check_access(broker);
 }

@@ -150,15 +150,20 @@ static void send_at_most_once(const struct delivery *delivery, const struct mess
 
 /* ---- QoS 1 and 2 ---- */
 
+bool delivery_is_full(const struct session *session, size_t message_bytes)
+{
+    const struct broker_config *config = &session->broker->config;
+    const struct outgoing *outgoing = &session->outgoing;
+    return outgoing_count(outgoing) + session->reserved_count >= config->queue_count ||
+           outgoing->bytes + session->reserved_bytes + message_bytes > config->queue_bytes;
+}
+
 bool delivery_has_room(struct session *session, size_t message_bytes)
 {
     struct broker *broker = session->broker;
-    const struct broker_config *config = &broker->config;
-    const struct outgoing *outgoing = &session->outgoing;
-    if (outgoing_count(outgoing) + session->reserved_count >= config->queue_count ||
-        outgoing->bytes + session->reserved_bytes + message_bytes > config->queue_bytes)
+    if (delivery_is_full(session, message_bytes))
         broker_dropped(broker, BROKER_DROP_QUEUE_FULL);
-    else if (broker->counters.queued_bytes + message_bytes > config->queue_bytes_total)
+    else if (broker->counters.queued_bytes + message_bytes > broker->config.queue_bytes_total)
         broker_dropped(broker, BROKER_DROP_QUEUES_FULL);
     else
         return true;

@@ -28,6 +28,8 @@ struct delivery_encoded {
     bool retain;
 };
 
+/* Whether the session's queue is at its bounds with this message. */
+bool delivery_is_full(const struct session *session, size_t message_bytes);
 /* Whether the session's queue takes this message besides what a PUBLISH has reserved in it so far. False:
  * it is to be dropped, and was counted as that. */
 bool delivery_has_room(struct session *session, size_t message_bytes);

@@ -103,6 +103,7 @@ static void collect_message(struct broker *broker, const struct message *message
                             const struct session *publisher)
 {
     struct publish_scratch *scratch = &broker->scratch;
+    size_t queued_bytes = message->qos > 0 ? message_bytes(message) : 0;
     scratch->stamp++;
     subscriptions_match(&broker->subscriptions, message->topic, &scratch->matches);
     for (size_t i = 0; i < scratch->matches.count; i++) {
@@ -113,7 +114,7 @@ static void collect_message(struct broker *broker, const struct message *message
                 collect(scratch, subscription, message, index);
         }
         for (struct share_group *group = subscribers->groups; group; group = group->next) {
-            const struct subscription *member = share_choose(group, NULL);
+            const struct subscription *member = share_choose(group, queued_bytes, NULL);
             if (member)
                 collect(scratch, member, message, index);
         }

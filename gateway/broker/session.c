@@ -7,7 +7,12 @@
 
 #include <assert.h>
 
-enum { SMALLEST_BUCKET_COUNT = 64, RETRY_MS = 100 };
+enum {
+    SMALLEST_BUCKET_COUNT = 64,
+    LEAVE_BUDGET = 1024, /* of one step, see share_leave: about a millisecond */
+    LEAVE_PAUSE_MS = 1,
+    RETRY_MS = 100,
+};
 
 static const struct identity anonymous = {.kind = IDENTITY_ANONYMOUS};
 static const struct identity unknown = {.kind = IDENTITY_UNKNOWN};
@@ -92,32 +97,57 @@ void session_each(struct broker *broker, void (*visit)(void *ctx, struct session
 
 /* ---- One session ---- */
 
-/* False: the journal takes no more for now. */
-static bool leave_shares(struct session *session)
+static void count_subscription(const struct subscription *subscription, bool added)
 {
-    bool left = true;
-    for (struct subscription *at = session->subscriptions; at && left; at = at->next)
-        left = !at->group || session->broker->stopping || share_hand_over(at, true);
-    return left;
+    struct broker_counters *counters = &subscription->session->broker->counters;
+    uint64_t sign = added ? 1 : UINT64_MAX; /* in the arithmetic of unsigned numbers, -1 */
+    counters->subscriptions += sign;
+    counters->shared_subscriptions += subscription->group ? sign : 0;
 }
 
-/* Ends the session, or tries again soon: when the other members of its Shared Subscriptions have what it
- * leaves. */
+static void forget_subscription(struct subscription **link)
+{
+    struct subscription *subscription = *link;
+    struct session *session = subscription->session;
+    *link = subscription->next;
+    session->subscription_count--;
+    replay_cancel(subscription);
+    count_subscription(subscription, false);
+    subscriptions_remove(&session->broker->subscriptions, subscription);
+    memory_free(subscription);
+}
+
+/* False: the journal takes no more for now. */
+static bool leave_shares(struct session *session, size_t *budget)
+{
+    for (struct subscription **link = &session->subscriptions; *link;) {
+        if ((*link)->group)
+            link = &(*link)->next;
+        else
+            forget_subscription(link);
+    }
+    return !session->subscriptions || session->broker->stopping || share_leave(session, budget);
+}
+
+/* Ends the session: when the other members of its Shared Subscriptions have what it leaves, step by step. */
 static void leave(struct session *session, uint64_t now_ms)
 {
+    size_t budget = LEAVE_BUDGET;
+    session->expiry_s = 0;
     will_session_ends(session);
-    if (leave_shares(session))
-        session_end(session);
-    else
+    if (!leave_shares(session, &budget))
         timers_set(&session->broker->timers, &session->expiry, now_ms + RETRY_MS);
+    else if (budget == 0)
+        timers_set(&session->broker->timers, &session->expiry, now_ms + LEAVE_PAUSE_MS);
+    else
+        session_end(session);
 }
 
 static void on_expired(void *owner, uint64_t now_ms)
 {
-    struct broker *broker = ((struct session *)owner)->broker;
-    uint64_t before = broker->counters.sessions;
-    leave(owner, now_ms);
-    broker->counters.sessions_expired += before - broker->counters.sessions;
+    struct session *session = owner;
+    session->broker->counters.sessions_expired += session->expiry_s > 0;
+    leave(session, now_ms);
 }
 
 struct session *session_new(struct broker *broker, struct span client_id, const struct identity *owner,
@@ -177,25 +207,11 @@ void session_detach(struct session *session, uint64_t now_ms)
     replay_continue(session);
 }
 
-static void count_subscription(const struct subscription *subscription, bool added)
-{
-    struct broker_counters *counters = &subscription->session->broker->counters;
-    uint64_t sign = added ? 1 : UINT64_MAX; /* in the arithmetic of unsigned numbers, -1 */
-    counters->subscriptions += sign;
-    counters->shared_subscriptions += subscription->group ? sign : 0;
-}
-
 static void forget(struct session *session)
 {
     struct broker *broker = session->broker;
-    while (session->subscriptions) {
-        struct subscription *subscription = session->subscriptions;
-        session->subscriptions = subscription->next;
-        replay_cancel(subscription);
-        count_subscription(subscription, false);
-        subscriptions_remove(&broker->subscriptions, subscription);
-        memory_free(subscription);
-    }
+    while (session->subscriptions)
+        forget_subscription(&session->subscriptions);
     session_stop_waiting(session);
     will_forget(session);
     timers_stop(&broker->timers, &session->expiry);
@@ -222,8 +238,10 @@ static uint64_t unfinished_count(const struct session *session)
 void session_end(struct session *session)
 {
     struct broker *broker = session->broker;
+    size_t budget = SIZE_MAX;
+    session->expiry_s = 0;
     will_session_ends(session);
-    leave_shares(session);
+    leave_shares(session, &budget);
     broker->counters.dropped[BROKER_DROP_SESSION_ENDED] += unfinished_count(session);
     if (session->queue != 0) {
         broker->hooks.queue_drop(broker->hooks.ctx, session->queue);
@@ -325,14 +343,9 @@ struct subscription *session_subscribe(struct session *session, const struct bro
 void session_unsubscribe(struct session *session, struct subscription *subscription)
 {
     if (subscription->group)
-        share_hand_over(subscription, false);
+        share_unsubscribe(subscription);
     struct subscription **link = &session->subscriptions;
     while (*link != subscription)
         link = &(*link)->next;
-    *link = subscription->next;
-    session->subscription_count--;
-    replay_cancel(subscription);
-    count_subscription(subscription, false);
-    subscriptions_remove(&session->broker->subscriptions, subscription);
-    memory_free(subscription);
+    forget_subscription(link);
 }

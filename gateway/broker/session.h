@@ -66,11 +66,18 @@ struct session *session_new(struct broker *broker, struct span client_id, const 
 void session_count_queue(struct session *session, bool added);
 /* Tells the state's keeper of a durable session; returns the ticket. */
 uint64_t session_save(struct session *session, uint64_t disconnected_ms);
-/* The connection is gone: arms or fires the will, and ends the session or lets it wait for its expiry. */
+/* The connection is gone: arms or fires the will, and ends the session, in bounded steps, or lets it wait for
+ * its expiry. */
 void session_detach(struct session *session, uint64_t now_ms);
-/* Fires the will that is due, gives the other members of its Shared Subscriptions what they can take now, and
- * forgets the session with all that it had. */
+/* Fires the will that is due, gives the other members of its Shared Subscriptions what the journal takes now,
+ * and forgets the session with all that it had. */
 void session_end(struct session *session);
+/* Nobody is connected to it again: it only gives the other members of its Shared Subscriptions what it has.
+ */
+static inline bool session_is_leaving(const struct session *session)
+{
+    return !session->channel && session->expiry_s == 0;
+}
 /* Calls `visit` for each; it may end that session. */
 void session_each(struct broker *broker, void (*visit)(void *ctx, struct session *session), void *ctx);
 void session_table_fini(struct broker *broker);

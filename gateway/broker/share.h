@@ -17,10 +17,14 @@
 /* Never 0, at most BROKER_SHARE_MAX, and the same after a restart; `whole` is `$share/NAME/FILTER`. */
 uint32_t share_tag(struct span whole);
 /* The next member in turn, but for the session `except` (NULL: none is excepted): one that takes a message
- * now; else one that is connected; else one that has a queue; else NULL. */
-struct subscription *share_choose(struct share_group *group, const struct session *except);
-/* The session leaves the group, by the end of the session or of the subscription alone. False: the journal
- * takes no more for now, and the rest is still there; call it again. */
-bool share_hand_over(struct subscription *leaving, bool session_ends);
+ * now; else one that is connected; else one that has a queue; one without room for `queued_bytes` in its
+ * queue (0: a message of QoS 0) only if all are; else NULL. */
+struct subscription *share_choose(struct share_group *group, size_t queued_bytes,
+                                  const struct session *except);
+/* The member unsubscribes. What the journal does not take now stays with it [MQTT-3.10.4-4]. */
+void share_unsubscribe(const struct subscription *leaving);
+/* The session ends: its oldest messages go to the other members, or are dropped. *budget bounds the step.
+ * False: the journal takes no more for now. */
+bool share_leave(struct session *session, size_t *budget);
 
 #endif

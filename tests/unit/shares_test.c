@@ -264,6 +264,93 @@ static void a_session_that_waits_to_end_is_not_present_again(void **state)
     end(host, clients, 3);
 }
 
+/* Those whose queue is full are offered nothing while another has room, by a PUBLISH and by who leaves. */
+static void a_member_without_room_is_passed_over(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    host->config.queue_count = 3;
+    host_restart_with_config(host);
+    struct client clients[4];
+    client_connect(&clients[0], host, &from_options);
+    join(host, &clients[1], "leaves", 60, 1);
+    client_vanish(&clients[1]);
+    publish_numbers(&clients[0], 1, 3, 1);
+    join(host, &clients[2], "full", 600, 1);
+    client_vanish(&clients[2]);
+    publish_numbers(&clients[0], 4, 6, 1);
+    join(host, &clients[3], "has room", 600, 1);
+    client_vanish(&clients[3]);
+    wait_ms(host, 60000);
+    assert_int_equal(host_dropped(host, BROKER_DROP_QUEUE_FULL), 0);
+    assert_int_equal(host_dropped(host, BROKER_DROP_SESSION_ENDED), 0);
+    publish_numbers(&clients[0], 7, 7, 1); /* now there is none with room */
+    assert_int_equal(host_dropped(host, BROKER_DROP_QUEUE_FULL), 1);
+    struct client_options back = {
+        .version = MQTT_5, .client_id = "has room", .expiry_s = 600, .keep_session = true};
+    assert_true(client_connect(&clients[3], host, &back));
+    expect_numbers(&clients[3], "123", 1);
+    end(host, clients, 4);
+}
+
+enum { MANY = 3000 };
+
+/* Much is handed over in steps. Meanwhile the session gets nothing new, and is not present for its client. */
+static void much_is_handed_over_in_steps(void **state)
+{
+    (void)state;
+    for (int comes_back = 0; comes_back < 2; comes_back++) {
+        struct host *host = host_new();
+        struct client clients[3];
+        client_connect(&clients[0], host, &from_options);
+        join(host, &clients[1], "leaves", 0, 1);
+        client_subscribe(&clients[1], "plain", 1);
+        publish_numbers(&clients[0], 1, MANY, 1);
+        join(host, &clients[2], "stays", 600, 1);
+        client_vanish(&clients[1]);
+        uint64_t first = host_unfinished_count(host);
+        assert_true(first > 0 && first < MANY);
+        client_publish(&clients[0], "plain", "", 1, false);
+        publish_numbers(&clients[0], MANY + 1, MANY + 1, 1);
+        assert_int_equal(host_unfinished_count(host), first + 1);
+        struct client_options back = {.version = MQTT_5, .client_id = "leaves", .keep_session = true};
+        if (comes_back)
+            assert_false(client_connect(&clients[1], host, &back));
+        for (int i = 0; i < MANY && host_unfinished_count(host) <= MANY; i++)
+            wait_ms(host, 1);
+        assert_int_equal(broker_counters(host->broker)->sessions, 2 + comes_back);
+        assert_int_equal(host_unfinished_count(host), MANY + 1);
+        assert_int_equal(host_dropped(host, BROKER_DROP_SESSION_ENDED), 0);
+        end(host, clients, 3);
+    }
+}
+
+/* Rules that take a right from all members at once hand nothing over to one of them, in whatever order they
+ * are looked at. */
+static void who_loses_the_right_too_is_handed_nothing(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c", "d"};
+    for (size_t first = 0; first < 4; first++) {
+        struct host *host = host_new();
+        struct client clients[5];
+        client_connect(&clients[4], host, &from_options);
+        join(host, &clients[first], names[first], 0, 1);
+        publish_numbers(&clients[4], 1, 3, 1);
+        client_expect_publish(&clients[first], "t", "1", 1);
+        for (size_t i = 0; i < 4; i++) {
+            if (i != first)
+                join(host, &clients[i], names[i], 0, 1);
+        }
+        struct access *access = access_new();
+        access_allow(access, "anonymous", ACCESS_PUBLISH, "#");
+        broker_set_access(host->broker, access);
+        for (size_t i = 0; i < 4; i++)
+            client_expect_nothing(&clients[i]);
+        end(host, clients, 5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +361,9 @@ int main(void)
         cmocka_unit_test(who_takes_a_message_now_is_chosen_first),
         cmocka_unit_test(a_hand_over_waits_for_room),
         cmocka_unit_test(a_session_that_waits_to_end_is_not_present_again),
+        cmocka_unit_test(a_member_without_room_is_passed_over),
+        cmocka_unit_test(much_is_handed_over_in_steps),
+        cmocka_unit_test(who_loses_the_right_too_is_handed_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
