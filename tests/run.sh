@@ -25,4 +25,5 @@ run() {
 run debug                                                           # all, under AddressSanitizer and UBSan
 run fuzz                                                            # clang's libFuzzer, a minute each
 run tsan -R '^(net|tls|port|state|journal_thread|supervisor)_test$' # what has threads, under ThreadSanitizer
+run mbedtls -R '^(tls|tls_trust|pki|token)_test$'                   # what stands on libcrypto, without it
 run release                                                         # all again, as it is installed

@@ -270,7 +270,7 @@ void net_start_websocket(struct net_connection *connection, uint64_t frame_bytes
 {
     assert(!connection->websocket);
     connection->websocket = websocket_new(frame_bytes_max);
-    buffer_append(websocket_output(connection->websocket), buffer_span(&connection->output));
-    buffer_fini(&connection->output);
+    *websocket_output(connection->websocket) = connection->output;
+    connection->output = (struct buffer){0};
     connection_touch(connection);
 }

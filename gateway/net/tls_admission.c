@@ -75,13 +75,12 @@ static bool read_peer(struct reader *reader, struct tls_peer *ret_peer)
     struct span credential = read_bytes(reader, sizeof ret_peer->credential);
     struct span fingerprint = read_bytes(reader, sizeof ret_peer->fingerprint);
     struct span name = read_u16_bytes(reader);
-    if (reader->failed || name.len >= sizeof ret_peer->name)
+    if (!credential.data || !fingerprint.data || !name.data || name.len >= sizeof ret_peer->name)
         return false;
     *ret_peer = (struct tls_peer){0};
     memcpy(&ret_peer->credential, credential.data, credential.len);
     memcpy(ret_peer->fingerprint, fingerprint.data, fingerprint.len);
-    if (name.len > 0)
-        memcpy(ret_peer->name, name.data, name.len);
+    memcpy(ret_peer->name, name.data, name.len);
     return true;
 }
 

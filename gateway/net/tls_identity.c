@@ -20,7 +20,7 @@ static void find_common_name(const mbedtls_x509_crt *certificate, struct candida
         bool is_text =
             name->val.tag == MBEDTLS_ASN1_UTF8_STRING || name->val.tag == MBEDTLS_ASN1_PRINTABLE_STRING;
         bool fits = name->val.len <= COMMON_NAME_BYTES;
-        found->name = is_text && fits ? span_of(name->val.p, name->val.len) : SPAN_EMPTY;
+        found->name = is_text && fits ? span_of(name->val.p, name->val.len) : SPAN_LITERAL("");
         found->count++;
     }
 }
