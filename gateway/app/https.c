@@ -11,11 +11,20 @@ struct https {
     struct gateway *gateway;
     struct net_callbacks client_callbacks; /* of a connection that speaks MQTT */
     struct timers timers;
+    struct https_connection *connections;
+};
+
+/* Where a page comes from, as its browser says. */
+struct origin {
+    char *text;   /* NULL: it is none */
+    bool is_same; /* as the host that it connects to */
 };
 
 struct https_connection {
     struct https *https;
+    struct https_connection *previous, *next;
     struct net_connection *connection;
+    struct origin origin;
     void *client; /* the user of client_callbacks, once it speaks MQTT; what follows is gone then */
     struct http *http;
     struct net_peer *peer;
@@ -88,19 +97,27 @@ static bool is_same_origin(const struct http_request *request, struct span origi
            http_same(span_skip(origin, scheme.len), http_header(request, "Host"));
 }
 
-/* A page's origin is what its browser says: nobody else's word counts, and programs may say anything. */
-static bool origin_allowed(const struct config_strings *origins, const struct http_request *request)
+/* False: the request names several. */
+static bool read_origin(const struct http_request *request, struct origin *ret_origin)
 {
-    struct span origin = http_header(request, "Origin");
+    struct span text = http_header(request, "Origin");
     size_t count = http_header_count(request, "Origin");
+    if (count == 1)
+        *ret_origin = (struct origin){memory_string(text), is_same_origin(request, text)};
+    return count <= 1;
+}
+
+/* A page's origin is what its browser says: nobody else's word counts, and programs may say anything. */
+static bool origin_allowed(const struct config_strings *origins, const struct origin *origin)
+{
     bool allowed = false;
     for (size_t i = 0; i < origins->count; i++) {
         if (strcmp(origins->items[i], "none") == 0)
-            allowed |= count == 0;
+            allowed |= origin->text == NULL;
         else if (strcmp(origins->items[i], "same") == 0)
-            allowed |= count == 1 && is_same_origin(request, origin);
+            allowed |= origin->is_same;
         else
-            allowed |= count == 1 && span_equal(origin, span_from_string(origins->items[i]));
+            allowed |= origin->text && strcmp(origin->text, origins->items[i]) == 0;
     }
     return allowed;
 }
@@ -126,7 +143,10 @@ static void upgrade_to_mqtt(struct https_connection *connection, const struct ht
     }
     why = (struct http_refusal){HTTP_FORBIDDEN, "gateway.websocket.origins does not name this origin"};
     void *client = NULL;
-    if (origin_allowed(&gateway->config->origins, request)) {
+    struct origin *origin = &connection->origin;
+    memory_free(origin->text);
+    *origin = (struct origin){0};
+    if (read_origin(request, origin) && origin_allowed(&gateway->config->origins, origin)) {
         why.text = "this listener takes no Client without a certificate";
         client = callbacks->on_open(callbacks->ctx, connection->connection, connection->peer);
     }
@@ -208,6 +228,10 @@ static void *on_open(void *ctx, struct net_connection *net_connection, const str
     *connection->peer = *peer;
     connection->deadline = (struct timer){.on_expired = on_deadline, .owner = connection};
     set_deadline(connection);
+    connection->next = https->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    https->connections = connection;
     https->gateway->client_count++;
     return connection;
 }
@@ -245,6 +269,16 @@ static void on_refused(void *user)
         connection->https->client_callbacks.on_refused(connection->client);
 }
 
+static void unlink_connection(struct https_connection *connection)
+{
+    if (connection->previous)
+        connection->previous->next = connection->next;
+    else
+        connection->https->connections = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+}
+
 static void on_closed(void *user, enum sluice_error why)
 {
     struct https_connection *connection = user;
@@ -253,6 +287,8 @@ static void on_closed(void *user, enum sluice_error why)
         connection->https->client_callbacks.on_closed(connection->client, why);
     else
         stop_http(connection);
+    unlink_connection(connection);
+    memory_free(connection->origin.text);
     memory_free(connection);
     gateway_client_gone(gateway);
 }
@@ -281,6 +317,18 @@ struct net_callbacks https_callbacks(struct https *https)
                                   .on_drained = on_drained,
                                   .on_refused = on_refused,
                                   .on_closed = on_closed};
+}
+
+void https_recheck(struct https *https)
+{
+    const struct config_strings *origins = &https->gateway->config->origins;
+    for (struct https_connection *connection = https->connections; connection;
+         connection = connection->next) {
+        if (!connection->client || origin_allowed(origins, &connection->origin))
+            continue;
+        on_refused(connection);
+        net_close(connection->connection);
+    }
 }
 
 void https_tick(struct https *https, uint64_t now_ms)

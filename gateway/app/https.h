@@ -21,6 +21,8 @@ struct https *https_new(struct gateway *gateway);
 void https_free(struct https *https);
 /* For net_listener_start. */
 struct net_callbacks https_callbacks(struct https *https);
+/* After a reload: disconnects Clients whose origin is not among gateway.websocket.origins any more. */
+void https_recheck(struct https *https);
 
 void https_tick(struct https *https, uint64_t now_ms);
 uint64_t https_next_deadline(const struct https *https); /* TIMERS_NEVER: none */

@@ -114,6 +114,7 @@ static void take_up(struct reload *reload)
     broker_set_access(gateway->broker, reload->access);
     reload->access = NULL;
     broker_recheck(gateway->broker);
+    https_recheck(gateway->https);
 }
 
 static void say_unchanged(struct reload *reload)

@@ -32,7 +32,7 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t len);
 void buffer_grown(struct buffer *buffer, size_t len);
 static inline void buffer_append(struct buffer *buffer, struct span bytes)
 {
-    if (bytes.len == 0)
+    if (!bytes.data || bytes.len == 0)
         return;
     bool fits = buffer->capacity - buffer->end >= bytes.len;
     memcpy(fits ? buffer->data + buffer->end : buffer_reserve(buffer, bytes.len), bytes.data, bytes.len);

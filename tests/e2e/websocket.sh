@@ -44,6 +44,17 @@ configure same # taken up without a restart
 run refused.js
 stop_gateway
 
+configure '"https://app.example", "https://withdrawn.example"'
+start_gateway
+run withdrawn.js &
+pages=$!
+started "$pages"
+wait_for 'both are connected' "$DIR/withdrawn.log" "$pages"
+configure '"https://app.example"'
+"$BUILD/bin/sluice" reload --config "$DIR/serverless.yml" > "$DIR/reload.log" 2>&1 || fail "the reload was refused"
+wait "$pages" || fail "withdrawn.js"
+stop_gateway
+
 configure same 'httpTimeout: 0.2, connectTimeout: 0.2'
 start_gateway
 run deadlines.js
