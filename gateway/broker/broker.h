@@ -338,8 +338,9 @@ void broker_stop(struct broker *broker);
 /* ---- Restoring at start: after broker_set_access, before any channel, in this order ---- */
 
 /* A damaged record is refused (SLUICE_INVALID, SLUICE_EXISTS), and one that the rules no longer allow
- * (SLUICE_DENIED); the rest goes on. The session's queue is
- * opened by hooks.queue_open. */
+ * (SLUICE_DENIED), which the state need not keep any more; the rest goes on. The session's queue is opened by
+ * hooks.queue_open. Who was connected when the gateway ended has been disconnected since now, and the state
+ * is told. */
 enum sluice_error broker_restore_session(struct broker *broker, const struct broker_session *session,
                                          uint64_t now_ms);
 enum sluice_error broker_restore_subscription(struct broker *broker,

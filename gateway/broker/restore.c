@@ -16,8 +16,9 @@ enum sluice_error broker_restore_session(struct broker *broker, const struct bro
         session_new(broker, session->client_id, session->owner, session->expiry_s, queue, 0);
     if (session->expiry_s == SESSION_NEVER_EXPIRES)
         return SLUICE_OK;
-    /* A session that was connected when the gateway stopped was disconnected by that, now. */
     uint64_t wall_ms = broker_wall_ms(broker), lifetime_ms = session->expiry_s * UINT64_C(1000);
+    if (session->disconnected_ms == 0)
+        session_save(restored, wall_ms);
     bool knows_since = session->disconnected_ms != 0 && session->disconnected_ms < wall_ms;
     uint64_t since_ms = knows_since ? wall_ms - session->disconnected_ms : 0;
     uint64_t left_ms = since_ms < lifetime_ms ? lifetime_ms - since_ms : 0;

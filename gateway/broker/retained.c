@@ -103,6 +103,7 @@ enum sluice_error retained_restore(struct broker *broker, const struct message *
         return SLUICE_OK;
     if (!publish_still_allowed(broker, message)) {
         broker->hooks.retained_removed(broker->hooks.ctx, message->topic);
+        broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);
         return SLUICE_DENIED;
     }
     if (!has_room(broker, NULL, message_bytes(message)))

@@ -82,7 +82,10 @@ static enum outcome hand_over(const struct subscription *leaving, uint64_t ordin
     enum outcome outcome = GONE;
     if (delivery_load(session, entry)) {
         struct message *message = message_ref(entry->message);
-        outcome = give(member, message);
+        if (entry->old_rules && !publish_still_allowed(session->broker, message))
+            broker_dropped(session->broker, BROKER_DROP_NOT_ALLOWED);
+        else
+            outcome = give(member, message);
         message_unref(message);
     }
     if (outcome == GONE)

@@ -285,6 +285,8 @@ enum sluice_error will_restore(struct broker *broker, const struct broker_will *
         timers_set(&broker->timers, &will->delay, now_ms + left);
     else
         become_due(will);
+    if (left > 0 && stored->due_ms == 0)
+        save(will, broker_wall_ms(broker) + left);
     if (broker->wills.first)
         timers_set(&broker->timers, &broker->wills.retry, AT_ONCE);
     return SLUICE_OK;

@@ -98,7 +98,8 @@ enum sluice_error state_batch_end(struct state *state, struct state_batch *batch
 uint64_t state_next_deadline(const struct state *state);
 size_t state_pending_bytes(const struct state *state);
 
-/* Loading at start. The callbacks get views, and must not call back. SLUICE_IO: it could not all be read. */
+/* Loading at start. The callbacks get views, and may queue writes, but nothing else of this. SLUICE_IO: it
+ * could not all be read. */
 struct state_visitor {
     void *ctx;
     void (*on_session)(void *ctx, const struct state_session *session);

@@ -406,6 +406,7 @@ static void what_is_not_allowed_any_more_is_not_restored(void **state)
         assert_int_equal(broker_restore_subscription(host->broker, &subscription), wanted);
         assert_int_equal(broker_restore_retained(host->broker, &message), wanted);
     }
+    assert_int_equal(host_dropped(host, BROKER_DROP_NOT_ALLOWED), 1);
     host_free(host);
 }
 

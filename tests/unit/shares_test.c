@@ -351,6 +351,26 @@ static void who_loses_the_right_too_is_handed_nothing(void **state)
     }
 }
 
+static void what_its_publisher_may_publish_no_more_is_not_handed_over(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct identity mine = host_certificate("mine");
+    struct client clients[3];
+    client_connect(&clients[0], host,
+                   &(struct client_options){.version = MQTT_5, .client_id = "mine", .identity = &mine});
+    join(host, &clients[1], "leaves", 0, 1);
+    publish_numbers(&clients[0], 1, 3, 1);
+    join(host, &clients[2], "stays", 0, 1);
+    struct access *access = access_new();
+    access_allow(access, "anonymous", ACCESS_SUBSCRIBE, "#");
+    broker_set_access(host->broker, access);
+    client_vanish(&clients[1]);
+    client_expect_nothing(&clients[2]);
+    assert_int_equal(host_dropped(host, BROKER_DROP_NOT_ALLOWED), 3);
+    end(host, clients, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_member_without_room_is_passed_over),
         cmocka_unit_test(much_is_handed_over_in_steps),
         cmocka_unit_test(who_loses_the_right_too_is_handed_nothing),
+        cmocka_unit_test(what_its_publisher_may_publish_no_more_is_not_handed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -439,6 +439,28 @@ static void a_session_expires_counted_from_its_disconnection(void **state)
     }
 }
 
+/* A gateway that dies again and again does not keep what is over. */
+static void intervals_go_on_over_a_second_crash(void **state)
+{
+    (void)state;
+    struct host *host = host_new();
+    struct client client;
+    connect_with_will(&client, host, 60, 10);
+    die_connected(host, &client);
+    for (int i = 0; i < 2; i++) {
+        host_crash(host);
+        broker_tick(host->broker, host->now_ms);
+        expect_will(host, false);
+        host_advance(host, i == 0 ? 6000 : 4000);
+    }
+    expect_will(host, true);
+    host_advance(host, 49000);
+    host_crash(host);
+    host_advance(host, 1000);
+    assert_false(is_present(host));
+    host_free(host);
+}
+
 static void a_queued_message_expires_also_over_a_crash(void **state)
 {
     (void)state;
@@ -478,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_stored_will_that_is_damaged_or_not_allowed_does_not_fire),
         cmocka_unit_test(a_will_brings_its_message_expiry),
         cmocka_unit_test(a_session_expires_counted_from_its_disconnection),
+        cmocka_unit_test(intervals_go_on_over_a_second_crash),
         cmocka_unit_test(a_queued_message_expires_also_over_a_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
