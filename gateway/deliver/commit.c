@@ -177,6 +177,8 @@ uint64_t journal_next_deadline(const struct journal *journal)
         return UINT64_MAX;
     if (journal->failed)
         return journal->retry_at_ms;
+    if (journal_may_compact(journal)) /* appends may be waiting for what that gives back */
+        return 0;
     if (!anything_waits(journal))
         return UINT64_MAX;
     if (!journal->pending_timed || journal->pending_urgent || journal->failures > 0)

@@ -134,10 +134,15 @@ static bool compact_start(struct journal *journal, struct segment *oldest)
     return true;
 }
 
+bool journal_may_compact(const struct journal *journal)
+{
+    return journal->failures == 0 && buffer_len(&journal->pending) <= journal->config.buffer_bytes / 2 &&
+           worth_it(journal);
+}
+
 void journal_compact(struct journal *journal)
 {
-    if (journal->failures > 0 || buffer_len(&journal->pending) > journal->config.buffer_bytes / 2 ||
-        !worth_it(journal))
+    if (!journal_may_compact(journal))
         return;
     uint32_t number = journal->segments.items[0].number;
     if (journal->compacting_segment != number) {

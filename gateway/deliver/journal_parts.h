@@ -176,6 +176,8 @@ void journal_cache_drop(struct journal *journal);
 
 /* ---- compact.c ---- */
 
+/* Whether a step would do something. */
+bool journal_may_compact(const struct journal *journal);
 /* One bounded step of copying the oldest segment forward, if that is worth it. */
 void journal_compact(struct journal *journal);
 void journal_compact_stop(struct journal *journal);

@@ -265,6 +265,38 @@ static void one_stuck_queue_does_not_keep_the_disk(void **state)
     fixture_free(fixture);
 }
 
+/* As the loop drives it when nobody appends: when the journal says that there is something to do, and after
+ * each batch. */
+static void drive(struct fixture *fixture)
+{
+    for (int i = 0; i < 1000 && journal_next_deadline(fixture->journal) != UINT64_MAX; i++)
+        commit_all(fixture);
+    assert_int_equal(journal_next_deadline(fixture->journal), UINT64_MAX);
+}
+
+/* Whoever is held back by a full journal appends nothing, and must not wait for somebody else who does. */
+static void copying_forward_goes_on_by_itself(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture->config.segment_bytes = 2 << 20;
+    fixture->config.compact_bytes = 1 << 20;
+    fixture->config.max_bytes = 6 << 20;
+    restart(fixture);
+    uint32_t stuck = journal_queue_open(fixture->journal, JOURNAL_SESSION, SPAN_LITERAL("stuck"));
+    uint64_t position;
+    for (uint64_t ordinal = 0; append_many(fixture, 6000) == SLUICE_OK; ordinal++) {
+        append(fixture, (struct journal_target){.ordinal = ordinal, .queue = stuck, .qos = 1}, "waits",
+               &position);
+        commit_all(fixture);
+    }
+    for (uint64_t ordinal = 0; ordinal < fixture->next_ordinal; ordinal++)
+        journal_acknowledge(fixture->journal, fixture->queue, ordinal);
+    drive(fixture);
+    assert_true(journal_stats(fixture->journal).bytes < fixture->config.max_bytes / 2);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     log_set_level(LOG_ERROR + 1); /* disk errors are reported, and this test makes them */
@@ -280,6 +312,7 @@ int main(void)
         cmocka_unit_test(at_its_bound_it_is_full_until_messages_are_finished),
         cmocka_unit_test(a_record_larger_than_the_buffer_is_refused_for_good),
         cmocka_unit_test(one_stuck_queue_does_not_keep_the_disk),
+        cmocka_unit_test(copying_forward_goes_on_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
