@@ -11,6 +11,9 @@ enum {
      * is busy. */
     JOURNAL_BUFFER_PACKETS = 4,
     JOURNAL_COMPACT_PART = 8, /* of its files: compaction begins long before they are full */
+    /* Of its files, for what waits for sessions: with the garbage that compaction leaves, at most as much,
+     * that is half of them. So Clients that do not come back hold up no publisher. */
+    JOURNAL_SESSIONS_PART = 4,
 };
 
 /* ---- What the parts tell each other ---- */
@@ -80,7 +83,7 @@ static void on_deadline(uv_timer_t *deadline)
     run_turn(deadline->data);
 }
 
-static uint64_t sooner(uint64_t a, uint64_t b)
+static uint64_t lower(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
@@ -89,13 +92,13 @@ static void before_sleep(uv_prepare_t *before)
 {
     struct gateway *gateway = before->data;
     uint64_t now_ms = uv_now(gateway->loop);
-    uint64_t next_ms = sooner(broker_next_deadline(gateway->broker), https_next_deadline(gateway->https));
+    uint64_t next_ms = lower(broker_next_deadline(gateway->broker), https_next_deadline(gateway->https));
     if (gateway->functions)
-        next_ms = sooner(next_ms, functions_next_deadline(gateway->functions));
+        next_ms = lower(next_ms, functions_next_deadline(gateway->functions));
     if (gateway->storage)
-        next_ms = sooner(next_ms, storage_next_deadline(gateway->storage));
+        next_ms = lower(next_ms, storage_next_deadline(gateway->storage));
     if (gateway->sys)
-        next_ms = sooner(next_ms, sys_next_deadline(gateway->sys));
+        next_ms = lower(next_ms, sys_next_deadline(gateway->sys));
     if (next_ms == UINT64_MAX)
         uv_timer_stop(&gateway->deadline);
     else
@@ -126,7 +129,8 @@ static struct broker_config broker_config_of(const struct config *config)
     broker.filters_count = (uint32_t)limits->filters_count;
     broker.property_bytes = (uint32_t)limits->property_bytes;
     broker.publish_rate = (struct rate){(uint32_t)limits->publish_rate, limits->publish_rate_bytes};
-    broker.queue_bytes_total = limits->queue_bytes_total;
+    broker.queue_bytes_total =
+        lower(limits->queue_bytes_total, config->journal.max_bytes / JOURNAL_SESSIONS_PART);
     broker.queue_count = (uint32_t)limits->queue_count;
     broker.queue_bytes = limits->queue_bytes;
     broker.queue_memory_bytes = limits->queue_memory_bytes;

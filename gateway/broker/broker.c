@@ -30,7 +30,7 @@ struct broker_config broker_config_default(void)
         .publish_rate = {.messages_a_second = 1000 * 1000, .bytes_a_second = UINT64_C(1024) * 1024 * 1024},
         .queue_count = 100 * 1000,
         .queue_bytes = UINT64_C(64) * 1024 * 1024,
-        .queue_bytes_total = UINT64_C(1024) * 1024 * 1024,
+        .queue_bytes_total = UINT64_C(256) * 1024 * 1024,
         .queue_memory_bytes = UINT64_C(64) * 1024,
         .retained_count = 100 * 1000,
         .retained_bytes = UINT64_C(64) * 1024 * 1024,

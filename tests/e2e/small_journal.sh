@@ -7,7 +7,7 @@ cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
   anonymous: [mqtt]
-  access: [{who: anonymous, publish: ["in/#", kept], subscribe: [kept]}]
+  access: [{who: anonymous, publish: ["in/#", kept, flood], subscribe: [kept, flood]}]
   journal: {maxBytes: 16777216}
 functions:
   calm:
@@ -21,14 +21,26 @@ kill "$SUBSCRIBER"
 wait "$SUBSCRIBER" || true
 publish $(plain) -q 1 -t kept -m old
 
-# 40 messages of 200 kB are half of the journal: five times that goes through it.
 { printf '{"pad":"'; head -c 200000 /dev/zero | tr '\0' x; printf '"}'; } > "$DIR/event"
-count=0
-while [ "$count" -lt 200 ]; do
-    timeout 60 mosquitto_pub $(plain) -q 1 -t in/device -f "$DIR/event" > "$DIR/publish.log" 2>&1 ||
-        fail "message $count was not acknowledged: $(cat "$DIR/publish.log")"
-    count=$((count + 1))
-done
+
+# publish_events COUNT TOPIC: 40 messages of 200 kB are half of the journal.
+publish_events() {
+    count=0
+    while [ "$count" -lt "$1" ]; do
+        timeout 60 mosquitto_pub $(plain) -q 1 -t "$2" -f "$DIR/event" > "$DIR/publish.log" 2>&1 ||
+            fail "message $count of $2 was not acknowledged: $(cat "$DIR/publish.log")"
+        count=$((count + 1))
+    done
+}
+
+publish_events 200 in/device
+
+# A session that is never fetched either, and gets more than the journal holds, stops nobody.
+subscribe away $(plain) -c -i away -q 1 -t flood
+kill "$SUBSCRIBER"
+wait "$SUBSCRIBER" || true
+publish_events 120 flood
+publish_events 120 in/device
 subscribe keeper $(plain) -c -i keeper -q 1 -t kept
 expect keeper "$SUBSCRIBER" 'kept 1 0 old'
 stop_gateway
