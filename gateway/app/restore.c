@@ -1,5 +1,6 @@
 #include "app/gateway_internal.h"
 
+#include "base/buffer.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -69,8 +70,7 @@ struct restoring {
     struct gateway *gateway;
     enum journal_queue_kind kind; /* of the queue whose contents are being shown */
     bool wanted;                  /* somebody of this configuration has it */
-    uint32_t dropped[256];        /* sessions' queues that nobody has */
-    size_t dropped_count;
+    struct buffer dropped;        /* uint32_t: sessions' queues that nobody has */
 };
 
 static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, struct span name,
@@ -93,11 +93,9 @@ static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, st
         return;
     }
     restoring->wanted = broker_restore_queue(gateway->broker, name, queue, next_ordinal) == SLUICE_OK;
-    /* Its session ended, and the gateway did before it could say so here. More of them wait for the next
-     * start. */
-    if (!restoring->wanted &&
-        restoring->dropped_count < sizeof restoring->dropped / sizeof *restoring->dropped)
-        restoring->dropped[restoring->dropped_count++] = queue;
+    /* Its session ended, and the gateway did before it could say so here; or the state was lost. */
+    if (!restoring->wanted)
+        buffer_append(&restoring->dropped, span_of(&queue, sizeof queue));
 }
 
 static void restore_retained(struct gateway *gateway, const struct journal_entry *entry)
@@ -141,6 +139,15 @@ static void on_packet_id(void *ctx, uint32_t queue, uint16_t packet_id)
         broker_restore_packet_id(restoring->gateway->broker, queue, packet_id);
 }
 
+static void drop_queues(struct journal *journal, struct span queues)
+{
+    uint32_t queue;
+    for (; queues.len > 0; queues = span_skip(queues, sizeof queue)) {
+        memcpy(&queue, queues.data, sizeof queue);
+        journal_queue_drop(journal, queue);
+    }
+}
+
 enum sluice_error gateway_restore(struct gateway *gateway)
 {
     struct state_visitor visitor = {.ctx = gateway,
@@ -157,8 +164,8 @@ enum sluice_error gateway_restore(struct gateway *gateway)
                                                      .on_queue = on_queue,
                                                      .on_entry = on_entry,
                                                      .on_packet_id = on_packet_id});
-    for (size_t i = 0; i < restoring.dropped_count; i++)
-        journal_queue_drop(journal, restoring.dropped[i]);
+    drop_queues(journal, buffer_span(&restoring.dropped));
+    buffer_fini(&restoring.dropped);
     functions_restored(gateway->functions);
     return SLUICE_OK;
 }

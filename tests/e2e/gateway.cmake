@@ -13,7 +13,7 @@ function(sluice_e2e)
 endfunction()
 
 sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound access functions failing_functions crashes clean_stop reload paho paho_python malformed bad_configuration
-           bad_start full_disk unstored_letter small_journal quickstart)
+           bad_start full_disk unstored_letter small_journal lost_state quickstart)
 
 add_executable(malformed_test e2e/malformed_test.c)
 target_link_libraries(malformed_test PRIVATE sluice_options PkgConfig::CMOCKA)
