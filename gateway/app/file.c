@@ -37,6 +37,16 @@ static bool sync_folder(const char *path)
     return synced;
 }
 
+/* Whoever could read the file that is there still can: it keeps owner, group and mode. Where this user may
+ * not give it away, it is the user's own, with `mode`. */
+static bool set_owner_and_mode(int fd, const char *path, mode_t mode)
+{
+    struct stat old;
+    if (stat(path, &old) == 0 && fchown(fd, old.st_uid, old.st_gid) == 0)
+        mode = old.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+    return fchmod(fd, mode) == 0;
+}
+
 /* The file without its name: `temporary` is given its own, PATH_MAX bytes. */
 static bool write_beside(const char *path, mode_t mode, struct span bytes, char *temporary)
 {
@@ -47,7 +57,7 @@ static bool write_beside(const char *path, mode_t mode, struct span bytes, char 
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
         return false;
-    bool written = fchmod(fd, mode) == 0 && write_all(fd, bytes) && fsync(fd) == 0;
+    bool written = set_owner_and_mode(fd, path, mode) && write_all(fd, bytes) && fsync(fd) == 0;
     int error = errno;
     close(fd);
     if (!written)

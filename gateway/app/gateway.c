@@ -304,11 +304,12 @@ static void on_storage_stopped(void *ctx)
     broker_free(gateway->broker);
     authenticator_free(gateway->authenticator);
     config_free(gateway->reloaded);
-    gateway->handles_open = 4;
+    gateway->handles_open = 5;
     uv_close((uv_handle_t *)&gateway->turn, on_handle_closed);
     uv_close((uv_handle_t *)&gateway->before, on_handle_closed);
     uv_close((uv_handle_t *)&gateway->deadline, on_handle_closed);
     uv_close((uv_handle_t *)&gateway->daily, on_handle_closed);
+    uv_close((uv_handle_t *)&gateway->each_minute, on_handle_closed);
 }
 
 static void on_functions_stopped(void *ctx)
@@ -349,5 +350,6 @@ void gateway_stop(struct gateway *gateway)
     broker_stop(gateway->broker);
     for (size_t i = 0; i < gateway->listener_count; i++)
         net_listener_stop(gateway->listeners[i]);
+    gateway->listener_count = 0; /* each goes with its last connection */
     stop_after_clients(gateway);
 }

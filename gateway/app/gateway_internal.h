@@ -43,7 +43,7 @@ struct gateway {
     uv_check_t turn;     /* the end of each loop turn */
     uv_prepare_t before; /* sets the timer before the loop sleeps */
     uv_timer_t deadline;
-    uv_timer_t daily;                            /* looks for what runs out */
+    uv_timer_t daily, each_minute;               /* look for what runs out */
     size_t client_count;                         /* open connections and, once more, those of WebSocket */
     struct functions_counters function_counters; /* as they were when the functions stopped */
     bool stopping;
@@ -68,8 +68,9 @@ enum sluice_error gateway_make_tls(const struct config *config, const char *list
 void gateway_keep_tls_sessions(struct gateway *gateway);
 /* gateway.c: the rules of a configuration, compiled. */
 struct access *gateway_make_access(const struct config *config);
-/* expiry.c: from now on once a day; and now. */
+/* expiry.c: looks from now on for what runs out. */
 void gateway_start_expiry(struct gateway *gateway);
+/* Says which files have run out or will soon. */
 void gateway_warn_of_expiry(const struct gateway *gateway);
 /* status.c: begins to publish $SYS, if the configuration wants it. */
 void gateway_start_status(struct gateway *gateway);

@@ -4,9 +4,15 @@
 #include "app/passwords.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <mbedtls/platform_util.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <termios.h>
 #include <unistd.h>
@@ -61,17 +67,41 @@ static bool read_secret(char *text, size_t size)
     return is_whole;
 }
 
+static void on_interrupt(int number)
+{
+    (void)number; /* waiting ends by it */
+}
+
+/* False: Ctrl-C, which is held back but for here, so that it is never missed. */
+static bool wait_for_line(void)
+{
+    struct sigaction interrupt = {.sa_handler = on_interrupt}, usual;
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigset_t none;
+    sigemptyset(&none);
+    sigaction(SIGINT, &interrupt, &usual);
+    bool came = ppoll(&input, 1, NULL, &none) > 0;
+    sigaction(SIGINT, &usual, NULL);
+    return came;
+}
+
+/* Ctrl-C must not leave the terminal without its echo. */
 static bool ask_once(const char *question, char *text, size_t size)
 {
     struct termios before, silent;
+    sigset_t interrupt, usual;
     fputs(question, stderr);
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &usual);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    bool got = read_secret(text, size);
+    bool got = wait_for_line() && read_secret(text, size);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    sigprocmask(SIG_SETMASK, &usual, NULL);
     fputc('\n', stderr);
     return got;
 }
@@ -149,17 +179,14 @@ static int make_entry(const struct options *options, struct password *ret_entry)
     return 0;
 }
 
-static int change(const struct options *options, struct span text)
+static int change(const struct options *options, const struct password *entry, struct span text)
 {
-    struct password entry;
     struct buffer out = {0};
     int status = check_file(options, text);
-    if (status == 0 && !options->is_delete)
-        status = make_entry(options, &entry);
     if (status != 0)
         return status;
-    bool found = edit(text, options->name, options->is_delete ? NULL : &entry, &out);
-    if (options->is_delete && !found)
+    bool found = edit(text, options->name, entry, &out);
+    if (!entry && !found)
         status = complain(options->file, "there is no user of this name");
     else if (file_replace(options->file, 0600, buffer_span(&out)) != SLUICE_OK)
         status = complain(options->file, strerror(errno));
@@ -167,10 +194,36 @@ static int change(const struct options *options, struct span text)
     return status;
 }
 
+/* Its folder, so that no change is lost when several are made at once; until it is closed. */
+static int lock(const char *file)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof copy, "%s", file);
+    int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0)
+        flock(folder, LOCK_EX);
+    return folder;
+}
+
+static int change_file(const struct options *options, const struct password *entry)
+{
+    struct buffer text = {0};
+    int status, folder = lock(options->file);
+    enum sluice_error error = file_read(options->file, PASSWORDS_FILE_BYTES, &text);
+    if (error && error != SLUICE_NOT_FOUND)
+        status = complain(options->file, error == SLUICE_TOO_LARGE ? "it is too large" : strerror(errno));
+    else
+        status = change(options, entry, buffer_span(&text));
+    buffer_fini(&text);
+    if (folder >= 0)
+        close(folder);
+    return status;
+}
+
 int passwd_command(int argc, char **argv)
 {
     struct options options;
-    struct buffer text = {0};
+    struct password entry;
     if (!read_options(argc, argv, &options)) {
         fputs(usage, stderr);
         return 2;
@@ -179,12 +232,6 @@ int passwd_command(int argc, char **argv)
         complain("", "the name is none; allowed: 1 to 128 characters without : and control characters");
         return 2;
     }
-    enum sluice_error error = file_read(options.file, PASSWORDS_FILE_BYTES, &text);
-    int status;
-    if (error && error != SLUICE_NOT_FOUND)
-        status = complain(options.file, error == SLUICE_TOO_LARGE ? "it is too large" : strerror(errno));
-    else
-        status = change(&options, buffer_span(&text));
-    buffer_fini(&text);
-    return status;
+    int status = options.is_delete ? 0 : make_entry(&options, &entry);
+    return status != 0 ? status : change_file(&options, options.is_delete ? NULL : &entry);
 }

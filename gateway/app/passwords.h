@@ -34,7 +34,9 @@ enum {
 
 struct password {
     char name[IDENTITY_NAME_BYTES];
-    char fingerprint[IDENTITY_FINGERPRINT_BYTES]; /* SHA-256 of the salt: another one for each new password */
+    /* SHA-256 of the salt, another one for each new password; of the salt alone, because functions see it
+     * (principal()), and what the keys are in could be used to guess passwords. */
+    char fingerprint[IDENTITY_FINGERPRINT_BYTES];
     uint32_t iterations;
     uint8_t salt[PASSWORDS_SALT_BYTES_MAX];
     size_t salt_bytes;

@@ -308,6 +308,11 @@ void net_listener_set_tls(struct net_listener *listener, struct net_tls *tls)
     net_tls_ref(tls);
     net_tls_unref(listener->config.tls);
     listener->config.tls = tls;
+    net_listener_check(listener);
+}
+
+void net_listener_check(struct net_listener *listener)
+{
     for (struct net_connection *connection = listener->connections; connection; connection = connection->next)
         connection_check(connection);
 }

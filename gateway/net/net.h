@@ -62,7 +62,7 @@ struct net_callbacks {
     size_t (*on_data)(void *user, struct span input);
     /* All output has left, at once or later: who held back because there was so much may go on. */
     void (*on_drained)(void *user);
-    /* The TLS that the listener has now (net_listener_set_tls) does not accept the connection's certificate
+    /* The listener (net_listener_set_tls, net_listener_check) does not accept the connection's certificate
      * any more. Last words may be written to its output; it is closed as by net_close. */
     void (*on_refused)(void *user);
     /* Exactly once for each on_open that gave a user: SLUICE_OK after net_close, SLUICE_CLOSED when the
@@ -125,6 +125,9 @@ struct net_tls *net_listener_tls(const struct net_listener *listener); /* NULL: 
  * date, of a CA that is not there any more, or none where one is required) are told so by on_refused at the
  * end of this turn and closed; the others are not touched. Only for a listener that has TLS. */
 void net_listener_set_tls(struct net_listener *listener, struct net_tls *tls);
+
+/* The same for who has run out since: a certificate, its CA or the CRL. Only for a listener that has TLS. */
+void net_listener_check(struct net_listener *listener);
 
 /* Where to append what is to be sent; call net_flush_soon afterwards. It holds what is unsent. */
 struct buffer *net_output(struct net_connection *connection);

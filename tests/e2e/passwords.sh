@@ -1,5 +1,5 @@
 #!/bin/sh
-# Users and passwords, tokens, and what a reload makes of them.
+# Users and passwords, tokens, certificates, when they run out, and what a reload makes of them.
 . "$ROOT/tests/e2e/lib.sh"
 need mosquitto_pub mosquitto_sub openssl python3
 
@@ -26,7 +26,7 @@ openssl ec -in "$DIR/issuer.key" -pubout -out "$DIR/issuer.pem" 2> /dev/null
 cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
-  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
+  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt, crl: pki/ca.crl}
   passwords: passwords
   tokens:
     - {issuer: "https://login.example", audience: greenhouse, algorithm: ES256, key: issuer.pem}
@@ -34,9 +34,27 @@ gateway:
   access:
     - {who: "user:*", publish: ["user/%u"], subscribe: ["#"]}
     - {who: "token:*", subscribe: ["user/#"]}
-    - {who: "device:*", publish: ["device/%u"], clientIds: ["%u:*"]}
+    - {who: "device:*", publish: ["device/%u"], subscribe: ["device/%u"], clientIds: ["%u:*"]}
 END
+
+# issue_for SECONDS: the device "short", whose certificate runs out then.
+issue_for() {
+    printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s\nnew_certs_dir=%s\ndefault_md=sha256\nrand_serial=yes\npolicy=p\n' \
+        "$DIR/index" "$DIR" > "$DIR/ca.cnf"
+    printf '[p]\ncommonName=supplied\n' >> "$DIR/ca.cnf"
+    : > "$DIR/index"
+    {
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=short \
+            -keyout "$DIR/pki/short.key" -out "$DIR/short.csr"
+        openssl ca -config "$DIR/ca.cnf" -batch -notext -in "$DIR/short.csr" -out "$DIR/pki/short.crt" \
+            -cert "$DIR/pki/ca.crt" -keyfile "$DIR/pki/ca.key" -startdate 20200101000000Z \
+            -enddate "$(date -u -d "@$(($(date +%s) + $1))" +%Y%m%d%H%M%SZ)"
+    } > "$DIR/issue.log" 2>&1 || fail "$(cat "$DIR/issue.log")"
+}
 start_gateway
+issue_for 30
+subscribe short_device $(as short) -i short -V mqttv5 -t device/short
+SHORT=$SUBSCRIBER
 
 # let_in ARGUMENTS...: a Client that may subscribe to user/x.
 let_in() {
@@ -70,6 +88,33 @@ the_password_file_is_its_owners() {
     if printf 'x\n' | sluice passwd "$DIR/serverless.yml" ann 2> "$DIR/passwd.log"; then
         fail "another kind of file is overwritten"
     fi
+}
+
+# A gateway that reads it by its group, or as another user, still can.
+a_changed_file_keeps_owner_and_mode() {
+    [ "$(id -u)" != 0 ] || chown 1:1 "$DIR/passwords"
+    chmod 640 "$DIR/passwords"
+    before=$(stat -c '%a %u %g' "$DIR/passwords")
+    set_password bob secret
+    [ "$(stat -c '%a %u %g' "$DIR/passwords")" = "$before" ] || fail "was $before: $(stat -c '%a %u %g' "$DIR/passwords")"
+    [ "$(id -u)" != 0 ] || chown 0:0 "$DIR/passwords"
+    chmod 600 "$DIR/passwords"
+}
+
+# Each of several at once finds what the others have written.
+no_change_is_lost() {
+    for number in $(seq 8); do
+        set_password "many$number" secret &
+        makers="${makers:-} $!"
+    done
+    wait $makers
+    [ "$(grep -c '^many' "$DIR/passwords")" = 8 ] || fail "users are lost: $(cut -d : -f 1 "$DIR/passwords")"
+}
+
+# It is asked for twice, is not shown, and Ctrl-C leaves the terminal as it was.
+a_terminal_is_asked_without_echo() {
+    python3 "$ROOT/tests/e2e/passwd_terminal.py" "$BUILD/bin/sluice" "$DIR/passwords" > "$DIR/terminal.log" 2>&1 ||
+        fail "$(cat "$DIR/terminal.log")"
 }
 
 a_password_lets_its_user_in() {
@@ -153,11 +198,44 @@ a_reload_takes_passwords_away() {
     [ "$(grep -c 'sending CONNECT' "$DIR/carol.log")" = 1 ] || fail "carol was disconnected"
 }
 
+# A new user and a revoked device: neither is so while another file is wrong.
+a_reload_takes_up_all_or_nothing() {
+    cp "$DIR/pki/d2.crt" "$DIR/pki/d2.key" "$DIR"
+    set_password dora fourth
+    sluice pki revoke "$DIR/pki" d2 > /dev/null
+    cp "$DIR/d2.crt" "$DIR/d2.key" "$DIR/pki"
+    for broken in pki/ca.crl issuer.pem passwords; do
+        cp "$DIR/$broken" "$DIR/good"
+        echo damaged > "$DIR/$broken"
+        if sluice reload --config "$DIR/serverless.yml" > "$DIR/reload.log" 2>&1; then
+            fail "a damaged $broken was taken up"
+        fi
+        cp "$DIR/good" "$DIR/$broken"
+        refused 'bad user' $(plain) -V mqttv5 -u dora -P fourth
+        publish $(as d2) -i d2 -q 1 -t device/d2 -m x
+    done
+    sluice reload --config "$DIR/serverless.yml" > "$DIR/reload.log" 2>&1 || fail "$(cat "$DIR/reload.log")"
+    let_in $(plain) -u dora -P fourth
+    if mosquitto_pub $(as d2) -i d2 -q 1 -t device/d2 -m x > "$DIR/publish.log" 2>&1; then
+        fail "a revoked device is let in"
+    fi
+}
+
+# It is looked for once a minute.
+a_certificate_that_runs_out_ends_its_connection() {
+    wait_for 'Received DISCONNECT (135)' "$DIR/short_device.log" "$SHORT"
+}
+
 the_password_file_is_its_owners
+a_changed_file_keeps_owner_and_mode
+no_change_is_lost
+a_terminal_is_asked_without_echo
 a_password_lets_its_user_in
 a_user_may_what_its_rules_say
 a_token_lets_its_subject_in_until_it_expires
 a_device_has_its_own_client_identifiers
 scram_needs_no_password_on_the_wire
 a_reload_takes_passwords_away
+a_reload_takes_up_all_or_nothing
+a_certificate_that_runs_out_ends_its_connection
 stop_gateway
