@@ -66,15 +66,20 @@ static struct credentials *load(const struct world *world, const char *const *us
 static const char *const ann_and_bob[] = {"ann", "bob", NULL};
 static const char *const only_bob[] = {"bob", NULL};
 
-static void set_up(struct world *world)
+static void set_up_with(struct world *world, unsigned checks_count)
 {
     *world = (struct world){.file = "/tmp/authenticator_test.XXXXXX"};
     close(mkstemp(world->file));
     assert_int_equal(uv_loop_init(&world->loop), 0);
-    struct authenticator_host host = {world, &world->loop, on_wall, on_random, on_answer, 1};
+    struct authenticator_host host = {world, &world->loop, on_wall, on_random, on_answer, checks_count};
     struct credentials *credentials = load(world, ann_and_bob, "right");
     world->authenticator = authenticator_new(&host, credentials);
     credentials_unref(credentials);
+}
+
+static void set_up(struct world *world)
+{
+    set_up_with(world, 1);
 }
 
 static void tear_down(struct world *world)
@@ -200,6 +205,38 @@ static void checks_wait_for_each_other(void **state)
     tear_down(&world);
 }
 
+/* On threads of their own, while one user's password is being remembered and the credentials are replaced:
+ * ThreadSanitizer watches. */
+static void several_checks_run_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    set_up_with(&world, 4);
+    struct broker_credentials asked[] = {says(&unknown, "ann", "right"), says(&unknown, "bob", "wrong"),
+                                         says(&unknown, "eve", "right")};
+    for (size_t round = 0; round < 4; round++) {
+        void *exchanges[CLIENTS] = {0};
+        struct broker_answer answer;
+        size_t waiting = 0;
+        world.answered = 0;
+        for (size_t i = 0; i < CLIENTS; i++)
+            waiting += authenticator_ask(world.authenticator, (void *)&world, &exchanges[i], &asked[i % 3],
+                                         &answer) == SLUICE_AGAIN;
+        while (world.answered == 0)
+            uv_run(&world.loop, UV_RUN_ONCE);
+        struct credentials *same = load(&world, ann_and_bob, "right");
+        authenticator_set_credentials(world.authenticator, same);
+        credentials_unref(same);
+        uv_run(&world.loop, UV_RUN_DEFAULT);
+        assert_int_equal(world.answered, waiting);
+        for (size_t i = 0; i < CLIENTS; i++) {
+            if (exchanges[i])
+                authenticator_ended(world.authenticator, exchanges[i]);
+        }
+    }
+    tear_down(&world);
+}
+
 /* What was right when it was asked is not, once the user is gone. */
 static void a_check_that_outlives_its_user_is_refused(void **state)
 {
@@ -264,6 +301,7 @@ int main(void)
         cmocka_unit_test(who_it_is_follows_from_what_it_says),
         cmocka_unit_test(a_right_password_is_remembered_until_the_credentials_change),
         cmocka_unit_test(checks_wait_for_each_other),
+        cmocka_unit_test(several_checks_run_at_once),
         cmocka_unit_test(a_check_that_outlives_its_user_is_refused),
         cmocka_unit_test(it_may_end_before_its_checks),
         cmocka_unit_test(identities_are_valid_as_long_as_what_vouches_for_them),

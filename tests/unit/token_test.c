@@ -1,6 +1,7 @@
 /* JSON Web Tokens: those of the configured issuer, and every way to be none. */
 #include "app/token.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -195,25 +196,67 @@ static const char *verify(const struct token_issuer *issuer, const char *token)
 
 /* ---- What is right ---- */
 
+static const struct {
+    enum config_token_algorithm algorithm;
+    const char *file, *header;
+    char how;
+} algorithms[] = {{CONFIG_TOKEN_ES256, "ec.pem", "{\"alg\":\"ES256\",\"typ\":\"JWT\",\"kid\":\"1\"}", 'E'},
+                  {CONFIG_TOKEN_RS256, "rsa.pem", "{\"typ\":\"JWT\",\"alg\":\"RS256\"}", 'R'},
+                  {CONFIG_TOKEN_HS256, "secret", "{\"alg\":\"HS256\"}", 'H'}};
+
+enum { ALGORITHMS = sizeof algorithms / sizeof *algorithms };
+
 static void a_token_of_each_algorithm_is_taken(void **state)
 {
     struct keys *keys = *state;
-    static const struct {
-        enum config_token_algorithm algorithm;
-        const char *file, *header;
-        char how;
-    } table[] = {{CONFIG_TOKEN_ES256, "ec.pem", "{\"alg\":\"ES256\",\"typ\":\"JWT\",\"kid\":\"1\"}", 'E'},
-                 {CONFIG_TOKEN_RS256, "rsa.pem", "{\"typ\":\"JWT\",\"alg\":\"RS256\"}", 'R'},
-                 {CONFIG_TOKEN_HS256, "secret", "{\"alg\":\"HS256\"}", 'H'}};
-    for (size_t i = 0; i < 3; i++) {
-        struct token_issuer *issuer = issuer_of(keys, table[i].algorithm, table[i].file);
-        char *token = make_token(keys, table[i].header, GOOD, table[i].how);
+    for (size_t i = 0; i < ALGORITHMS; i++) {
+        struct token_issuer *issuer = issuer_of(keys, algorithms[i].algorithm, algorithms[i].file);
+        char *token = make_token(keys, algorithms[i].header, GOOD, algorithms[i].how);
         assert_true(token_has_form(span_from_string(token)));
         const char *wrong = verify(issuer, token);
         if (wrong)
-            fail_msg("%s: %s", table[i].header, wrong);
+            fail_msg("%s: %s", algorithms[i].header, wrong);
         token[strlen(token) / 2] ^= 1; /* any other bit, in the payload */
         assert_non_null(verify(issuer, token));
+        token_issuer_free(issuer);
+    }
+}
+
+struct verifier {
+    pthread_t thread;
+    const struct token_issuer *issuer;
+    const char *token;
+    size_t taken;
+};
+
+static void *verify_often(void *ctx)
+{
+    struct verifier *verifier = ctx;
+    for (int i = 0; i < 20; i++) {
+        struct identity identity;
+        uint64_t expires_s;
+        verifier->taken += !token_verify(verifier->issuer, span_from_string(verifier->token), NOW_S, SKEW_S,
+                                         &identity, &expires_s);
+    }
+    return NULL;
+}
+
+/* One issuer's key, which the library calls by a pointer that is not const: ThreadSanitizer watches. */
+static void several_threads_verify_at_once(void **state)
+{
+    struct keys *keys = *state;
+    for (size_t i = 0; i < ALGORITHMS; i++) {
+        struct token_issuer *issuer = issuer_of(keys, algorithms[i].algorithm, algorithms[i].file);
+        struct verifier verifiers[4];
+        char *token = make_token(keys, algorithms[i].header, GOOD, algorithms[i].how);
+        for (size_t j = 0; j < 4; j++) {
+            verifiers[j] = (struct verifier){.issuer = issuer, .token = token};
+            assert_int_equal(pthread_create(&verifiers[j].thread, NULL, verify_often, &verifiers[j]), 0);
+        }
+        for (size_t j = 0; j < 4; j++) {
+            assert_int_equal(pthread_join(verifiers[j].thread, NULL), 0);
+            assert_int_equal(verifiers[j].taken, 20);
+        }
         token_issuer_free(issuer);
     }
 }
@@ -374,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_token_of_each_algorithm_is_taken),
+        cmocka_unit_test(several_threads_verify_at_once),
         cmocka_unit_test(the_algorithm_is_not_the_tokens_choice),
         cmocka_unit_test(claims_are_all_checked),
         cmocka_unit_test(broken_forms_are_refused),
