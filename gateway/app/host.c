@@ -17,7 +17,7 @@ uint64_t gateway_wall_ms(void *ctx)
     return gateway->wall_ms;
 }
 
-/* Retained messages that wait for their transaction; past it more of them are held back. */
+/* What waits for its transaction; past it whatever adds to it is held back until on_state_durable. */
 enum { STATE_PENDING_BYTES_MAX = 16 * 1024 * 1024 };
 
 static struct journal *journal_of(void *ctx)
@@ -37,6 +37,11 @@ void gateway_random(void *ctx, uint8_t *bytes, size_t len)
         log_fatal("the system gives no random numbers");
 }
 
+static bool state_is_full(void *ctx)
+{
+    return state_pending_bytes(state_of(ctx)) > STATE_PENDING_BYTES_MAX;
+}
+
 /* ---- Publishing ---- */
 
 static enum mqtt_reason transform(void *ctx, const struct message *view, const struct message **ret_messages,
@@ -54,8 +59,8 @@ static bool is_retained(const struct broker_publish *publish)
 static enum sluice_error store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
 {
     struct gateway *gateway = ctx;
-    if (is_retained(publish) && state_pending_bytes(state_of(gateway)) > STATE_PENDING_BYTES_MAX)
-        return SLUICE_FULL; /* until on_state_durable */
+    if (is_retained(publish) && state_is_full(gateway))
+        return SLUICE_FULL;
     return intake_store(gateway->intake, publish, ret_seq);
 }
 
@@ -187,6 +192,7 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway)
         .received = received,
         .packet_id_free = packet_id_free,
         .load = load,
+        .state_is_full = state_is_full,
         .session_saved = session_saved,
         .session_removed = session_removed,
         .subscription_saved = subscription_saved,

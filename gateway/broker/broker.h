@@ -154,8 +154,8 @@ struct broker_will {
 };
 
 /*
- * What the broker asks of the world. All must be there, but for `transform`, `authenticate`
- * and `allowed`.
+ * What the broker asks of the world. All must be there, but for `transform`, `authenticate`,
+ * `allowed` and `state_is_full`.
  *
  * The state's part (session_saved and the like) may write later: the ticket
  * that it returns is answered by broker_state_durable(); 0 means that there is
@@ -208,6 +208,9 @@ struct broker_hooks {
     /* A message that is no longer in memory; its reference is the caller's. */
     enum sluice_error (*load)(void *ctx, uint64_t position, struct message **ret_message);
 
+    /* Whether so much waits to be written that a CONNECT of a durable session or with a will, SUBSCRIBE and
+     * UNSUBSCRIBE are held back with their connections until broker_resume(). NULL: never. */
+    bool (*state_is_full)(void *ctx);
     uint64_t (*session_saved)(void *ctx, const struct broker_session *session);
     uint64_t (*session_removed)(void *ctx, struct span client_id); /* with its subscriptions */
     uint64_t (*subscription_saved)(void *ctx, const struct broker_subscription *subscription);

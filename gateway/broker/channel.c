@@ -243,11 +243,24 @@ static packet_handler *const handlers[] = {
     [MQTT_AUTH] = authenticate_on_auth,
 };
 
-/* Whether its answer may wait for the disk, with as many waiting as may. */
-static bool must_wait(const struct broker *broker, const struct mqtt_packet *packet)
+/* Whether the state is to keep something of it. */
+static bool is_for_state(const struct mqtt_packet *packet)
 {
-    if (!acknowledgements_full(broker))
-        return false;
+    switch (packet->type) {
+    case MQTT_CONNECT:
+        return packet->connect.has_will ||
+               (packet->version == MQTT_5
+                    ? mqtt_property_number(packet->properties, MQTT_SESSION_EXPIRY_INTERVAL, 0) > 0
+                    : !packet->connect.clean_start);
+    case MQTT_SUBSCRIBE:
+    case MQTT_UNSUBSCRIBE: return true;
+    default: return false;
+    }
+}
+
+/* Whether its answer may wait for the disk. */
+static bool is_for_disk(const struct mqtt_packet *packet)
+{
     switch (packet->type) {
     case MQTT_PUBLISH: return packet->publish.qos > 0;
     case MQTT_PUBREC:
@@ -256,6 +269,14 @@ static bool must_wait(const struct broker *broker, const struct mqtt_packet *pac
     case MQTT_UNSUBSCRIBE: return true;
     default: return false;
     }
+}
+
+/* Whether as much waits as may of what it would add to. */
+static bool must_wait(const struct broker *broker, const struct mqtt_packet *packet)
+{
+    const struct broker_hooks *hooks = &broker->hooks;
+    return (acknowledgements_full(broker) && is_for_disk(packet)) ||
+           (hooks->state_is_full && is_for_state(packet) && hooks->state_is_full(hooks->ctx));
 }
 
 /* Before its CONNACK a Client may only go on with the authentication, or leave [MQTT-3.1.2-30]. */

@@ -220,6 +220,11 @@ static void copy_text(char *to, size_t size, struct span from)
     to[from.len] = '\0';
 }
 
+static bool on_state_is_full(void *ctx)
+{
+    return ((const struct host *)ctx)->state_is_full;
+}
+
 static uint64_t on_session_saved(void *ctx, const struct broker_session *session)
 {
     struct host *host = ctx;
@@ -372,6 +377,7 @@ static void start(struct host *host)
                                  .received = on_received,
                                  .packet_id_free = on_packet_id_free,
                                  .load = on_load,
+                                 .state_is_full = on_state_is_full,
                                  .session_saved = on_session_saved,
                                  .session_removed = on_session_removed,
                                  .subscription_saved = on_subscription_saved,

@@ -61,6 +61,7 @@ struct host {
     bool manual_commit; /* nothing is durable before host_commit */
     uint64_t seq, durable_seq, ticket;
     enum sluice_error store_answer;
+    bool state_is_full;
     enum mqtt_reason transform_answer;
     size_t copies; /* messages that transform makes of one: over 1 their topics and payloads are 0, 1, ... */
     size_t stored_count, replay_count, load_count;

@@ -482,6 +482,45 @@ static void waiting_acknowledgements_are_bounded(void **state)
     host_free(host);
 }
 
+/* A state that cannot be written, or not so fast, does not fill the memory. */
+static void what_is_for_a_full_state_is_held_back(void **state)
+{
+    (void)state;
+    static const struct mqtt_will will = {.topic = SPAN_LITERAL("w"), .payload = SPAN_LITERAL("x")};
+    static const struct {
+        struct client_options options;
+        bool held;
+    } rows[] = {
+        {{.version = MQTT_5, .client_id = "a", .expiry_s = 60}, true},
+        {{.version = MQTT_5, .client_id = "a", .will = &will}, true},
+        {{.version = MQTT_5, .client_id = "a", .keep_session = true}, false},
+        {{.version = MQTT_3_1_1, .client_id = "a", .keep_session = true}, true},
+        {{.version = MQTT_3_1_1, .client_id = "a"}, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct host *host = host_new();
+        struct client client;
+        host->state_is_full = true;
+        client_begin(&client, host, &rows[i].options);
+        assert_int_equal(client.paused, rows[i].held);
+        uint64_t ticket = host->ticket;
+        if (!rows[i].held) {
+            client_expect(&client, MQTT_CONNACK);
+            uint8_t filter[] = {0x82, 6, 0, 1, 0, 1, 't', 0}, v5[] = {0x82, 7, 0, 1, 0, 0, 1, 't', 0};
+            client_give(&client,
+                        client.version == MQTT_5 ? span_of(v5, sizeof v5) : span_of(filter, sizeof filter));
+            assert_true(client.paused);
+        }
+        assert_int_equal(host->ticket, ticket);
+        host->state_is_full = false;
+        broker_resume(host->broker);
+        client_give(&client, SPAN_EMPTY);
+        client_expect(&client, rows[i].held ? MQTT_CONNACK : MQTT_SUBACK);
+        client_vanish(&client);
+        host_free(host);
+    }
+}
+
 static void an_unreadable_message_does_not_stop_the_queue(void **state)
 {
     (void)state;
@@ -573,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_dead_disk_is_told_or_held_back),
         cmocka_unit_test(what_can_never_be_stored_is_not_held_back),
         cmocka_unit_test(waiting_acknowledgements_are_bounded),
+        cmocka_unit_test(what_is_for_a_full_state_is_held_back),
         cmocka_unit_test(an_unreadable_message_does_not_stop_the_queue),
         cmocka_unit_test(promises_wait_for_the_state),
         cmocka_unit_test(a_session_that_ends_takes_its_queue_along),
