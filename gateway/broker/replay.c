@@ -9,7 +9,7 @@ enum { STEP_NODES = 1000, PAUSE_MS = 1, AT_ONCE = 0 };
 struct replay {
     struct replay *next; /* of the same session */
     struct subscription *subscription;
-    struct topic_walk walk;
+    struct topic_walk walk; /* begun at its turn: what the tree removes costs a look at each that is begun */
     struct timer timer;
 };
 
@@ -50,19 +50,28 @@ static bool send_one(struct replay *replay, struct retained *retained, uint64_t 
     return true;
 }
 
-static enum progress step(struct replay *replay)
+static void begin_walk(struct replay *replay)
+{
+    const struct subscription *subscription = replay->subscription;
+    struct span share, filter;
+    subscription_take_apart(subscription_filter(subscription), &share, &filter);
+    topic_walk_start(&subscription->session->broker->retained, &replay->walk, filter);
+}
+
+static enum progress step(struct replay *replay, size_t *budget)
 {
     struct session *session = replay->subscription->session;
+    if (!replay->walk.tree)
+        begin_walk(replay);
     uint64_t wall_ms = broker_wall_ms(session->broker);
-    size_t budget = STEP_NODES;
     while (!is_slow(session)) {
-        struct retained *retained = topic_walk_at(&replay->walk, &budget);
+        struct retained *retained = topic_walk_at(&replay->walk, budget);
         if (!retained)
-            return budget > 0 ? DONE : TRY_AGAIN;
+            return *budget > 0 ? DONE : TRY_AGAIN;
         if (!send_one(replay, retained, wall_ms))
             return TRY_AGAIN;
         topic_walk_skip(&replay->walk);
-        budget--;
+        --*budget;
     }
     return NOT_NOW;
 }
@@ -73,14 +82,16 @@ static void end(struct replay **link)
     struct broker *broker = replay->subscription->session->broker;
     *link = replay->next;
     timers_stop(&broker->timers, &replay->timer);
-    topic_walk_stop(&replay->walk);
+    if (replay->walk.tree)
+        topic_walk_stop(&replay->walk);
     memory_free(replay);
 }
 
 static void run(struct session *session, uint64_t again_ms)
 {
+    size_t budget = STEP_NODES; /* of all walks together: the filters of one SUBSCRIBE are many */
     while (session->replays) {
-        enum progress progress = step(session->replays);
+        enum progress progress = step(session->replays, &budget);
         if (progress == TRY_AGAIN)
             timers_set(&session->broker->timers, &session->replays->timer, again_ms);
         if (progress != DONE)
@@ -98,7 +109,6 @@ static void on_timer(void *owner, uint64_t now_ms)
 void replay_begin(struct subscription *subscription)
 {
     struct session *session = subscription->session;
-    struct span share, filter;
     replay_cancel(subscription);
     struct replay **end = &session->replays;
     while (*end)
@@ -106,8 +116,6 @@ void replay_begin(struct subscription *subscription)
     struct replay *replay = *end = memory_new(sizeof *replay);
     *replay =
         (struct replay){.subscription = subscription, .timer = {.on_expired = on_timer, .owner = replay}};
-    subscription_take_apart(subscription_filter(subscription), &share, &filter);
-    topic_walk_start(&session->broker->retained, &replay->walk, filter);
 }
 
 void replay_cancel(const struct subscription *subscription)

@@ -203,6 +203,37 @@ static void a_filter_that_matches_little_is_walked_in_steps(void **state)
     end(host, &from, &to);
 }
 
+/* As many as may be, each of them short. */
+static void the_filters_of_one_subscribe_share_the_steps(void **state)
+{
+    (void)state;
+    enum { FILTERS = 8, FEW_TOPICS = 900 };
+    struct client from, to;
+    struct host *host = begin(&from, FEW_TOPICS, 0);
+    connect_reader(&to, host, 0);
+    uint8_t bytes[128];
+    struct writer out = writer_of(bytes, sizeof bytes);
+    write_u8(&out, MQTT_SUBSCRIBE << 4 | 2);
+    write_u8(&out, 3 + FILTERS * 8);
+    write_u16(&out, 1);
+    write_u8(&out, 0);
+    for (int i = 0; i < FILTERS; i++) {
+        write_u16(&out, 5);
+        write_bytes(&out, SPAN_LITERAL("r/+/"));
+        write_u8(&out, (uint8_t)('a' + i));
+        write_u8(&out, 0);
+    }
+    client_give(&to, writer_span(&out));
+    client_expect(&to, MQTT_SUBACK);
+    for (int i = 0; i < 4; i++) {
+        assert_true(broker_next_deadline(host->broker) <= host->now_ms + 1);
+        host_advance(host, 1);
+    }
+    host_advance(host, 100);
+    assert_true(broker_next_deadline(host->broker) > host->now_ms + 1000);
+    end(host, &from, &to);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +243,7 @@ int main(void)
         cmocka_unit_test(a_durable_session_gets_the_rest_when_it_comes_back),
         cmocka_unit_test(a_full_journal_holds_them_back),
         cmocka_unit_test(a_filter_that_matches_little_is_walked_in_steps),
+        cmocka_unit_test(the_filters_of_one_subscribe_share_the_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
