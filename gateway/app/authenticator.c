@@ -21,7 +21,7 @@ struct exchange {
     struct password *password; /* NULL: nobody of that name */
     bool is_token;
     uint64_t now_s;
-    bool is_right;
+    const char *wrong;        /* NULL: nothing is */
     struct identity identity; /* of a right token */
     uint64_t expires_s;
     size_t given_len;
@@ -163,18 +163,20 @@ static void check(uv_work_t *work)
     struct exchange *exchange = work->data;
     const struct passwords *passwords = credentials_passwords(exchange->credentials);
     struct span given = span_of(exchange->given, exchange->given_len);
-    if (exchange->is_token)
-        exchange->is_right = !credentials_verify_token(exchange->credentials, given, exchange->now_s,
-                                                       &exchange->identity, &exchange->expires_s);
     if (exchange->password)
-        exchange->is_right = password_matches(exchange->password, given);
-    else if (!exchange->is_right && passwords)
+        exchange->wrong = password_matches(exchange->password, given) ? NULL : "the password is wrong";
+    else if (exchange->is_token)
+        exchange->wrong = credentials_verify_token(exchange->credentials, given, exchange->now_s,
+                                                   &exchange->identity, &exchange->expires_s);
+    else
+        exchange->wrong = "there is no such user, and the password is no token";
+    if (!exchange->password && exchange->wrong && passwords)
         password_matches(passwords_nobody(passwords), given);
 }
 
 static struct broker_answer answer_of(const struct exchange *exchange)
 {
-    if (!exchange->is_right)
+    if (exchange->wrong)
         return refused(MQTT_BAD_USER_NAME_OR_PASSWORD);
     if (exchange->password)
         return accept_user(exchange->password);
@@ -194,7 +196,9 @@ static void on_checked(uv_work_t *work, int status)
         exchange_free(exchange);
         return;
     }
-    if (exchange->is_right && exchange->password)
+    if (exchange->wrong)
+        log_debug("a Client is refused: %s", exchange->wrong);
+    else if (exchange->password)
         password_remember(exchange->password, authenticator->memory_key,
                           span_of(exchange->given, exchange->given_len));
     struct broker_answer answer = settle(exchange, answer_of(exchange));

@@ -107,7 +107,7 @@ bool credentials_has_tokens(const struct credentials *credentials)
 const char *credentials_verify_token(const struct credentials *credentials, struct span token, uint64_t now_s,
                                      struct identity *ret_identity, uint64_t *ret_expires_s)
 {
-    const char *wrong = "there is no issuer";
+    const char *wrong = "there is no issuer of tokens";
     for (size_t i = 0; i < credentials->issuer_count && wrong; i++)
         wrong = token_verify(credentials->issuers[i], token, now_s, credentials->skew_s, ret_identity,
                              ret_expires_s);

@@ -27,7 +27,7 @@ bool credentials_any(const struct credentials *credentials);
 /* NULL: the configuration has none. */
 const struct passwords *credentials_passwords(const struct credentials *credentials);
 bool credentials_has_tokens(const struct credentials *credentials);
-/* As token_verify, by any of the issuers. */
+/* As token_verify, by any of the issuers; what is wrong is what the last of them says. */
 const char *credentials_verify_token(const struct credentials *credentials, struct span token, uint64_t now_s,
                                      struct identity *ret_identity, uint64_t *ret_expires_s);
 /* Whether it would still be let in as what it is: its user is there with the password that it came by, or the

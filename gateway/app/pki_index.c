@@ -40,7 +40,9 @@ void pki_index_fini(struct pki_index *index)
 
 void pki_index_add(struct pki_index *index, const struct pki_entry *entry)
 {
-    index->entries = memory_resize(index->entries, (index->count + 1) * sizeof *index->entries);
+    if ((index->count & (index->count - 1)) == 0)
+        index->entries =
+            memory_resize(index->entries, (index->count ? 2 * index->count : 1) * sizeof *index->entries);
     index->entries[index->count++] = *entry;
 }
 

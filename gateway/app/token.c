@@ -234,11 +234,11 @@ static const char *check_header(const struct token_issuer *issuer, struct span t
     cJSON *header = decode_json(text);
     const char *wrong = NULL;
     if (!header)
-        wrong = "its header is no JSON object";
+        wrong = "the token's header is no JSON object";
     else if (!is_text(cJSON_GetObjectItemCaseSensitive(header, "alg"), algorithm_names[issuer->algorithm]))
-        wrong = "its algorithm is not the configured one";
+        wrong = "the token's algorithm is not the configured one";
     else if (cJSON_GetObjectItemCaseSensitive(header, "crit"))
-        wrong = "it has critical extensions";
+        wrong = "the token has critical extensions";
     cJSON_Delete(header);
     return wrong;
 }
@@ -305,13 +305,13 @@ static const char *check_times(const cJSON *payload, uint64_t now_s, uint64_t sk
     const cJSON *iat = cJSON_GetObjectItemCaseSensitive(payload, "iat");
     uint64_t expires_s, at_s;
     if (!read_time(cJSON_GetObjectItemCaseSensitive(payload, "exp"), &expires_s))
-        return "it has no time of expiry (exp)";
+        return "the token has no time of expiry (exp)";
     if (now_s >= expires_s + skew_s)
-        return "it has expired";
+        return "the token has expired";
     if (nbf && (!read_time(nbf, &at_s) || at_s > now_s + skew_s))
-        return "it is not valid yet (nbf)";
+        return "the token is not valid yet (nbf)";
     if (iat && (!read_time(iat, &at_s) || at_s > now_s + skew_s))
-        return "it was issued in the future (iat)";
+        return "the token was issued in the future (iat)";
     *ret_expires_s = expires_s + skew_s;
     return NULL;
 }
@@ -331,13 +331,13 @@ static const char *check_payload(const struct token_issuer *issuer, const cJSON 
 {
     struct identity identity = {.kind = IDENTITY_TOKEN};
     if (!payload)
-        return "its payload is no JSON object";
+        return "the token's payload is no JSON object";
     if (!is_text(cJSON_GetObjectItemCaseSensitive(payload, "iss"), issuer->issuer))
-        return "its issuer (iss) is not the configured one";
+        return "the token's issuer (iss) is not the configured one";
     if (!has_audience(payload, issuer->audience))
-        return "its audience (aud) is not the configured one";
+        return "the token's audience (aud) is not the configured one";
     if (!take_subject(payload, &identity))
-        return "its subject (sub) is no name";
+        return "the token's subject (sub) is no name";
     const char *wrong = check_times(payload, now_s, skew_s, ret_expires_s);
     if (wrong)
         return wrong;
@@ -352,12 +352,12 @@ const char *token_verify(const struct token_issuer *issuer, struct span token, u
 {
     struct parts parts;
     if (!split(token, &parts))
-        return "it has not the form of a token";
+        return "the token has not the form of a token";
     const char *wrong = check_header(issuer, parts.header);
     if (wrong)
         return wrong;
     if (!verify_signature(issuer, &parts))
-        return "its signature is not the issuer's";
+        return "the token's signature is not the issuer's";
     cJSON *payload = decode_json(parts.payload);
     wrong = check_payload(issuer, payload, now_s, skew_s, ret_identity, ret_expires_s);
     cJSON_Delete(payload);

@@ -18,7 +18,7 @@
 #endif
 
 enum {
-    LARGEST_FILE_BYTES = 4 * 1024 * 1024, /* a CRL of 100,000 certificates */
+    LARGEST_FILE_BYTES = 8 * 1024 * 1024, /* a CRL of 120,000 certificates */
     LARGEST_KEY_BYTES = 8 * 1024,         /* RSA of 8,192 bits has 5 KB */
 };
 

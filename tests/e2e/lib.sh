@@ -108,12 +108,12 @@ gateway:
 END
 }
 
-# start_gateway: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT, MQTTS and HTTPS to its ports. The log
+# start_gateway [OPTION...]: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT, MQTTS and HTTPS to its ports. The log
 # goes on where the last gateway's ended; READY_COUNT counts the starts in it.
 READY_COUNT=0
 start_gateway() {
     READY_COUNT=$((READY_COUNT + 1))
-    "$BUILD/bin/sluice" run --config "$DIR/serverless.yml" > "$DIR/gateway.out" 2>> "$DIR/gateway.log" &
+    "$BUILD/bin/sluice" run --config "$DIR/serverless.yml" "$@" > "$DIR/gateway.out" 2>> "$DIR/gateway.log" &
     GATEWAY=$!
     started "$GATEWAY"
     wait_until gateway_ready

@@ -51,7 +51,7 @@ issue_for() {
             -enddate "$(date -u -d "@$(($(date +%s) + $1))" +%Y%m%d%H%M%SZ)"
     } > "$DIR/issue.log" 2>&1 || fail "$(cat "$DIR/issue.log")"
 }
-start_gateway
+start_gateway --verbose
 issue_for 30
 subscribe short_device $(as short) -i short -V mqttv5 -t device/short
 SHORT=$SUBSCRIBER
@@ -145,6 +145,9 @@ a_token_lets_its_subject_in_until_it_expires() {
     refused 'bad user' $(plain) -V mqttv5 -u dashboard -P "$(token wall -1)"
     refused 'bad user' $(plain) -V mqttv5 -u dashboard -P "$(token wall 60 https://evil.example)"
     refused 'bad user' $(plain) -V mqttv5 -u ann -P "$(token wall 60)" # the password file goes first
+    for why in 'the token has expired' "the token's issuer (iss) is not the configured one" 'the password is wrong'; do
+        wait_for "^DEBUG a Client is refused: $why\$" "$DIR/gateway.log" "$GATEWAY"
+    done
     subscribe short $(plain) -V mqttv5 -u dashboard -P "$(token wall 3)" -t user/x
     wait_for 'Received DISCONNECT (135)' "$DIR/short.log" "$SUBSCRIBER"
 }
@@ -221,6 +224,10 @@ a_reload_takes_up_all_or_nothing() {
     fi
 }
 
+the_log_has_no_secrets() {
+    ! grep -q 'right one\|secret\|third\|fourth\|eyJ' "$DIR/gateway.log" || fail "$(grep 'secret\|eyJ' "$DIR/gateway.log")"
+}
+
 # It is looked for once a minute.
 a_certificate_that_runs_out_ends_its_connection() {
     wait_for 'Received DISCONNECT (135)' "$DIR/short_device.log" "$SHORT"
@@ -237,5 +244,6 @@ a_device_has_its_own_client_identifiers
 scram_needs_no_password_on_the_wire
 a_reload_takes_passwords_away
 a_reload_takes_up_all_or_nothing
+the_log_has_no_secrets
 a_certificate_that_runs_out_ends_its_connection
 stop_gateway
