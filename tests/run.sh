@@ -26,5 +26,5 @@ run debug # all, under AddressSanitizer and UBSan
 run fuzz  # clang's libFuzzer, a minute each
 # What has threads, under ThreadSanitizer.
 run tsan -R '^(net|tls|tls_trust|port|state|journal_thread|supervisor|authenticator|token)_test$'
-run mbedtls -R '^(tls|tls_trust|pki|token)_test$' # what stands on libcrypto, without it
+run mbedtls -R '^(tls|tls_trust|pki|token|passwords)_test$' # what stands on libcrypto, without it
 run release                                       # all again, as it is installed

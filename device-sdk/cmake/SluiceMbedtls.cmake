@@ -55,7 +55,7 @@ function(sluice_mbedtls_libcrypto)
   target_sources(sluice_mbedtls_gateway PRIVATE ${PROJECT_SOURCE_DIR}/gateway/net/mbedtls_libcrypto.c)
   target_include_directories(sluice_mbedtls_gateway PRIVATE ${PROJECT_SOURCE_DIR}/gateway)
   target_compile_definitions(sluice_mbedtls_gateway PUBLIC SLUICE_LIBCRYPTO)
-  target_link_libraries(sluice_mbedtls_gateway PRIVATE PkgConfig::LIBCRYPTO)
+  target_link_libraries(sluice_mbedtls_gateway PUBLIC PkgConfig::LIBCRYPTO) # app/passwords.c calls it too
   # The one place where mbedTLS has no name for a function that is elsewhere.
   set_source_files_properties(${source_dir}/library/psa_crypto_ecp.c
     PROPERTIES COMPILE_DEFINITIONS mbedtls_ecp_mul=sluice_ecp_mul)

@@ -192,15 +192,15 @@ static void on_checked(uv_work_t *work, int status)
     exchange->is_in_pool = false;
     authenticator->pool_count--;
     start_checks(authenticator);
+    if (exchange->wrong)
+        log_debug("a Client is refused: %s", exchange->wrong);
+    else if (exchange->password) /* also of a Client that did not wait: it will come again */
+        password_remember(exchange->password, authenticator->memory_key,
+                          span_of(exchange->given, exchange->given_len));
     if (!exchange->channel) {
         exchange_free(exchange);
         return;
     }
-    if (exchange->wrong)
-        log_debug("a Client is refused: %s", exchange->wrong);
-    else if (exchange->password)
-        password_remember(exchange->password, authenticator->memory_key,
-                          span_of(exchange->given, exchange->given_len));
     struct broker_answer answer = settle(exchange, answer_of(exchange));
     authenticator->host.answer(authenticator->host.ctx, exchange->channel, &answer);
 }

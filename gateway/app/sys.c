@@ -23,7 +23,8 @@ struct values {
     uint64_t messages_inflight, messages_received, messages_sent;
     uint64_t publish_bytes_received, publish_bytes_sent;
     uint64_t publish_dropped, publish_received, publish_sent;
-    uint64_t connections_full, connections_per_address, connect_rate, handshakes_failed, protocol_errors;
+    uint64_t connections_full, connections_per_address, connect_rate, handshakes_failed, connects_refused,
+        protocol_errors;
     uint64_t retained, shared_subscriptions, store_bytes, store_count, subscriptions;
 };
 
@@ -59,6 +60,7 @@ static struct values values_of(const struct sys_figures *figures)
         .connections_per_address = net->refused_per_address,
         .connect_rate = net->refused_rate,
         .handshakes_failed = net->handshakes_failed,
+        .connects_refused = broker->connects_refused,
         .protocol_errors = broker->protocol_errors,
         .retained = broker->retained,
         .shared_subscriptions = broker->shared_subscriptions,
@@ -99,6 +101,7 @@ static const struct row rows[] = {
     {"subscriptions/count", VALUE(subscriptions)},
     /* These have no name there. */
     {"connections/failed/handshake", VALUE(handshakes_failed)},
+    {"connections/failed/connect", VALUE(connects_refused)},
     {"connections/failed/protocol", VALUE(protocol_errors)},
     {"limits/connections", VALUE(connections_full)},
     {"limits/connectionsPerAddress", VALUE(connections_per_address)},

@@ -178,6 +178,25 @@ static void a_right_password_is_remembered_until_the_credentials_change(void **s
     tear_down(&world);
 }
 
+/* When many come back at once, most do not wait long enough the first time. */
+static void who_did_not_wait_is_remembered_too(void **state)
+{
+    (void)state;
+    struct world world;
+    bool later;
+    set_up(&world);
+    struct broker_credentials right = says(&unknown, "ann", "right");
+    struct broker_answer answer;
+    void *exchange = NULL;
+    assert_int_equal(authenticator_ask(world.authenticator, (void *)&world, &exchange, &right, &answer),
+                     SLUICE_AGAIN);
+    authenticator_ended(world.authenticator, exchange);
+    uv_run(&world.loop, UV_RUN_DEFAULT);
+    assert_int_equal(ask(&world, &right, &later).reason, MQTT_SUCCESS);
+    assert_false(later);
+    tear_down(&world);
+}
+
 /* One at a time, in their order, and one that leaves does not hold up the others. */
 static void checks_wait_for_each_other(void **state)
 {
@@ -300,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_it_is_follows_from_what_it_says),
         cmocka_unit_test(a_right_password_is_remembered_until_the_credentials_change),
+        cmocka_unit_test(who_did_not_wait_is_remembered_too),
         cmocka_unit_test(checks_wait_for_each_other),
         cmocka_unit_test(several_checks_run_at_once),
         cmocka_unit_test(a_check_that_outlives_its_user_is_refused),

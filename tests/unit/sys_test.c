@@ -59,6 +59,7 @@ static void only_what_changed_is_published(void **state)
     world.broker.connected = 2;
     world.broker.sessions = 5;
     world.broker.dropped[BROKER_DROP_QUEUE_FULL] = 4;
+    world.broker.connects_refused = 6;
     struct sys *sys = begin(&world);
     assert_int_equal(world.count, 1);
     assert_string_equal(seen(&world, "$SYS/broker/version"), "sluice version 1");
@@ -69,6 +70,7 @@ static void only_what_changed_is_published(void **state)
     assert_string_equal(seen(&world, "$SYS/broker/publish/messages/dropped"), "4");
     assert_string_equal(seen(&world, "$SYS/broker/publish/messages/dropped/queue_full"), "4");
     assert_string_equal(seen(&world, "$SYS/broker/publish/messages/sent"), "1");
+    assert_string_equal(seen(&world, "$SYS/broker/connections/failed/connect"), "6");
     assert_string_equal(seen(&world, "$SYS/broker/load/sockets/15min"), "0.00");
 
     world.count = 0;
