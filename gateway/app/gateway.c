@@ -230,8 +230,8 @@ static enum sluice_error start_functions(struct gateway *gateway, const char *wo
     return functions_start(gateway->config, workers, &host, &gateway->functions);
 }
 
-/* Net's own end of a turn must come after this one's: the loop runs the handle that was started last first.
- */
+/* Before net's: of two prepare handles the loop runs first what was started last, and what net's end of a turn
+ * presents, input of a connection that was held back, may be work that must not wait for the next event. */
 static void start_turns(struct gateway *gateway)
 {
     uv_check_init(gateway->loop, &gateway->turn);
@@ -249,12 +249,12 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     struct gateway *gateway = memory_new(sizeof *gateway);
     gateway->loop = loop;
     gateway->config = gateway->started = config;
+    start_turns(gateway);
     gateway->net = net_new(loop);
     gateway->https = https_new(gateway);
     gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
     enum sluice_error error = start_authenticator(gateway);
     start_broker(gateway);
-    start_turns(gateway);
     /* Ports and certificates first: until they are there, nothing is written. Nobody is served before the
      * loop runs. */
     if (!error)

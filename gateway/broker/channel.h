@@ -24,6 +24,7 @@ enum channel_pause {
     PAUSE_CONNACK = 4,         /* nothing may be answered before the CONNACK */
     PAUSE_RATE = 8,            /* it publishes too fast: the channel's timer */
     PAUSE_AUTHENTICATION = 16, /* the world has not said yet who it is */
+    PAUSE_TURN = 32,           /* its PUBLISHes made much work, and others are waiting: the channel's timer */
 };
 
 struct channel {
@@ -32,7 +33,7 @@ struct channel {
     const struct identity *identity;
     struct authentication *authentication; /* see authenticate.h; NULL: there is nothing to remember of it */
     struct session *session;               /* NULL: before CONNECT, after takeover */
-    struct timer timer;                    /* connect timeout, then Keep Alive and the end of PAUSE_RATE */
+    struct timer timer;                    /* connect timeout, then Keep Alive, and the end of two pauses */
     struct rate_credit credit;
     uint64_t output_bytes; /* unsent, as the broker's sum has it */
     uint64_t last_packet_ms;

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+enum { SUBSCRIPTION_WORK = 4 }; /* what serving one costs, in levels of filters looked at */
+
 /* A delivery under construction. Its Subscription Identifiers are a list in scratch->identifiers, two
  * numbers a link: the identifier, and the place of the next link. */
 struct publish_delivery {
@@ -82,6 +84,7 @@ static void collect(struct publish_scratch *scratch, const struct subscription *
 {
     struct session *session = subscription->session;
     struct publish_delivery *delivery;
+    scratch->work += SUBSCRIPTION_WORK;
     if (subscription->group || session->match_stamp != scratch->stamp) {
         delivery = new_delivery(scratch, session, index);
         delivery->share = subscription->share;
@@ -105,7 +108,7 @@ static void collect_message(struct broker *broker, const struct message *message
     struct publish_scratch *scratch = &broker->scratch;
     size_t queued_bytes = message->qos > 0 ? message_bytes(message) : 0;
     scratch->stamp++;
-    subscriptions_match(&broker->subscriptions, message->topic, &scratch->matches);
+    scratch->work += subscriptions_match(&broker->subscriptions, message->topic, &scratch->matches);
     for (size_t i = 0; i < scratch->matches.count; i++) {
         const struct subscribers *subscribers = scratch->matches.items[i];
         for (uint32_t j = 0; j < subscribers->plain.count; j++) {

@@ -22,6 +22,7 @@ struct publish_scratch {
     size_t stored_capacity;
     size_t identifier_count, identifier_capacity;
     uint64_t stamp; /* counts matched messages */
+    uint64_t work;  /* done for messages so far: levels of filters looked at, and subscriptions served */
 };
 
 void publish_scratch_fini(struct publish_scratch *scratch);

@@ -112,9 +112,9 @@ static void add_match(void *ctx, void *value)
     matches->items[matches->count++] = value;
 }
 
-void subscriptions_match(const struct topic_tree *tree, struct span name,
-                         struct subscription_matches *matches)
+size_t subscriptions_match(const struct topic_tree *tree, struct span name,
+                           struct subscription_matches *matches)
 {
     matches->count = 0;
-    topic_tree_match_filters(tree, name, add_match, matches);
+    return topic_tree_match_filters(tree, name, add_match, matches);
 }

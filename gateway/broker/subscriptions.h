@@ -61,9 +61,10 @@ const struct subscription_list *subscriptions_find(const struct topic_tree *tree
 /* Splits what a client sent into share (empty: not shared) and filter. False: a malformed Shared
  * Subscription. */
 bool subscription_take_apart(struct span whole, struct span *ret_share, struct span *ret_filter);
-/* Replaces *matches by what matches `name`. They live until a subscription is added or removed. */
-void subscriptions_match(const struct topic_tree *tree, struct span name,
-                         struct subscription_matches *matches);
+/* Replaces *matches by what matches `name`. They live until a subscription is added or removed. Returns how
+ * many levels of filters it looked at. */
+size_t subscriptions_match(const struct topic_tree *tree, struct span name,
+                           struct subscription_matches *matches);
 
 static inline struct span subscription_filter(const struct subscription *subscription)
 {

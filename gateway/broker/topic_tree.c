@@ -200,8 +200,8 @@ static void fetch_path(const struct topic_tree *tree, uint64_t hash, const uint6
     }
 }
 
-void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
-                              void (*on_match)(void *ctx, void *value), void *ctx)
+size_t topic_tree_match_filters(const struct topic_tree *tree, struct span name,
+                                void (*on_match)(void *ctx, void *value), void *ctx)
 {
     struct levels levels;
     split(name, &levels);
@@ -214,8 +214,8 @@ void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
         size_t depth;
     } open[2 * TOPIC_LEVELS_MAX];
     open[0] = (struct branch){tree->root, 0};
-    size_t open_count = 1;
-    while (open_count > 0) {
+    size_t open_count = 1, seen_count = 0;
+    for (; open_count > 0; seen_count++) {
         struct branch at = open[--open_count];
         /* A wildcard at the front does not match names that begin with $ [MQTT-4.7.2-1]. */
         bool wildcards = at.depth > 0 || !is_reserved(levels.level[0]);
@@ -237,6 +237,7 @@ void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
         if (child)
             open[open_count++] = (struct branch){child, at.depth + 1};
     }
+    return seen_count;
 }
 
 /* ---- Walks over names ---- */

@@ -61,9 +61,10 @@ struct topic_node *topic_tree_find(const struct topic_tree *tree, struct span to
 /* Takes the node, and those above it, out of the tree as far as they have neither value nor children. */
 void topic_tree_release(struct topic_tree *tree, struct topic_node *node);
 
-/* In a tree of filters: calls on_match for the value of each filter that matches this Topic Name. */
-void topic_tree_match_filters(const struct topic_tree *tree, struct span name,
-                              void (*on_match)(void *ctx, void *value), void *ctx);
+/* In a tree of filters: calls on_match for the value of each filter that matches this Topic Name. Returns how
+ * many nodes it looked at. */
+size_t topic_tree_match_filters(const struct topic_tree *tree, struct span name,
+                                void (*on_match)(void *ctx, void *value), void *ctx);
 /* In a tree of names: a walk over those that this filter matches, which must live until topic_walk_stop. */
 void topic_walk_start(struct topic_tree *tree, struct topic_walk *walk, struct span filter);
 /* The value of the next name that matches; it is the same again until topic_walk_skip. Looks at no more than

@@ -448,6 +448,48 @@ static void a_queued_message_ends_with_its_publishers_right(void **state)
     host_free(host);
 }
 
+/* 35: the rest of the input waits, and the others do not. */
+static void publishes_that_make_much_work_take_turns(void **state)
+{
+    (void)state;
+    enum { LEVELS = 9, PUBLISHES = 200 };
+    struct host *host = host_new();
+    struct client reader, writer, other;
+    client_connect(&reader, host, &(struct client_options){.client_id = "reader"});
+    client_connect(&writer, host, &(struct client_options){.client_id = "writer", .keep_alive_s = 10});
+    client_connect(&other, host, &(struct client_options){.client_id = "other"});
+    for (unsigned i = 0; i < 1u << LEVELS; i++) {
+        char filter[2 * LEVELS + 1] = "";
+        for (unsigned level = 0; level < LEVELS; level++)
+            strcat(filter, i >> level & 1 ? "/+" : "/a");
+        assert_int_equal(client_subscribe(&reader, filter + 1, 0), MQTT_SUCCESS);
+    }
+    struct buffer burst = {0};
+    for (int i = 0; i < PUBLISHES; i++)
+        buffer_append(&burst, SPAN_LITERAL("\x30\x13\x00\x11"
+                                           "a/a/a/a/a/a/a/a/a"));
+    client_give(&writer, buffer_span(&burst));
+    uint64_t turns = 1, taken = 0;
+    for (; writer.paused; turns++) {
+        assert_true(broker_counters(host->broker)->messages > taken);
+        taken = broker_counters(host->broker)->messages;
+        client_publish(&other, "b", "", 1, false);
+        client_expect(&other, MQTT_PUBACK);
+        host_advance(host, 1);
+        assert_false(writer.paused);
+        client_give(&writer, SPAN_EMPTY);
+    }
+    assert_in_range(turns, 4, PUBLISHES / 4);
+    assert_int_equal(broker_counters(host->broker)->messages, PUBLISHES + turns - 1);
+    host_advance(host, 16000);
+    assert_true(writer.asked_to_close); /* its Keep Alive counts on */
+    client_vanish(&reader);
+    client_vanish(&writer);
+    client_vanish(&other);
+    buffer_fini(&burst);
+    host_free(host);
+}
+
 static void a_3_1_1_publish_without_right_closes(void **state)
 {
     (void)state;
@@ -605,6 +647,7 @@ int main(void)
         cmocka_unit_test(subscriptions_of_a_client_are_bounded),
         cmocka_unit_test(withdrawn_rights_end_what_they_allowed),
         cmocka_unit_test(a_queued_message_ends_with_its_publishers_right),
+        cmocka_unit_test(publishes_that_make_much_work_take_turns),
         cmocka_unit_test(a_3_1_1_publish_without_right_closes),
         cmocka_unit_test(topics_of_the_server_are_not_for_clients),
         cmocka_unit_test(acknowledgements_of_nothing_change_nothing),
