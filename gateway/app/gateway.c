@@ -230,8 +230,8 @@ static enum sluice_error start_functions(struct gateway *gateway, const char *wo
     return functions_start(gateway->config, workers, &host, &gateway->functions);
 }
 
-/* Before net's: of two prepare handles the loop runs first what was started last, and what net's end of a turn
- * presents, input of a connection that was held back, may be work that must not wait for the next event. */
+/* Before net's: of two prepare handles the loop runs first what was started last. What net's end of a turn
+ * presents, input of a connection that was held back, may be work that must not wait for an event. */
 static void start_turns(struct gateway *gateway)
 {
     uv_check_init(gateway->loop, &gateway->turn);

@@ -312,8 +312,7 @@ bool delivery_load(struct session *session, struct outgoing_entry *entry)
 }
 
 /* Whether the message may still go out, right before it does. A right that is gone, the subscriber's or the
- * publisher's, ends it at any time; an
- * expiry only what was not begun [MQTT-4.3.3-7]. */
+ * publisher's, ends it at any time; an expiry only what was not begun [MQTT-4.3.3-7]. */
 static bool still_wanted(struct session *session, const struct outgoing_entry *entry, uint64_t wall_ms)
 {
     const struct message *message = entry->message;

@@ -106,6 +106,8 @@ def withdrawn_offline(bench_):
                 client.connect("sleeper", clean=False, properties=DURABLE)
                 came = [got.payload for got in client.alive() if got.kind == mqtt.PUBLISH]
                 assert b"again" not in came, f"{name}: an old subscription lives again"
+            if name == "reload":  # a restart forgets what was counted
+                assert gateway.dropped("not_allowed") > 0, "what was queued is not counted as dropped"
 
 
 @number(39, "Messages of a publisher whose right was withdrawn")
@@ -131,6 +133,8 @@ def withdrawn_publisher(bench_):
                 reader.connect("reader", clean=False, properties=DURABLE)
                 got = [one.payload for one in reader.alive() if one.kind == mqtt.PUBLISH]
                 assert got == [b"allowed"], f"{name}: {got} came after the right was withdrawn"
+            # Retained, will, three of the queue, and the new one.
+            assert (dropped := gateway.dropped("not_allowed")) == 6, f"{name}: {dropped} of 6 counted"
 
 
 def leave_messages(gateway):
@@ -251,14 +255,15 @@ def bad_certificates(bench_):
             assert let_in(gateway, contexts["good"])[0]
             accepted, session, _ = let_in(gateway, contexts["revoked"])
             assert accepted, "a certificate is refused that is not revoked yet"
-            resumed = let_in(gateway, contexts["revoked"], session)
-            assert resumed[0]
+            assert let_in(gateway, contexts["revoked"], session)[::2] == (True, True), "the session is not resumed"
             for row in rows:
                 assert not let_in(gateway, contexts[row])[0], f"{row}: let in"
             assert not let_in(gateway, foreign_context(bench_, foreign, version))[0], "another authority's is let in"
             write(crl, authority.crl(serials[0]))
             revoked_while_connected(gateway, contexts, session)
-        bad_crls(bench_, gateway, crl, authority, serials)
+            bench.first_in_time([(4, 4), (15, 15), (60, 60)], lambda life_s, late: expired_since(
+                bench_, gateway, authority, version, life_s, late))
+        bad_crls(bench_, gateway, crl, authority, serials, foreign)
 
 
 def write(path, text):
@@ -286,16 +291,36 @@ def revoked_while_connected(gateway, contexts, session):
     assert let_in(gateway, contexts["good"])[0]
 
 
-def bad_crls(bench_, gateway, crl, authority, serials):
+def expired_since(bench_, gateway, authority, version, life_s, late):
+    """A certificate that was good when its session began, and has expired when it is resumed."""
+    authority.certificate("short", der.common_name(b"short"), end=life_s / 86400)
+    context = bench_.pki.context("short", version)
+    accepted, session, _ = let_in(gateway, context)
+    resumed = accepted and let_in(gateway, context, session)[::2] == (True, True)
+    if late():
+        return None
+    assert resumed, "a certificate is refused that has not expired yet"
+    wait_until(late, "the expiry of the certificate")
+    wait_until(lambda: not let_in(gateway, context, session)[0], "the refusal of an expired certificate's session")
+    assert not let_in(gateway, context)[0], "an expired certificate is let in"
+    return ""
+
+
+def bad_crls(bench_, gateway, crl, authority, serials, foreign):
     """At reload the old list stays in force; at start the gateway does not."""
     good = authority.crl(serials[0])
     rows = {"empty": "", "no PEM": "corrupt", "cut off": good[:len(good) // 2], "of another kind": pem_of(bench_),
-            "damaged": good.replace("\n", "\nAAAA", 1)}
+            "damaged": good.replace("\n", "\nAAAA", 1),
+            "of another authority": der.Authority(foreign.folder).crl(serials[0])}
     for row, text in rows.items():
         write(crl, text)
         assert gateway.reload(status=None) != 0, f"a CRL that is {row} was taken"
         assert not let_in(gateway, bench_.pki.context("revoked"))[0], f"{row}: revoked, and let in"
         assert let_in(gateway, bench_.pki.context("good"))[0], f"{row}: good, and not let in"
+    write(crl, authority.crl(serials[0], begin=-9, end=-1))
+    gateway.reload(status=None)  # it may be taken, but who has been revoked since is not known
+    for name in ("revoked", "good"):
+        assert not let_in(gateway, bench_.pki.context(name))[0], f"the CRL is out of date, and {name} is let in"
     os.remove(crl)
     assert gateway.reload(status=None) != 0, "a missing CRL was taken"
     assert not let_in(gateway, bench_.pki.context("revoked"))[0]
@@ -332,6 +357,7 @@ def bad_rules(bench_):
             gateway.spawn()
             assert gateway.process.wait(mqtt.HANG_S) in (1, 2), f"the gateway runs with {row}"
             assert gateway.log(), f"{row}: it does not say why"
+    no_start(bench_)
     with bench_.another(bench.plain_config("t/#")) as gateway:
         with gateway.connected("stays") as client:
             client.subscribe("t/a")
@@ -341,7 +367,6 @@ def bad_rules(bench_):
                 still_the_old_rules(gateway, client, row)
             unreadable(gateway, client)
             without_descriptors(gateway, client)
-            gateway.reload()
             still_the_old_rules(gateway, client, "good")
 
 
@@ -353,26 +378,54 @@ def still_the_old_rules(gateway, client, row):
 
 
 def unreadable(gateway, client):
-    """Not by its mode, which root does not mind: it is a folder, and then not there."""
+    """Not by its mode, which root does not mind: it is not there, and then a folder."""
     path = os.path.join(gateway.folder, "serverless.yml")
-    for row, change in (("missing", lambda: os.rename(path, path + ".kept")), ("a folder", lambda: os.mkdir(path))):
-        change()
+    for row, change in (("missing", os.remove), ("a folder", os.mkdir)):
+        errors = gateway.log().count(b"ERROR reload: ")
+        change(path)
         gateway.process.send_signal(bench.signal.SIGHUP)  # `sluice reload` reads the file itself
-        wait_until(lambda: b"ERROR reload: " in gateway.log(), f"an error of the reload ({row})")
+        wait_until(lambda: gateway.log().count(b"ERROR reload: ") > errors, f"an error of the reload ({row})")
         still_the_old_rules(gateway, client, row)
     os.rmdir(path)
     gateway.write_config()
 
 
 def without_descriptors(gateway, client):
-    """With not one descriptor left the rules cannot be read: the old ones stay."""
+    """With not one descriptor left good rules cannot be read: the old ones stay."""
     errors = gateway.log().count(b"ERROR reload: ")
     pid, limits = gateway.process.pid, resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
-    gateway.config["gateway"]["access"] = []
+    gateway.config["gateway"]["access"] = bench.open_access("elsewhere")
     gateway.write_config()
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
     gateway.process.send_signal(bench.signal.SIGHUP)
     wait_until(lambda: gateway.log().count(b"ERROR reload: ") > errors, "an error of the reload")
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-    gateway.config["gateway"]["access"] = bench.open_access("t/#")
     still_the_old_rules(gateway, client, "no descriptors")
+    gateway.reload()
+    assert client.publish("elsewhere") == 0, "with descriptors the new rules are taken"
+    gateway.config["gateway"]["access"] = bench.open_access("t/#")
+    gateway.reload()
+    client.subscribe("t/a")  # the rules in between have ended it
+
+
+def no_start(bench_):
+    """Without rules that can be read there is no gateway: its file is missing, a folder, or there are too few
+    descriptors. (With fewer than 9 there is no event loop either.)"""
+    for row in ("missing", "a folder", *range(9, 21)):
+        no_leaks = {"ASAN_OPTIONS": "detect_leaks=0"}  # looking for them takes descriptors too
+        with bench_.another(bench.plain_config("t/#"), no_leaks, start=False) as gateway:
+            if row == "a folder":
+                os.mkdir(os.path.join(gateway.folder, "serverless.yml"))
+            elif row != "missing":
+                gateway.write_config()
+            few = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (row, row))}
+            gateway.spawn(**(few if isinstance(row, int) else {}))
+            wait_until(lambda: b"sluice is ready" in gateway.log() or gateway.process.poll() is not None,
+                       "its end or its start")
+            if gateway.process.poll() is None:
+                assert isinstance(row, int), f"the gateway runs without rules: {row}"
+                gateway.stop()
+            else:
+                assert gateway.process.returncode in (1, 2) and gateway.log(), \
+                    f"{row}: status {gateway.process.returncode}, {gateway.log()}"
+                gateway.check_log()

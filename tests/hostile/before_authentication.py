@@ -42,17 +42,6 @@ def first_packet(bench_):
     return memory_of_a_connection(bench_, b"")
 
 
-def before_deadline(counts, run):
-    """run(count, late) with the first of these counts that this machine gets done before the deadline that its
-    connections meet; late() says that it has passed, and then what was seen says nothing."""
-    for count in counts:
-        begin = time.monotonic()
-        figures = run(count, lambda: time.monotonic() - begin >= DEADLINE_S)
-        if figures is not None:
-            return figures
-    raise AssertionError(f"not even {counts[-1]} connections can be opened within {DEADLINE_S} s")
-
-
 def memory_of_a_connection(bench_, first_bytes, counts=(2000, 1000, 500)):
     """What the gateway holds for a connection that sent this and no more, by the growth of many."""
     gateway, idle = bench_.gateway, bench_.idle_descriptors
@@ -72,7 +61,7 @@ def memory_of_a_connection(bench_, first_bytes, counts=(2000, 1000, 500)):
         return None if too_late else bytes_each
 
     wait_until(lambda: gateway.descriptors() <= idle, "the end of earlier connections")
-    bytes_each = before_deadline(counts, growth)
+    bytes_each = bench.first_in_time([(DEADLINE_S, count) for count in counts], growth)
     if not bench_.sanitized:  # which pads every allocation
         assert bytes_each < 1024 + len(first_bytes), f"{bytes_each:.0f} bytes for a connection"
     return f"{bytes_each:.0f} B a connection"
@@ -105,7 +94,8 @@ def dripping_connect(bench_):
 
 @number(4, "Silent connections up to the limit")
 def silent_connections(bench_):
-    return before_deadline((bench_.count(300, 5000), 100, 30), lambda limit, late: silent_to(bench_, limit, late))
+    attempts = [(DEADLINE_S, limit) for limit in (bench_.count(300, 5000), 100, 30)]
+    return bench.first_in_time(attempts, lambda limit, late: silent_to(bench_, limit, late))
 
 
 def silent_to(bench_, limit, late):

@@ -51,6 +51,17 @@ def wait_until(condition, what):
         time.sleep(0.02)
 
 
+def first_in_time(attempts, run):
+    """For what a deadline of the gateway would disturb: of the `attempts`, (its seconds, what to try), the first
+    that this machine gets done before. run(what, late) returns None when it was not, which late() tells."""
+    for deadline_s, what in attempts:
+        end = time.monotonic() + deadline_s
+        figures = run(what, lambda end=end: time.monotonic() >= end)
+        if figures is not None:
+            return figures
+    raise AssertionError(f"this machine does nothing within {deadline_s} s")
+
+
 class Gateway:
     """A `sluice run` in a folder of its own. `config` is the configuration file as Python has it."""
 
@@ -142,6 +153,11 @@ class Gateway:
     def ledger(self):
         """What it printed when it stopped."""
         return json.loads(self.read("out"))
+
+    def dropped(self, reason):
+        """Stops it; how many messages it dropped for this reason."""
+        self.stop()
+        return self.ledger()["dropped"].get(reason, 0)
 
     # ---- Connecting ----
 
