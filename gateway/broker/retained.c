@@ -102,7 +102,6 @@ enum sluice_error retained_restore(struct broker *broker, const struct message *
     if (message->payload.len == 0)
         return SLUICE_OK;
     if (!publish_still_allowed(broker, message)) {
-        broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);
         broker->hooks.retained_removed(broker->hooks.ctx, message->topic);
         broker_dropped(broker, BROKER_DROP_NOT_ALLOWED);
         return SLUICE_DENIED;
