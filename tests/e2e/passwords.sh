@@ -139,6 +139,15 @@ a_user_may_what_its_rules_say() {
     expect bob "$bob" 'user/ann 1 0 hello'
 }
 
+# Neither another user's nor that of a token with the same name.
+a_session_is_its_users() {
+    let_in $(plain) -V mqttv5 -x 600 -c -i desk -u ann -P 'right one'
+    refused 'not auth' $(plain) -V mqttv5 -i desk -u bob -P secret
+    refused 'not auth' $(plain) -V mqttv5 -i desk -u guest -P "$(token ann 60)"
+    mosquitto_sub $(plain) -d -V mqttv5 -x 600 -c -i desk -u ann -P 'right one' -t user/x -E > "$DIR/desk.log" 2>&1 ||
+        fail "$(cat "$DIR/desk.log")"
+}
+
 a_token_lets_its_subject_in_until_it_expires() {
     let_in $(plain) -V mqttv5 -u dashboard -P "$(token wall 60)"
     let_in $(plain) -V mqttv311 -u dashboard -P "$(token wall 60)"
@@ -239,6 +248,7 @@ no_change_is_lost
 a_terminal_is_asked_without_echo
 a_password_lets_its_user_in
 a_user_may_what_its_rules_say
+a_session_is_its_users
 a_token_lets_its_subject_in_until_it_expires
 a_device_has_its_own_client_identifiers
 scram_needs_no_password_on_the_wire
