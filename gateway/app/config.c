@@ -1,6 +1,7 @@
 #include "app/config.h"
 
 #include "app/config_table.h"
+#include "app/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -110,22 +111,20 @@ enum sluice_error config_parse(struct span text, const char *file, FILE *problem
 
 enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config)
 {
-    FILE *in = fopen(file, "rbe");
-    char *text = memory_new(CONFIG_FILE_BYTES_MAX + 1);
-    size_t len = in ? fread(text, 1, CONFIG_FILE_BYTES_MAX + 1, in) : 0;
-    bool readable = in && !ferror(in);
-    enum sluice_error error = SLUICE_IO;
-    if (!readable)
-        fprintf(problems, "%s: cannot be read: %s\n", file, strerror(errno));
-    else if (len > CONFIG_FILE_BYTES_MAX)
+    struct buffer text = {0};
+    enum sluice_error error = file_read(file, CONFIG_FILE_BYTES_MAX, &text);
+    if (error == SLUICE_TOO_LARGE) {
         fprintf(problems, "%s: is larger than a configuration may be; allowed: %d bytes\n", file,
                 CONFIG_FILE_BYTES_MAX);
-    else
-        error = config_parse(span_of(text, len), file, problems, ret_config);
-    if (in)
-        fclose(in);
-    memory_free(text);
-    return readable && len > CONFIG_FILE_BYTES_MAX ? SLUICE_INVALID : error;
+        return SLUICE_INVALID;
+    }
+    if (error) {
+        fprintf(problems, "%s: cannot be read: %s\n", file, strerror(errno));
+        return SLUICE_IO;
+    }
+    error = config_parse(buffer_span(&text), file, problems, ret_config);
+    buffer_fini(&text);
+    return error;
 }
 
 void config_free(struct config *config)
