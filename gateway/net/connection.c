@@ -21,12 +21,6 @@ void connection_start(struct net_listener *listener, int fd, uint64_t address_ke
                       const struct net_peer *peer)
 {
     struct net_connection *connection = memory_new(sizeof *connection);
-    if (uv_poll_init(listener->net->loop, &connection->poll, fd)) {
-        close(fd);
-        memory_free(connection);
-        return;
-    }
-    connection->poll.data = connection;
     connection->listener = listener;
     connection->fd = fd;
     connection->address_key = address_key;
@@ -52,13 +46,6 @@ void connection_open(struct net_connection *connection, const struct net_peer *p
     if (!connection->open)
         connection_end(connection, SLUICE_DENIED);
     connection_touch(connection);
-}
-
-static void on_poll_closed(uv_handle_t *handle)
-{
-    struct net_connection *connection = handle->data;
-    listener_unref(connection->listener);
-    memory_free(connection);
 }
 
 static void unlink_from_listener(struct net_connection *connection)
@@ -87,8 +74,10 @@ static void take_down(struct net_connection *connection)
     tls_stream_free(connection->stream);
     buffer_fini(&connection->input);
     buffer_fini(&connection->output);
-    uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+    connection_poll(connection, 0); /* a child between fork and exec may still have the socket open */
     close(connection->fd);
+    listener_unref(connection->listener);
+    memory_free(connection);
 }
 
 void connection_end(struct net_connection *connection, enum sluice_error why)
@@ -122,34 +111,32 @@ void connection_check(struct net_connection *connection)
 
 /* ---- Polling ---- */
 
-static void on_ready(uv_poll_t *poll, int status, int events)
+/* Reset by the peer, or over in both directions: what had arrived is still read. */
+void connection_ready(struct net_connection *connection, uint32_t events)
 {
-    struct net_connection *connection = poll->data;
-    if (status < 0) { /* reset by the peer: libuv has stopped polling; what had arrived is still read */
-        connection->events = 0;
-        connection->unwritable = true;
-        events = UV_READABLE | UV_WRITABLE;
-    }
+    bool is_over = events & (EPOLLERR | EPOLLHUP);
     if (connection->handshake) {
         handshake_ready(connection);
         return;
     }
-    if (events & UV_WRITABLE)
+    if (events & EPOLLERR)
+        connection->unwritable = true;
+    if ((events & EPOLLOUT) || is_over)
         connection->stuck = false;
-    if ((events & UV_READABLE) && !connection->paused && !connection->ending)
+    if (((events & EPOLLIN) || is_over) && !connection->paused && !connection->ending)
         transfer_read(connection);
     connection_touch(connection);
 }
 
-void connection_poll(struct net_connection *connection, int events)
+void connection_poll(struct net_connection *connection, uint32_t events)
 {
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+    int operation = !events ? EPOLL_CTL_DEL : connection->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     if (events == connection->events)
         return;
     connection->events = events;
-    if (events)
-        uv_poll_start(&connection->poll, events, on_ready);
-    else
-        uv_poll_stop(&connection->poll);
+    if (epoll_ctl(connection->listener->net->epoll, operation, connection->fd, &event))
+        connection_end(connection, SLUICE_IO);
 }
 
 /* ---- The end of a turn ---- */
@@ -219,9 +206,9 @@ void connection_settle(struct net_connection *connection)
             websocket_rest(connection->websocket);
         if (connection->stream)
             tls_stream_rest(connection->stream);
-        connection_poll(connection, (reads ? UV_READABLE : 0) | (connection->stuck ? UV_WRITABLE : 0));
-    } else if (!connection->handshake || !connection->handshake->busy) {
-        take_down(connection);
+        connection_poll(connection, (reads ? EPOLLIN : 0) | (connection->stuck ? EPOLLOUT : 0));
+    } else if (!connection->dirty && (!connection->handshake || !connection->handshake->busy)) {
+        take_down(connection); /* dirty, it comes here once more */
     }
 }
 

@@ -20,7 +20,7 @@ void handshake_start(struct net_connection *connection, const struct net_peer *p
     timers_set(&listener->net->timers, &connection->deadline,
                net_now_ms(listener->net) + listener->config.handshake_timeout_ms);
     if (connection->stream)
-        connection_poll(connection, UV_READABLE);
+        connection_poll(connection, EPOLLIN);
     else
         connection_end(connection, SLUICE_NO_MEMORY);
 }
@@ -66,7 +66,7 @@ static void on_step_done(uv_work_t *work, int status)
         finish(connection);
     } else if (handshake->result == SLUICE_AGAIN) {
         bool writes = buffer_len(tls_stream_output(connection->stream)) > 0;
-        connection_poll(connection, writes ? UV_WRITABLE : UV_READABLE);
+        connection_poll(connection, writes ? EPOLLOUT : EPOLLIN);
     } else {
         connection->listener->counters.handshakes_failed++;
         log_debug("listen %s: TLS with %s failed: %s", connection->listener->config.name,

@@ -1,7 +1,11 @@
+#include "base/log.h"
 #include "base/memory.h"
 #include "net/net_internal.h"
 
 #include <assert.h>
+#include <unistd.h>
+
+enum { SOCKETS_A_TURN = 1024 };
 
 uint64_t net_now_ms(const struct net *net)
 {
@@ -13,6 +17,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct net *net = handle->data;
     if (--net->handles_count > 0)
         return;
+    close(net->epoll);
     timers_fini(&net->timers);
     memory_free(net->read_buffer);
     memory_free(net->cipher_buffer);
@@ -39,6 +44,18 @@ static void arm_timer(struct net *net)
         uv_timer_start(&net->timer, on_timer, next_ms > now_ms ? next_ms - now_ms : 0, 0);
 }
 
+/* None of these is freed before the turn's end. */
+static void on_sockets(uv_poll_t *sockets, int status, int events)
+{
+    struct net *net = sockets->data;
+    struct epoll_event ready[SOCKETS_A_TURN];
+    (void)status;
+    (void)events;
+    int count = epoll_wait(net->epoll, ready, SOCKETS_A_TURN, 0);
+    for (int i = 0; i < count; i++)
+        connection_ready(ready[i].data.ptr, ready[i].events);
+}
+
 static struct net_connection *take_dirty(struct net *net)
 {
     struct net_connection *connection = net->dirty;
@@ -62,6 +79,7 @@ static void on_turn_end(uv_prepare_t *prepare)
     if (net->stopping && !net->listeners) {
         uv_close((uv_handle_t *)&net->turn_end, on_handle_closed);
         uv_close((uv_handle_t *)&net->timer, on_handle_closed);
+        uv_close((uv_handle_t *)&net->sockets, on_handle_closed);
     }
 }
 
@@ -75,10 +93,15 @@ struct net *net_new(uv_loop_t *loop)
     net->read_buffer = memory_new(HEADROOM_BYTES + READ_BYTES + TLS_RECORD_BYTES);
     uv_prepare_init(loop, &net->turn_end);
     uv_timer_init(loop, &net->timer);
-    net->handles_count = 2;
+    net->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (net->epoll < 0 || uv_poll_init(loop, &net->sockets, net->epoll))
+        log_fatal("no descriptor is left for connections");
+    net->handles_count = 3;
     net->turn_end.data = net;
     net->timer.data = net;
+    net->sockets.data = net;
     uv_prepare_start(&net->turn_end, on_turn_end);
+    uv_poll_start(&net->sockets, UV_READABLE, on_sockets);
     return net;
 }
 

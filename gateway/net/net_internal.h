@@ -4,7 +4,10 @@
  * Closing has one path. Whoever finds a reason (the peer, a deadline, a caller)
  * calls connection_end, which only notes it; at the end of the loop's turn
  * connection_settle takes the connection down, unless a thread of the pool works
- * on its handshake: then that job's return does. libuv's close callback frees it.
+ * on its handshake: then that job's return does.
+ *
+ * The connections' sockets are in an epoll set of net's own, which libuv polls as
+ * one: a uv_poll_t for each would be half of what an idle connection holds.
  */
 #ifndef SLUICE_NET_INTERNAL_H
 #define SLUICE_NET_INTERNAL_H
@@ -17,6 +20,7 @@
 #include "net/websocket.h"
 
 #include <netinet/in.h>
+#include <sys/epoll.h>
 
 enum {
     READ_BYTES = 256 * 1024,    /* the largest stroke; also what one connection may take of a turn */
@@ -33,7 +37,6 @@ struct handshake {
 };
 
 struct net_connection {
-    uv_poll_t poll; /* first: its address is the connection's */
     struct net_listener *listener;
     struct net_connection *previous, *next; /* of the listener's */
     struct net_connection *next_dirty;
@@ -46,7 +49,7 @@ struct net_connection {
     struct timer deadline; /* of the handshake, then of closing */
     uint64_t address_key;
     int fd;
-    int events; /* that it is polled for */
+    uint32_t events; /* of epoll, that it is polled for; 0: it is not in the set */
     enum sluice_error why;
     bool open : 1;         /* on_open gave a user: on_closed is owed */
     bool dirty : 1;        /* is in the list of net */
@@ -59,7 +62,7 @@ struct net_connection {
     bool closing : 1;      /* net_close: send the output, then half-close */
     bool lingering : 1;    /* half-closed: wait for the peer's end, so that nothing it has to read is lost */
     bool ending : 1;       /* `why` is set: to be taken down */
-    bool gone : 1;         /* taken down: waits for libuv's close callback */
+    bool gone : 1;         /* being taken down */
 };
 
 struct net_listener {
@@ -83,13 +86,15 @@ struct net {
     uv_loop_t *loop;
     uv_prepare_t turn_end;
     uv_timer_t timer;
+    uv_poll_t sockets; /* epoll: some are ready */
+    int epoll;
     struct timers timers;
     uint64_t armed_ms; /* what `timer` is set to */
     struct net_listener *listeners;
     struct net_connection *dirty, **dirty_end;
     struct handshake *queue, **queue_end; /* handshakes that wait for a thread */
     int jobs_count;                       /* handshakes that have one */
-    int handles_count;                    /* open: turn_end and timer */
+    int handles_count;                    /* open: turn_end, timer and sockets */
     bool stopping;
     uint8_t *read_buffer;   /* HEADROOM_BYTES, READ_BYTES, then what TLS may add */
     uint8_t *cipher_buffer; /* READ_BYTES; NULL until the first TLS connection */
@@ -113,7 +118,9 @@ void connection_start(struct net_listener *listener, int fd, uint64_t address_ke
 void connection_open(struct net_connection *connection, const struct net_peer *peer);
 /* The listener's TLS was replaced. */
 void connection_check(struct net_connection *connection);
-void connection_poll(struct net_connection *connection, int events);
+void connection_poll(struct net_connection *connection, uint32_t events);
+/* It can be read or written, or is broken. */
+void connection_ready(struct net_connection *connection, uint32_t events);
 /* Notes that it is over; the first reason stays. */
 void connection_end(struct net_connection *connection, enum sluice_error why);
 /* What a turn of the loop owes a connection: presents, sends, closes. */

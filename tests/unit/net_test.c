@@ -71,7 +71,9 @@ static void on_closed(void *user, enum sluice_error why)
     struct fixture *fixture = user;
     fixture->closed++;
     fixture->why = why;
-    net_flush_soon(fixture->connection); /* no harm */
+    if (fixture->connection)
+        net_flush_soon(fixture->connection); /* no harm */
+    fixture->connection = NULL;
 }
 
 static void start(struct fixture *fixture)
