@@ -1,5 +1,6 @@
 #include "broker/access.h"
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "wire/topic.h"
 
@@ -20,16 +21,11 @@ struct access {
     struct rule **end;
 };
 
-struct grant {
-    struct grant *next;
-    enum access_action action;
-    struct span filter;
-    uint8_t bytes[];
-};
-
+/* In one piece, because each session has its own. */
 struct grants {
     bool everything;
-    struct grant *list;
+    uint32_t list_bytes;
+    uint8_t list[]; /* of each: action, length of the filter in two bytes, filter */
 };
 
 bool identity_name_valid(struct span name)
@@ -213,13 +209,28 @@ bool access_client_id(const struct access *access, const struct identity *identi
     return !is_bound;
 }
 
+static void add_grant(struct buffer *list, enum access_action action, struct span filter)
+{
+    const uint8_t head[] = {(uint8_t)action, (uint8_t)(filter.len >> 8), (uint8_t)filter.len};
+    buffer_append(list, span_of(head, sizeof head));
+    buffer_append(list, filter);
+}
+
+static struct grants *pack_grants(struct span list, bool everything)
+{
+    struct grants *grants = memory_new(sizeof *grants + list.len);
+    grants->everything = everything;
+    grants->list_bytes = (uint32_t)list.len;
+    if (list.data)
+        memcpy(grants->list, list.data, list.len);
+    return grants;
+}
+
 struct grants *grants_new(const struct access *access, const struct identity *identity, struct span client_id)
 {
-    struct grants *grants = memory_new(sizeof *grants);
-    grants->everything = identity->kind == IDENTITY_INTERNAL;
+    struct buffer list = {0};
     if (!access_client_id(access, identity, client_id))
         client_id = SPAN_EMPTY; /* it opens nothing */
-    struct grant **end = &grants->list;
     for (const struct rule *rule = access ? access->rules : NULL; rule; rule = rule->next) {
         uint8_t bytes[SUBSTITUTED_BYTES];
         struct writer out = writer_of(bytes, sizeof bytes);
@@ -227,46 +238,40 @@ struct grants *grants_new(const struct access *access, const struct identity *id
             !substitute(rule->filter, identity, client_id, &out))
             continue;
         struct span filter = writer_span(&out);
-        if (!filter.data || filter.len == 0)
-            continue;
-        if (filter.data[0] == '$' && rule->filter[0] != '$')
+        bool is_sys = filter.len > 0 && filter.data[0] == '$';
+        if (is_sys && rule->filter[0] != '$')
             continue; /* whoever calls itself $SYS does not see the gateway's own topics by that */
-        struct grant *grant = memory_new(sizeof *grant + filter.len);
-        memcpy(grant->bytes, filter.data, filter.len);
-        grant->filter = span_of(grant->bytes, filter.len);
-        grant->action = rule->action;
-        *end = grant;
-        end = &grant->next;
+        add_grant(&list, rule->action, filter);
     }
+    struct grants *grants = pack_grants(buffer_span(&list), identity->kind == IDENTITY_INTERNAL);
+    buffer_fini(&list);
     return grants;
 }
 
 void grants_free(struct grants *grants)
 {
-    if (!grants)
-        return;
-    struct grant *next;
-    for (struct grant *grant = grants->list; grant; grant = next) {
-        next = grant->next;
-        memory_free(grant);
-    }
     memory_free(grants);
+}
+
+static bool any_grant(const struct grants *grants, enum access_action action, struct span topic,
+                      bool (*covers)(struct span filter, struct span topic))
+{
+    struct reader list = reader_of(span_of(grants->list, grants->list_bytes));
+    while (reader_left(&list) > 0) {
+        bool is_for = read_u8(&list) == action;
+        struct span filter = read_u16_bytes(&list);
+        if (is_for && covers(filter, topic))
+            return true;
+    }
+    return grants->everything;
 }
 
 bool grants_topic(const struct grants *grants, enum access_action action, struct span topic)
 {
-    for (const struct grant *grant = grants->list; grant; grant = grant->next) {
-        if (grant->action == action && topic_matches(grant->filter, topic))
-            return true;
-    }
-    return grants->everything;
+    return any_grant(grants, action, topic, topic_matches);
 }
 
 bool grants_filter(const struct grants *grants, enum access_action action, struct span filter)
 {
-    for (const struct grant *grant = grants->list; grant; grant = grant->next) {
-        if (grant->action == action && topic_filter_covers(grant->filter, filter))
-            return true;
-    }
-    return grants->everything;
+    return any_grant(grants, action, filter, topic_filter_covers);
 }
