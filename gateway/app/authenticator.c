@@ -35,7 +35,8 @@ struct authenticator {
     unsigned pool_count;
     size_t exchanges; /* that are still there */
     bool freed;
-    uint8_t memory_key[32], fake_key[32]; /* random: nobody outside can compute with them */
+    /* Random: nobody outside can compute with them. */
+    uint8_t memory_key[AUTHENTICATOR_KEY_BYTES], fake_key[AUTHENTICATOR_KEY_BYTES];
 };
 
 /* ---- Making and ending ---- */
@@ -66,6 +67,11 @@ void authenticator_free(struct authenticator *authenticator)
         return;
     authenticator->freed = true;
     release(authenticator);
+}
+
+void authenticator_set_fake_key(struct authenticator *authenticator, const uint8_t *key)
+{
+    memcpy(authenticator->fake_key, key, sizeof authenticator->fake_key);
 }
 
 void authenticator_set_credentials(struct authenticator *authenticator, struct credentials *credentials)

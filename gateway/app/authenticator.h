@@ -8,12 +8,12 @@
  * nothing of itself is anonymous where its listener allows that, and refused where
  * not; where there are neither passwords nor issuers, a User Name means nothing.
  *
- * Hashing a password and checking a signature are for the libuv thread pool, a few at once;
- * the others wait in the order that they came in, bounded by the connections that may be open.
- * Who does not exist costs as much as who does. A user's password that was right
- * is remembered (as a keyed hash in memory) until the credentials are replaced, so
- * that a fleet that comes back does not pay again. SCRAM costs the Server little
- * and is answered at once.
+ * Hashing a password and checking a signature are for the libuv thread pool, a few at
+ * once; the others wait in the order that they came in, bounded by the connections that
+ * may be open. Who does not exist costs as much as who does, and is told a salt too. A
+ * user's password that was right is remembered (as a keyed hash in memory) until the
+ * credentials are replaced, so that a fleet that comes back does not pay again. SCRAM
+ * costs the Server little and is answered at once.
  *
  * Everything is called on the loop's thread. The loop has to run until the checks
  * that were in the pool have come back.
@@ -25,6 +25,8 @@
 #include "broker/broker.h"
 
 #include <uv.h>
+
+enum { AUTHENTICATOR_KEY_BYTES = 32 };
 
 struct authenticator;
 
@@ -41,6 +43,10 @@ struct authenticator *authenticator_new(const struct authenticator_host *host,
                                         struct credentials *credentials);
 /* No exchange may be open any more. */
 void authenticator_free(struct authenticator *authenticator); /* NULL is allowed */
+
+/* AUTHENTICATOR_KEY_BYTES that choose the salts of users who do not exist, until then random ones: who finds
+ * the same salts after a restart does not learn from them who is none. */
+void authenticator_set_fake_key(struct authenticator *authenticator, const uint8_t *key);
 
 /* New checks use these; what was right by the old ones is accepted only if it is by these too. */
 void authenticator_set_credentials(struct authenticator *authenticator, struct credentials *credentials);

@@ -1,8 +1,13 @@
 #include "app/gateway_internal.h"
 
+#include "app/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "wire/frame.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 enum {
     FRAME_CHANNELS_LIMIT = 64,
@@ -201,6 +206,23 @@ static enum sluice_error start_authenticator(struct gateway *gateway)
     return SLUICE_OK;
 }
 
+/* The same after each restart, from a file of the data folder. */
+static void keep_fake_key(struct gateway *gateway)
+{
+    char path[PATH_MAX];
+    uint8_t key[AUTHENTICATOR_KEY_BYTES];
+    struct buffer kept = {0};
+    snprintf(path, sizeof path, "%s/unknown-users.key", gateway->started->data);
+    file_read(path, sizeof key, &kept);
+    gateway_random(NULL, key, sizeof key);
+    if (buffer_len(&kept) == sizeof key)
+        memcpy(key, buffer_span(&kept).data, sizeof key);
+    else if (file_replace(path, 0600, span_of(key, sizeof key)) != SLUICE_OK)
+        log_warning("%s cannot be written: %s", path, strerror(errno));
+    authenticator_set_fake_key(gateway->authenticator, key);
+    buffer_fini(&kept);
+}
+
 static void start_broker(struct gateway *gateway)
 {
     struct broker_config config = broker_config_of(gateway->config);
@@ -265,6 +287,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
         error = start_functions(gateway, workers);
     if (!error) {
         gateway_keep_tls_sessions(gateway);
+        keep_fake_key(gateway);
         struct journal *journal = storage_journal(gateway->storage);
         gateway->retained = retained_queue_new(journal, storage_state(gateway->storage));
         gateway->intake = intake_new(loop, journal, gateway->functions, gateway->frames, gateway->retained);

@@ -74,6 +74,7 @@ def converse(client, user, password, begin, end):
     if kind != AUTH or reason != 0x18:
         raise SystemExit("refused: 0x%02x" % reason)
     fields = dict(part.split(b"=", 1) for part in server_first.split(b","))
+    print("salt", fields[b"s"].decode(), flush=True)
     assert fields[b"r"].startswith(nonce) and len(fields[b"r"]) > len(nonce), "the Server's nonce"
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(fields[b"s"]), int(fields[b"i"]))
     without_proof = b"c=biws,r=" + fields[b"r"]
