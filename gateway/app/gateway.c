@@ -214,9 +214,10 @@ static void keep_fake_key(struct gateway *gateway)
     struct buffer kept = {0};
     snprintf(path, sizeof path, "%s/unknown-users.key", gateway->started->data);
     file_read(path, sizeof key, &kept);
+    struct span bytes = buffer_span(&kept);
     gateway_random(NULL, key, sizeof key);
-    if (buffer_len(&kept) == sizeof key)
-        memcpy(key, buffer_span(&kept).data, sizeof key);
+    if (bytes.data && bytes.len == sizeof key)
+        memcpy(key, bytes.data, sizeof key);
     else if (file_replace(path, 0600, span_of(key, sizeof key)) != SLUICE_OK)
         log_warning("%s cannot be written: %s", path, strerror(errno));
     authenticator_set_fake_key(gateway->authenticator, key);
