@@ -410,8 +410,8 @@ def without_descriptors(gateway, client):
 
 def no_start(bench_):
     """Without rules that can be read there is no gateway: its file is missing, a folder, or there are too few
-    descriptors. (With fewer than 9 there is no event loop either.)"""
-    for row in ("missing", "a folder", *range(9, 21)):
+    descriptors. (With fewer than 10 there is no event loop, or nothing to wait for connections with.)"""
+    for row in ("missing", "a folder", *range(10, 21)):
         no_leaks = {"ASAN_OPTIONS": "detect_leaks=0"}  # looking for them takes descriptors too
         with bench_.another(bench.plain_config("t/#"), no_leaks, start=False) as gateway:
             if row == "a folder":
