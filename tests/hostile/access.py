@@ -193,6 +193,41 @@ def subjects():
     yield "PrintableString with NUL", der.common_name(b"victim\0x", der.PRINTABLE)
 
 
+def alternative_names():
+    """The same where the name is read from the Subject Alternative Name: (row, extension)."""
+    dns, mail, uri, address = 0x82, 0x81, 0x86, 0x87
+    yield "no names", None
+    yield "victim as an address", der.alternative_names((address, b"vict"))
+    yield "two DNS names", der.alternative_names((dns, b"attacker"), (dns, b"victim"))
+    yield "the victim first", der.alternative_names((dns, b"victim"), (dns, b"attacker"))
+    yield "DNS name and mail", der.alternative_names((mail, b"attacker"), (dns, b"victim"))
+    yield "the victim twice", der.alternative_names((dns, b"victim"), (dns, b"victim"))
+    for value in (b"*", b"victim\0", b"victim\0.evil", b"", b"victim ", b"VICTIM", b"victim.evil", b"v*", b"\xffvictim",
+                  b"victim\n", b"+", b"%u", b"x" * 300):
+        for kind in (dns, mail, uri):
+            yield f"{kind:#x} {value!r}", der.alternative_names((kind, value))
+
+
+def is_nobody_else(gateway, row):
+    """Who has the certificate `crafted` is not the victim; whether it is somebody."""
+    try:
+        client = gateway.tls_client("crafted")
+    except (ssl.SSLError, ConnectionError):
+        return False
+    with client:
+        got = client.send(connect("victim")).read()
+        assert got is None or got.reason, f"{row} has the victim's Client Identifier"
+    with gateway.tls_client("crafted") as client:
+        got = client.send(connect("")).read()
+        if not got or got.reason:
+            return False
+        for topic in ("farm/victim/x", "secret/x"):
+            assert client.publish(topic, "x") == 0x87, f"{row} may publish to {topic}"
+        reasons = client.subscribe("farm/victim/#", "farm/#", "farm/+/#", "farm/+/x")
+        assert reasons == b"\x87" * 4, f"{row}: {reasons.hex()}"
+    return True
+
+
 @number(41, "Certificates with crafted names")
 def crafted_names(bench_):
     authority, gateway, taken = der.Authority(bench_.pki.folder), bench_.gateway, 0
@@ -201,22 +236,16 @@ def crafted_names(bench_):
         home.subscribe("open/#", "home/+")
         for row, subject in subjects():
             authority.certificate("crafted", subject)
-            try:
-                client = gateway.tls_client("crafted")
-            except (ssl.SSLError, ConnectionError):
-                continue
-            with client:
-                got = client.send(connect("victim")).read()
-                assert got is None or got.reason, f"{row} has the victim's Client Identifier"
-            with gateway.tls_client("crafted") as client:
-                got = client.send(connect("")).read()
-                if not got or got.reason:
-                    continue
-                taken += 1
-                for topic in ("farm/victim/x", "secret/x"):
-                    assert client.publish(topic, "x") == 0x87, f"{row} may publish to {topic}"
-                reasons = client.subscribe("farm/victim/#", "farm/#", "farm/+/#", "farm/+/x")
-                assert reasons == b"\x87" * 4, f"{row}: {reasons.hex()}"
+            taken += is_nobody_else(gateway, row)
+        victim.alive()
+    made = with_tls(bench_, bench.plain_config())
+    made["gateway"]["tls"]["identity"] = "subjectAltName"
+    authority.certificate("named", der.common_name(b"x"), extensions=[der.alternative_names((0x82, b"victim"))])
+    with bench_.another(made) as gateway, gateway.tls_client("named") as victim:
+        victim.connect("victim")
+        for row, names in alternative_names():
+            authority.certificate("crafted", der.common_name(b"victim"), extensions=[names] if names else ())
+            taken += is_nobody_else(gateway, row)
         victim.alive()
     return f"{taken} let in, as themselves"
 

@@ -63,6 +63,11 @@ def extension(numbers, critical, value):
     return sequence(oid(numbers), tlv(0x01, b"\xff") if critical else b"", tlv(0x04, value))
 
 
+def alternative_names(*names):
+    """The extension Subject Alternative Name; each name is (tag, value)."""
+    return extension((2, 5, 29, 17), False, sequence(*(tlv(tag, value) for tag, value in names)))
+
+
 def children(data):
     """The elements of a constructed one, each with its header."""
     def header(at):
@@ -104,9 +109,10 @@ class Authority:
         return sequence(body, algorithm, tlv(0x03, b"\0" + signature))
 
     def certificate(self, file, subject, begin=-1, end=100, usage=CLIENT_AUTH, extensions=()):
-        """Writes FILE.crt and FILE.key; returns the serial number."""
-        self._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
-                      self.path(file + ".key"))
+        """Writes FILE.crt, and FILE.key where there is none; returns the serial number."""
+        if not os.path.exists(self.path(file + ".key")):
+            self._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+                          self.path(file + ".key"))
         public = self._openssl("pkey", "-in", self.path(file + ".key"), "-pubout", "-outform", "DER")
         self.serial += 1
         purposes = extension((2, 5, 29, 37), False, sequence(oid(usage)))
