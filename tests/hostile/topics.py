@@ -291,7 +291,7 @@ def many_filters(bench_):
         assert client.expect(mqtt.PUBLISH).topic == b"t/0/0"
 
 
-@number(35, "Adversarial tries")
+@number(35, "Adversarial tries", keeps_peak=True)
 def adversarial_trie(bench_):
     gateway, clients = bench_.gateway, []
     patterns = itertools.product("a+", repeat=16)
