@@ -37,13 +37,13 @@ static bool sync_folder(const char *path)
     return synced;
 }
 
-/* Whoever could read the file that is there still can: it keeps owner, group and mode. Where this user may
- * not give it away, it is the user's own, with `mode`. */
+/* Its owner and group can do with it what they could with the file that is there, others no more than `mode`
+ * says. Where this user may not give it away, it is the user's own, with `mode`. */
 static bool set_owner_and_mode(int fd, const char *path, mode_t mode)
 {
     struct stat old;
     if (stat(path, &old) == 0 && fchown(fd, old.st_uid, old.st_gid) == 0)
-        mode = old.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+        mode = old.st_mode & (S_IRWXU | S_IRWXG | mode);
     return fchmod(fd, mode) == 0;
 }
 

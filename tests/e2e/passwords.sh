@@ -87,11 +87,12 @@ the_password_file_is_its_owners() {
     fi
 }
 
-# A gateway that reads it by its group, or as another user, still can.
+# A gateway that reads it by its group, or as another user, still can; and nobody else any more.
 a_changed_file_keeps_owner_and_mode() {
     [ "$(id -u)" != 0 ] || chown 1:1 "$DIR/passwords"
     chmod 640 "$DIR/passwords"
     before=$(stat -c '%a %u %g' "$DIR/passwords")
+    chmod o+rw "$DIR/passwords"
     set_password bob secret
     [ "$(stat -c '%a %u %g' "$DIR/passwords")" = "$before" ] || fail "was $before: $(stat -c '%a %u %g' "$DIR/passwords")"
     [ "$(id -u)" != 0 ] || chown 0:0 "$DIR/passwords"
