@@ -93,9 +93,10 @@ static enum outcome hand_over(const struct subscription *leaving, uint64_t ordin
     return outcome;
 }
 
+/* Never sent to the member, as far as is known; after a restart a QoS 2 message may have been. */
 static bool is_unbegun(const struct outgoing_entry *entry)
 {
-    return entry->state == OUTGOING_QUEUED && !entry->restored;
+    return entry->state == OUTGOING_QUEUED && (!entry->restored || entry->qos == 1);
 }
 
 void share_unsubscribe(const struct subscription *leaving)

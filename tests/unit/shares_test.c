@@ -163,6 +163,31 @@ static void the_share_of_a_message_is_known_after_a_crash(void **state)
     }
 }
 
+/* What waited over a crash is not kept from the others either; of QoS 2 it is not known to be unbegun. */
+static void who_unsubscribes_after_a_crash_hands_over_too(void **state)
+{
+    (void)state;
+    for (uint8_t qos = 1; qos < 3; qos++) {
+        struct host *host = host_new();
+        struct client clients[3];
+        client_connect(&clients[0], host, &from_options);
+        join(host, &clients[1], "leaves", 60, qos);
+        client_vanish(&clients[1]);
+        publish_numbers(&clients[0], 1, 3, qos);
+        client_vanish(&clients[0]);
+        host_crash(host);
+        join(host, &clients[2], "stays", 60, qos);
+        struct client_options back = {
+            .version = MQTT_5, .client_id = "leaves", .keep_session = true, .receive_maximum = 1};
+        assert_true(client_connect(&clients[1], host, &back));
+        assert_int_equal(client_expect(&clients[1], MQTT_PUBLISH).publish.qos, qos);
+        assert_int_equal(client_unsubscribe(&clients[1], "$share/g/t"), MQTT_SUCCESS);
+        wait_ms(host, 1);
+        expect_numbers(&clients[2], qos == 1 ? "23" : "", qos);
+        end(host, clients, 3);
+    }
+}
+
 /* To a durable member that is not there, through the journal; at QoS 0 it is for those who are there. */
 static void a_member_that_is_not_there_gets_what_is_left_when_it_comes(void **state)
 {
@@ -377,6 +402,7 @@ int main(void)
         cmocka_unit_test(what_a_member_leaves_goes_to_the_others),
         cmocka_unit_test(only_what_came_by_the_share_is_handed_over),
         cmocka_unit_test(the_share_of_a_message_is_known_after_a_crash),
+        cmocka_unit_test(who_unsubscribes_after_a_crash_hands_over_too),
         cmocka_unit_test(a_member_that_is_not_there_gets_what_is_left_when_it_comes),
         cmocka_unit_test(who_takes_a_message_now_is_chosen_first),
         cmocka_unit_test(a_hand_over_waits_for_room),
