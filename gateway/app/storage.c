@@ -20,9 +20,9 @@ struct storage {
     int lock;
     uv_work_t journal_work, state_work;
     struct journal_batch *journal_batch; /* in flight */
-    struct state_batch *state_batch;     /* in flight */
-    uint64_t state_seq;                  /* the journal's last seq when that batch began */
-    uint64_t state_ticket;               /* on disk, but not told before state_seq is too; 0: none */
+    struct state_batch *state_batch;     /* in flight, or waiting for the journal */
+    bool state_runs;                     /* it is in flight */
+    uint64_t state_seq;                  /* the journal's last seq when that batch was taken */
     void (*on_stopped)(void *ctx);
     void *stopped_ctx;
 };
@@ -111,21 +111,6 @@ static void finish_stop(struct storage *storage)
     on_stopped(ctx);
 }
 
-/*
- * The two commits are told in the order in which their writes were asked for: a CONNACK that waits for the
- * new session in the state has waited for the end of the old one's queue in the journal too. Otherwise a
- * crash in between would give the client's new session the old one's QoS 2 Packet Identifiers, and a new
- * message would pass for a repetition.
- */
-static void tell_state(struct storage *storage)
-{
-    uint64_t ticket = storage->state_ticket;
-    if (ticket == 0 || journal_stats(storage->journal).durable_seq < storage->state_seq)
-        return;
-    storage->state_ticket = 0;
-    storage->hooks.on_state_durable(storage->hooks.ctx, ticket);
-}
-
 static void run_journal(uv_work_t *work)
 {
     struct storage *storage = work->data;
@@ -141,10 +126,8 @@ static void end_journal(uv_work_t *work, int status)
     uint64_t seq;
     enum sluice_error error = journal_commit_end(storage->journal, batch, uv_now(storage->loop), &seq);
     /* A disk that fails makes acknowledgements wait: the journal keeps the batch until it is written. */
-    if (!error) {
+    if (!error)
         storage->hooks.on_durable(storage->hooks.ctx, seq);
-        tell_state(storage);
-    }
     storage_turn(storage, uv_now(storage->loop));
 }
 
@@ -159,9 +142,11 @@ static void end_state(uv_work_t *work, int status)
     (void)status;
     struct storage *storage = work->data;
     struct state_batch *batch = storage->state_batch;
+    uint64_t ticket;
     storage->state_batch = NULL;
-    if (state_batch_end(storage->state, batch, uv_now(storage->loop), &storage->state_ticket) == SLUICE_OK)
-        tell_state(storage);
+    storage->state_runs = false;
+    if (state_batch_end(storage->state, batch, uv_now(storage->loop), &ticket) == SLUICE_OK)
+        storage->hooks.on_state_durable(storage->hooks.ctx, ticket);
     storage_turn(storage, uv_now(storage->loop));
 }
 
@@ -175,20 +160,29 @@ static void begin_journal(struct storage *storage, uint64_t now_ms)
     uv_queue_work(storage->loop, &storage->journal_work, run_journal, end_journal);
 }
 
-/* For its batch, or for the journal; a gateway that stops waits for no disk that fails. */
-static bool state_waits(const struct storage *storage)
+/*
+ * What is written into the state is written when all that the journal was given before it is on disk. So a
+ * crash finds no session ended in the state whose messages the journal has not yet given to others: they
+ * would be nobody's. And no new session confirmed whose Client Identifier names the old one's queue still:
+ * its QoS 2 Packet Identifiers would make a new message pass for a repetition. A gateway that stops waits for
+ * no disk that fails.
+ */
+static bool state_may_run(const struct storage *storage)
 {
-    return storage->state_batch || (storage->state_ticket != 0 && !storage->on_stopped);
+    return journal_stats(storage->journal).durable_seq >= storage->state_seq ||
+           (storage->on_stopped && !storage->journal_batch);
 }
 
 static void begin_state(struct storage *storage, uint64_t now_ms)
 {
-    if (state_waits(storage))
+    if (!storage->state_batch) {
+        storage->state_batch = state_batch_begin(storage->state, now_ms);
+        storage->state_seq = journal_stats(storage->journal).last_seq;
+    }
+    if (!storage->state_batch || storage->state_runs || !state_may_run(storage))
         return;
-    storage->state_batch = state_batch_begin(storage->state, now_ms);
-    storage->state_seq = journal_stats(storage->journal).last_seq;
-    if (storage->state_batch)
-        uv_queue_work(storage->loop, &storage->state_work, run_state, end_state);
+    storage->state_runs = true;
+    uv_queue_work(storage->loop, &storage->state_work, run_state, end_state);
 }
 
 void storage_turn(struct storage *storage, uint64_t now_ms)
@@ -204,7 +198,7 @@ uint64_t storage_next_deadline(const struct storage *storage)
     if (storage->on_stopped && !storage->journal_batch && !storage->state_batch)
         return 0; /* a turn ends it */
     uint64_t journal_ms = storage->journal_batch ? UINT64_MAX : journal_next_deadline(storage->journal);
-    uint64_t state_ms = state_waits(storage) ? UINT64_MAX : state_next_deadline(storage->state);
+    uint64_t state_ms = storage->state_batch ? UINT64_MAX : state_next_deadline(storage->state);
     return journal_ms < state_ms ? journal_ms : state_ms;
 }
 

@@ -3,6 +3,7 @@
  * state (gateway/deliver) on the loop. Work that was asked for during a loop turn
  * goes to the thread pool at its end as one batch each; what comes while that is
  * being written is the next batch. So the disk's own speed sets the group's size.
+ * The state's batch waits until the journal has on disk what it was given before.
  *
  * One data folder belongs to one running gateway: it is locked (data_lock.h). Everything runs
  * on the loop's thread but the batches themselves. Owned by the caller until

@@ -11,3 +11,9 @@ set_target_properties(kill_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BI
 add_dependencies(kill_test sluice native echo_function)
 add_test(NAME kill_test COMMAND kill_test $<TARGET_FILE:sluice> $<TARGET_FILE:echo_function>)
 set_tests_properties(kill_test PROPERTIES TIMEOUT 600)
+
+find_program(PYTHON3 python3)
+if(PYTHON3)
+  add_test(NAME share_test COMMAND ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/share_test.py --build ${PROJECT_BINARY_DIR})
+  set_tests_properties(share_test PROPERTIES TIMEOUT 600)
+endif()

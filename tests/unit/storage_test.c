@@ -78,7 +78,7 @@ static uint64_t save_session(struct fixture *fixture)
                               &(struct state_session){.client_id = SPAN_LITERAL("a"), .expiry_s = 60});
 }
 
-static void the_state_is_told_after_the_journal_that_was_written_before_it(void **state)
+static void the_state_is_written_after_what_the_journal_was_given_before(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -92,9 +92,9 @@ static void the_state_is_told_after_the_journal_that_was_written_before_it(void 
     uint32_t queue = journal_queue_open(journal, JOURNAL_SESSION, SPAN_LITERAL("a"));
     journal_queue_drop(journal, queue);
     ticket = save_session(&fixture);
-    while (state_pending_bytes(storage_state(fixture.storage)) > 0)
+    for (int i = 0; i < 10; i++) /* nothing is in flight that would block */
         turn(&fixture);
-    assert_true(fixture.told.ticket < ticket); /* it is on disk, but the end of the old queue is not */
+    assert_true(state_pending_bytes(storage_state(fixture.storage)) > 0);
 
     journal_commit_now(journal);
     while (fixture.told.ticket != ticket)
@@ -168,7 +168,7 @@ static void the_last_word_is_read_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_state_is_told_after_the_journal_that_was_written_before_it),
+        cmocka_unit_test(the_state_is_written_after_what_the_journal_was_given_before),
         cmocka_unit_test(a_folder_belongs_to_one_gateway),
         cmocka_unit_test(the_last_word_is_read_whole),
     };
