@@ -2,8 +2,8 @@
  * A hostile client against the broker: after a valid CONNECT, or with its own,
  * arbitrary bytes in chunks, beside a client that subscribes to everything. The
  * first byte chooses protocol version, kind of session, and how much is given at a
- * time; the clock moves, the disk commits and the connection breaks as the bytes
- * have it.
+ * time; the clock moves, the disk commits, passwords are judged and the connection
+ * breaks as the bytes have it.
  */
 #include "base/memory.h"
 #include "broker/broker.h"
@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct world {
     struct broker *broker;
     uint64_t now_ms, seq, ticket, queue;
+    struct channel *asking; /* whose password is being looked at */
+    size_t exchanges;       /* that are open */
 };
 
 struct peer {
@@ -33,6 +35,83 @@ static void fill_random(void *ctx, uint8_t *bytes, size_t len)
 {
     (void)ctx;
     memset(bytes, 7, len);
+}
+
+/* ---- Who it is ---- */
+
+struct exchange {
+    uint8_t data; /* of Authentication Data */
+};
+
+/* `kind`: c goes on, anything else is refused but for capital letters, which name a user. */
+static struct broker_answer answer_of(const struct world *world, struct exchange *exchange, uint8_t kind)
+{
+    struct broker_answer answer = {.reason = MQTT_NOT_AUTHORIZED};
+    exchange->data = kind;
+    if (kind == 'c')
+        answer.reason = MQTT_CONTINUE_AUTHENTICATION;
+    if (kind >= 'A' && kind <= 'Z') {
+        answer.reason = MQTT_SUCCESS;
+        answer.identity = (struct identity){.kind = IDENTITY_USER, .name = {(char)kind}};
+        answer.expires_ms = kind == 'Z' ? wall_ms((void *)world) + 1500 : 0;
+    }
+    answer.data = span_of(&exchange->data, kind & 1);
+    return answer;
+}
+
+/* A User Name is answered later; what has a method at once; who has neither is anonymous. */
+static enum sluice_error authenticate(void *ctx, struct channel *channel, void **exchange,
+                                      const struct broker_credentials *credentials,
+                                      struct broker_answer *ret_answer)
+{
+    struct world *world = ctx;
+    struct span said = credentials->has_method ? credentials->data : credentials->password;
+    if (!credentials->has_method && !credentials->has_user_name) {
+        *ret_answer = (struct broker_answer){.reason = MQTT_SUCCESS, .identity = *credentials->transport};
+        return SLUICE_OK;
+    }
+    if (credentials->has_method && !span_equal(credentials->method, SPAN_LITERAL("M"))) {
+        *ret_answer = (struct broker_answer){.reason = MQTT_BAD_AUTHENTICATION_METHOD};
+        return SLUICE_OK;
+    }
+    if (!*exchange) {
+        *exchange = memory_new(sizeof(struct exchange));
+        world->exchanges++;
+    }
+    *ret_answer = answer_of(world, *exchange, said.len > 0 ? said.data[0] : 'c');
+    if (credentials->has_method)
+        return SLUICE_OK;
+    if (world->asking)
+        abort(); /* one question at a time */
+    world->asking = channel;
+    return SLUICE_AGAIN;
+}
+
+static void authentication_ended(void *ctx, void *exchange)
+{
+    struct world *world = ctx;
+    world->exchanges--;
+    world->asking = NULL; /* only the attacker says a User Name */
+    memory_free(exchange);
+}
+
+static void answer_later(struct world *world, uint8_t kind)
+{
+    struct exchange exchange;
+    struct broker_answer answer = answer_of(world, &exchange, kind == 'c' ? 'd' : kind);
+    struct channel *channel = world->asking;
+    answer.data = SPAN_EMPTY;
+    world->asking = NULL;
+    if (channel)
+        channel_authenticated(channel, &answer);
+}
+
+/* One user is taken away again and again. */
+static bool is_allowed(void *ctx, void *connection, const struct identity *identity)
+{
+    const struct world *world = ctx;
+    (void)connection;
+    return identity->name[0] != 'Y' || world->now_ms / 1000 % 2 == 0;
 }
 
 static enum sluice_error store(void *ctx, struct broker_publish *publish, uint64_t *ret_seq)
@@ -191,6 +270,11 @@ static const struct span connects[] = {
                  "\x27\x00\x00\x00\x3c\x22\x00\x02\x17\x00\x00\x01"
                  "a"),
     {.data = NULL}, /* the input brings its own */
+    SPAN_LITERAL("\x10\x14\x00\x04MQTT\x05\xc0\x00\x05\x00\x00\x01"
+                 "a\x00\x01u\x00\x01p"),
+    SPAN_LITERAL("\x10\x16\x00\x04MQTT\x05\x00\x00\x05\x08\x15\x00\x01M\x16\x00\x01"
+                 "c\x00\x01"
+                 "a"),
 };
 enum { CONNECTS = sizeof connects / sizeof *connects };
 
@@ -216,6 +300,10 @@ static void attack(struct world *world, struct span bytes)
             buffer_consume(&peer.out, buffer_len(&peer.out));
         if (last % 13 == 0)
             channel_drained(peer.channel);
+        if (last % 5 == 0)
+            answer_later(world, (uint8_t)('A' + last % 26));
+        if (last % 17 == 0)
+            broker_recheck(world->broker);
         if (last == 0xfe) {
             close_peer(world, &peer);
             open_peer(world, &peer);
@@ -231,6 +319,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct broker_hooks hooks = {.ctx = &world,
                                  .wall_ms = wall_ms,
                                  .random = fill_random,
+                                 .authenticate = authenticate,
+                                 .authentication_ended = authentication_ended,
+                                 .allowed = is_allowed,
                                  .store = store,
                                  .queue_open = queue_open,
                                  .queue_drop = queue_drop,
@@ -260,6 +351,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct access *access = access_new();
     access_allow(access, "anonymous", ACCESS_PUBLISH, "#");
     access_allow(access, "anonymous", ACCESS_SUBSCRIBE, "#");
+    access_allow(access, "user:*", ACCESS_PUBLISH, "%u/#");
+    access_allow(access, "user:*", ACCESS_SUBSCRIBE, "%c/#");
     broker_set_access(world.broker, access);
     struct peer watcher;
     open_peer(&world, &watcher);
@@ -271,6 +364,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     commit(&world);
     if (watcher.closing)
         abort(); /* one client's bytes never end another's connection */
+    if (world.exchanges > 0)
+        abort(); /* each is taken back */
     close_peer(&world, &watcher);
     broker_free(world.broker);
     return 0;
