@@ -104,8 +104,8 @@ static bool multiply_x25519(const mbedtls_ecp_group *group, mbedtls_ecp_point *r
     uint8_t secret[X25519_BYTES], other[X25519_BYTES], product[X25519_BYTES];
     size_t len = sizeof product;
     bool done = false;
-    if (mbedtls_mpi_write_binary_le(factor, secret, sizeof secret) ||
-        mbedtls_mpi_write_binary_le(&point->MBEDTLS_PRIVATE(X), other, sizeof other))
+    if (mbedtls_mpi_write_binary_le(&point->MBEDTLS_PRIVATE(X), other, sizeof other) ||
+        mbedtls_mpi_write_binary_le(factor, secret, sizeof secret)) /* the secret last: it is wiped below */
         return false;
     EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, sizeof secret);
     if (key && mbedtls_mpi_cmp_mpi(&point->MBEDTLS_PRIVATE(X), &group->G.MBEDTLS_PRIVATE(X)) == 0) {
