@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 /* ---- Sessions, subscriptions, retained messages: the state ---- */
@@ -143,6 +144,7 @@ static void drop_queues(struct journal *journal, struct span queues)
 {
     uint32_t queue;
     for (; queues.len > 0; queues = span_skip(queues, sizeof queue)) {
+        assert(queues.data);
         memcpy(&queue, queues.data, sizeof queue);
         journal_queue_drop(journal, queue);
     }
