@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-enum { SMALLEST_CAPACITY = 16 };
+enum { SMALLEST_CAPACITY = 16, RUN_MAX = 1000 };
 
 void timers_fini(struct timers *timers)
 {
@@ -82,7 +82,7 @@ uint64_t timers_next(const struct timers *timers)
 
 void timers_run(struct timers *timers, uint64_t now_ms)
 {
-    while (timers_next(timers) <= now_ms) {
+    for (int i = 0; i < RUN_MAX && timers_next(timers) <= now_ms; i++) {
         struct timer *timer = timers->heap[0];
         timers_stop(timers, timer);
         timer->on_expired(timer->owner, now_ms);

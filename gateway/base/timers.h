@@ -35,7 +35,9 @@ void timers_stop(struct timers *timers, struct timer *timer); /* no harm if it i
 /* The soonest deadline, or TIMERS_NEVER. */
 uint64_t timers_next(const struct timers *timers);
 /* Stops each timer whose deadline has come and calls its on_expired, soonest first; those may set,
- * stop and free any timer, but set none to now_ms or earlier, which would expire in the same run. */
+ * stop and free any timer, but set none to now_ms or earlier, which would expire in the same run. Of very
+ * many some are left for the next run, so that timers_next is due still: what ended together, as the sessions
+ * of a network that has gone, must not hold up everybody else. */
 void timers_run(struct timers *timers, uint64_t now_ms);
 
 #endif

@@ -199,6 +199,9 @@ void broker_tick(struct broker *broker, uint64_t now_ms)
 
 uint64_t broker_next_deadline(const struct broker *broker)
 {
+    uint64_t expiry_ms = timers_next(&broker->retained_expiry);
+    if (expiry_ms != TIMERS_NEVER && expiry_ms <= broker_wall_ms(broker))
+        return 0;
     return timers_next(&broker->timers);
 }
 

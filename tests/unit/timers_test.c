@@ -78,11 +78,39 @@ static void timers_that_are_not_due_stay(void **state)
     timers_fini(&fixture.timers);
 }
 
+static void count_down(void *owner, uint64_t now_ms)
+{
+    (void)now_ms;
+    --*(int *)owner;
+}
+
+static void very_many_that_are_due_together_take_turns(void **state)
+{
+    (void)state;
+    enum { VERY_MANY = 2500 };
+    static struct timer timer[VERY_MANY];
+    struct timers timers = {.heap = NULL};
+    int left = VERY_MANY, runs = 0;
+    for (int i = 0; i < VERY_MANY; i++) {
+        timer[i] = (struct timer){.on_expired = count_down, .owner = &left};
+        timers_set(&timers, &timer[i], 10);
+    }
+    for (; timers_next(&timers) <= 10; runs++) {
+        int before = left;
+        timers_run(&timers, 10);
+        assert_in_range(before - left, 1, 1000);
+    }
+    assert_int_equal(left, 0);
+    assert_int_equal(runs, 3);
+    timers_fini(&timers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers_expire_in_order_after_any_changes),
         cmocka_unit_test(timers_that_are_not_due_stay),
+        cmocka_unit_test(very_many_that_are_due_together_take_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
