@@ -22,7 +22,7 @@ struct publish_scratch {
     size_t stored_capacity;
     size_t identifier_count, identifier_capacity;
     uint64_t stamp; /* counts matched messages */
-    uint64_t work;  /* done for messages so far: levels of filters looked at, and subscriptions served */
+    uint64_t work;  /* done for packets so far: see channel_input; 1 is a level of a filter looked at */
 };
 
 void publish_scratch_fini(struct publish_scratch *scratch);

@@ -29,7 +29,8 @@ struct subscription *share_choose(struct share_group *group, size_t queued_bytes
 {
     struct subscription *best = NULL;
     enum rank best_rank = CANNOT;
-    for (uint32_t i = 0; i < group->members.count && best_rank != TAKES_IT_NOW; i++) {
+    uint32_t i = 0;
+    for (; i < group->members.count && best_rank != TAKES_IT_NOW; i++) {
         uint32_t place = (group->turn + i) % group->members.count;
         struct subscription *member = group->members.items[place];
         enum rank rank = rank_of(member, queued_bytes);
@@ -38,8 +39,10 @@ struct subscription *share_choose(struct share_group *group, size_t queued_bytes
             best_rank = rank;
         }
     }
-    if (best)
+    if (best) {
         group->turn = best->place + 1;
+        best->session->broker->scratch.work += i;
+    }
     return best;
 }
 
@@ -99,10 +102,13 @@ static bool is_unbegun(const struct outgoing_entry *entry)
     return entry->state == OUTGOING_QUEUED && (!entry->restored || entry->qos == 1);
 }
 
+enum { ENTRIES_OF_WORK = 8 }; /* that are only looked at cost as much as a level of a filter */
+
 void share_unsubscribe(const struct subscription *leaving)
 {
     const struct outgoing *outgoing = &leaving->session->outgoing;
     uint64_t ordinal = leaving->group->members.count > 1 ? outgoing->oldest : outgoing->next;
+    leaving->session->broker->scratch.work += (outgoing->next - ordinal) / ENTRIES_OF_WORK;
     while (ordinal < outgoing->next) {
         const struct outgoing_entry *entry = outgoing_at(outgoing, ordinal);
         if (entry->share == leaving->share && is_unbegun(entry) && hand_over(leaving, ordinal) == NOT_NOW)

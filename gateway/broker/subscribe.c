@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+enum { FILTER_WORK = 32 }; /* of one in SUBSCRIBE or UNSUBSCRIBE, the state's part of it included */
+
 /* ---- SUBSCRIBE ---- */
 
 /* Whether there is room for one more. */
@@ -47,6 +49,7 @@ static struct outcome subscribe(struct channel *channel, const struct mqtt_filte
     struct broker *broker = channel->broker;
     struct session *session = channel->session;
     struct span share, filter;
+    broker->scratch.work += FILTER_WORK;
     if (!subscription_take_apart(wanted->filter, &share, &filter))
         return (struct outcome){.reason = MQTT_TOPIC_FILTER_INVALID};
     bool is_new = session_subscription(session, share, filter) == NULL;
@@ -126,6 +129,7 @@ static uint8_t unsubscribe(struct session *session, struct span whole, uint64_t 
 {
     const struct broker_hooks *hooks = &session->broker->hooks;
     struct span share, filter;
+    session->broker->scratch.work += FILTER_WORK;
     struct subscription *subscription =
         subscription_take_apart(whole, &share, &filter) ? session_subscription(session, share, filter) : NULL;
     if (!subscription)

@@ -490,6 +490,39 @@ static void publishes_that_make_much_work_take_turns(void **state)
     host_free(host);
 }
 
+static void subscribes_that_make_much_work_take_turns(void **state)
+{
+    (void)state;
+    enum { SUBSCRIBES = 100, FILTERS = 50, FILTER_BYTES = 4 };
+    struct host *host = host_new();
+    struct client client, other;
+    client_connect(&client, host, &(struct client_options){.client_id = "client"});
+    client_connect(&other, host, &(struct client_options){.client_id = "other"});
+    struct buffer burst = {0};
+    for (int i = 0; i < SUBSCRIBES; i++) {
+        const uint8_t header[] = {0x82, 0x80 | (2 + FILTERS * FILTER_BYTES) % 128,
+                                  (2 + FILTERS * FILTER_BYTES) / 128, 0, 1};
+        buffer_append(&burst, span_of(header, sizeof header));
+        for (uint8_t j = 0; j < FILTERS; j++)
+            buffer_append(&burst, span_of((const uint8_t[]){0, 1, 'A' + j % 4, 0}, FILTER_BYTES));
+    }
+    client_give(&client, buffer_span(&burst));
+    int turns = 1;
+    for (; client.paused; turns++) {
+        client_publish(&other, "b", "", 1, false);
+        client_expect(&other, MQTT_PUBACK);
+        host_advance(host, 1);
+        client_give(&client, SPAN_EMPTY);
+    }
+    assert_in_range(turns, 2, SUBSCRIBES / 4);
+    for (int i = 0; i < SUBSCRIBES; i++)
+        client_expect(&client, MQTT_SUBACK);
+    client_vanish(&client);
+    client_vanish(&other);
+    buffer_fini(&burst);
+    host_free(host);
+}
+
 static void a_3_1_1_publish_without_right_closes(void **state)
 {
     (void)state;
@@ -648,6 +681,7 @@ int main(void)
         cmocka_unit_test(withdrawn_rights_end_what_they_allowed),
         cmocka_unit_test(a_queued_message_ends_with_its_publishers_right),
         cmocka_unit_test(publishes_that_make_much_work_take_turns),
+        cmocka_unit_test(subscribes_that_make_much_work_take_turns),
         cmocka_unit_test(a_3_1_1_publish_without_right_closes),
         cmocka_unit_test(topics_of_the_server_are_not_for_clients),
         cmocka_unit_test(acknowledgements_of_nothing_change_nothing),
