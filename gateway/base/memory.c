@@ -3,6 +3,9 @@
 #include "base/log.h"
 
 #include <stdlib.h>
+#ifdef __GLIBC__
+#    include <malloc.h>
+#endif
 
 static void *checked(void *memory)
 {
@@ -29,6 +32,13 @@ void *memory_resize(void *memory, size_t size)
 void memory_free(void *memory)
 {
     free(memory);
+}
+
+void memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 char *memory_string(struct span bytes)

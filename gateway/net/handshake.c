@@ -4,6 +4,8 @@
 
 /* The pool has four threads by default, and the disk needs them too. */
 enum { JOBS_AT_ONCE = 2 };
+/* A handshake takes 45 KB for its time. Of many at once malloc keeps the room, between what stays. */
+enum { MANY_COUNT = 64, TRIM_AFTER_MS = 1000 };
 
 static void start_jobs(struct net *net);
 
@@ -32,7 +34,8 @@ void handshake_free(struct net_connection *connection)
         return;
     memory_free(connection->handshake);
     connection->handshake = NULL;
-    listener->counters.handshakes--;
+    if (listener->counters.handshakes-- >= MANY_COUNT)
+        timers_set(&listener->net->timers, &listener->net->trim, net_now_ms(listener->net) + TRIM_AFTER_MS);
     listener_poll(listener);
 }
 

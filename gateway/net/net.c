@@ -18,6 +18,7 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--net->handles_count > 0)
         return;
     close(net->epoll);
+    timers_stop(&net->timers, &net->trim);
     timers_fini(&net->timers);
     memory_free(net->read_buffer);
     memory_free(net->cipher_buffer);
@@ -29,6 +30,13 @@ static void on_timer(uv_timer_t *timer)
     struct net *net = timer->data;
     net->armed_ms = TIMERS_NEVER;
     timers_run(&net->timers, net_now_ms(net));
+}
+
+static void on_trim(void *owner, uint64_t now_ms)
+{
+    (void)owner;
+    (void)now_ms;
+    memory_trim();
 }
 
 static void arm_timer(struct net *net)
@@ -90,6 +98,7 @@ struct net *net_new(uv_loop_t *loop)
     net->dirty_end = &net->dirty;
     net->queue_end = &net->queue;
     net->armed_ms = TIMERS_NEVER;
+    net->trim.on_expired = on_trim;
     net->read_buffer = memory_new(HEADROOM_BYTES + READ_BYTES + TLS_RECORD_BYTES);
     uv_prepare_init(loop, &net->turn_end);
     uv_timer_init(loop, &net->timer);

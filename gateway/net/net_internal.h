@@ -89,6 +89,7 @@ struct net {
     uv_poll_t sockets; /* epoll: some are ready */
     int epoll;
     struct timers timers;
+    struct timer trim; /* a second after there were many handshakes at once */
     uint64_t armed_ms; /* what `timer` is set to */
     struct net_listener *listeners;
     struct net_connection *dirty, **dirty_end;
