@@ -11,6 +11,12 @@ enum {
     ACCEPT_TEXT_BYTES = 29, /* in base64, with its NUL */
 };
 
+/* Of several values none is meant. */
+static struct span only_header(const struct http_request *request, const char *name)
+{
+    return http_header_count(request, name) == 1 ? http_header(request, name) : SPAN_EMPTY;
+}
+
 static bool key_is_valid(struct span key)
 {
     uint8_t bytes[KEY_BYTES + 2];
@@ -32,11 +38,11 @@ enum sluice_error websocket_upgrade_check(const struct http_request *request, co
         return refuse(ret_why, HTTP_UPGRADE_REQUIRED, "a WebSocket begins with HTTP/1.1");
     if (!http_header_lists(request, "Upgrade", "websocket", true))
         return refuse(ret_why, HTTP_UPGRADE_REQUIRED, "this is a WebSocket: the request lacks its Upgrade");
-    if (!span_equal(http_header(request, "Sec-WebSocket-Version"), SPAN_LITERAL("13")))
+    if (!span_equal(only_header(request, "Sec-WebSocket-Version"), SPAN_LITERAL("13")))
         return refuse(ret_why, HTTP_UPGRADE_REQUIRED, "the only version of WebSocket is 13");
     if (!http_header_lists(request, "Connection", "Upgrade", true))
         return refuse(ret_why, HTTP_BAD_REQUEST, "the Connection header does not name Upgrade");
-    if (!key_is_valid(http_header(request, "Sec-WebSocket-Key")))
+    if (!key_is_valid(only_header(request, "Sec-WebSocket-Key")))
         return refuse(ret_why, HTTP_BAD_REQUEST, "Sec-WebSocket-Key is not 16 bytes in base64");
     if (!http_header_lists(request, "Sec-WebSocket-Protocol", protocol, false))
         return refuse(ret_why, HTTP_BAD_REQUEST, "Sec-WebSocket-Protocol lacks the subprotocol of this path");

@@ -343,6 +343,8 @@ static void websocket_handshakes(void **state)
         {"an old version", UPGRADE CONNECTION "Sec-WebSocket-Version: 8\r\n" KEY PROTOCOL, 426},
         {"Connection does not name it", UPGRADE "Connection: keep-alive\r\n" VERSION KEY PROTOCOL, 400},
         {"no key", UPGRADE CONNECTION VERSION PROTOCOL, 400},
+        {"two keys", UPGRADE CONNECTION VERSION KEY KEY PROTOCOL, 400},
+        {"two versions", UPGRADE CONNECTION VERSION VERSION KEY PROTOCOL, 426},
         {"a short key", UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZQ==\r\n" PROTOCOL, 400},
         {"a key of 18 bytes",
          UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWVl\r\n" PROTOCOL, 400},
