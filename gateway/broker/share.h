@@ -4,8 +4,8 @@
  *
  * A message in a session's queue names the Shared Subscription that it came by
  * with its tag, in the journal too. When the member unsubscribes, the others get
- * what was never begun to be sent to it; when its session ends, also the QoS 1
- * messages that it has not acknowledged. A QoS 2 message whose sending has begun
+ * what was never begun to be sent to it; when its session ends with the
+ * subscription, also the QoS 1 messages that it has not acknowledged. A QoS 2 message whose sending has begun
  * goes to nobody else [MQTT-4.8.2-5]; nor does one of which a restart does not
  * know.
  */
