@@ -244,6 +244,16 @@ class HealthyClient:
         self.process.wait()
 
 
+@contextlib.contextmanager
+def healthy_beside(gateway):
+    """A healthy client beside the gateway of one number."""
+    healthy = HealthyClient(gateway)
+    try:
+        yield healthy
+    finally:
+        healthy.stop()
+
+
 class Bench:
     """Runs numbers of one section. `full`: as long as the list of inputs says, not shortened for CI."""
 

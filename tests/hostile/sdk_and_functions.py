@@ -129,7 +129,8 @@ def hostile_workers(bench_):
     flooder = len(FATAL_MODES)
     with bench_.another(functions_config(bench_, flooder), {"SLUICE_WORKERS": workers}) as gateway:
         before = gateway.memory()
-        with gateway.connected("reader") as reader, gateway.connected("publisher") as publisher:
+        with gateway.connected("reader") as reader, gateway.connected("publisher") as publisher, \
+                bench.healthy_beside(gateway) as healthy:
             reader.subscribe("done/#")
             for i in range(flooder + 1):
                 assert publisher.publish(f"t/{i}", '{"x":1}') == 0
@@ -140,6 +141,7 @@ def hostile_workers(bench_):
             names, count = dead_letters(bench_, gateway)
             assert count == flooder and names == {f"f{i}" for i in range(flooder)}, names
             assert not reader.alive(), "a fault had a result"
+            report = healthy.report()
         held = gateway.memory() - before
         assert held < (64 << 20) + (64 << 20) * bench_.sanitized, f"memory grew by {held >> 10} kB"
         assert len(gateway.log()) < 1 << 20, "the log has all that a worker printed"
@@ -148,7 +150,7 @@ def hostile_workers(bench_):
         assert not left, f"processes of workers are left: {left}"
         ledger = gateway.ledger()
         assert ledger["deadLetters"] == flooder and ledger["invoked"] == 2, str(ledger)
-    return f"{flooder} faults dead-lettered"
+    return f"{flooder} faults dead-lettered, p99 beside them {report['p99_ms']:.2f} ms"
 
 
 def dead_letters(bench_, gateway):

@@ -239,7 +239,8 @@ def never_reads(bench_):
         highest = before = gateway.memory()
         deaf = gateway.connected("deaf")
         deaf.subscribe(("big/#", 1))
-        with gateway.connected("other") as other, gateway.connected("publisher") as publisher:
+        with gateway.connected("other") as other, gateway.connected("publisher") as publisher, \
+                bench.healthy_beside(gateway) as healthy:
             other.subscribe(("big/mark", 1))
             for i in range(total // size):
                 publisher.publish("big/x", bytes(size), qos=i % 2)
@@ -247,6 +248,7 @@ def never_reads(bench_):
                     highest = max(highest, gateway.memory())
                     other.publish("big/mark", str(i), qos=0)
                     assert other.expect(mqtt.PUBLISH).payload == str(i).encode(), "the others wait"
+            report = healthy.report()
         # What a connection and its queue may hold, with what the allocator and a sanitizer add.
         bound = (8 << 20) + (1 << 20) + (96 << 20 if bench_.sanitized else 8 << 20)
         assert highest - before < bound, f"memory grew by {highest - before >> 10} kB"
@@ -254,7 +256,7 @@ def never_reads(bench_):
         gateway.stop()
         dropped = gateway.ledger()["dropped"]
         assert dropped.get("queue_full", 0) + dropped.get("too_slow", 0) > total // size // 2, str(dropped)
-    return f"{total >> 20} MB, memory +{highest - before >> 10} kB, dropped {dropped}"
+    return f"{total >> 20} MB, p99 beside them {report['p99_ms']:.2f} ms, memory +{highest - before >> 10} kB, dropped {dropped}"
 
 
 @number(50, "Persistent sessions that never return")
