@@ -1,6 +1,6 @@
 /*
  * The configuration: a serverless.yml, read into one typed struct. Everything
- * that may stand in it is a row of config_table.c: its type, unit, default,
+ * that may stand in it is a row of config_parameters.c: its type, unit, default,
  * bounds and text; reading, checking and the reference page come from there.
  *
  * Every error is reported, not only the first, as FILE:LINE:COLUMN: what is
