@@ -3,6 +3,7 @@
 #include "route/token.h"
 #include "wire/topic.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -289,6 +290,10 @@ static const struct expression *parse_operand(struct parser *parser)
         return literal(parser, value_string(string_text(parser, &token)));
     }
     if (token.kind == TOKEN_NUMBER && value_parse_number(token.text, &number)) {
+        if (!isfinite(number.number)) {
+            fail_at(parser, token.offset, "this number is too large; allowed: up to 1.79e308");
+            return NULL;
+        }
         advance(parser);
         return literal(parser, number);
     }

@@ -74,6 +74,7 @@ static void an_error_names_the_place_and_what_is_allowed(void **state)
         {"SELECT CASE a WHEN 1 END AS b FROM 'a'", 1, 22, "expected THEN"},
         {"SELECT CASE a WHEN 1 THEN 2 AS b FROM 'a'", 1, 29, "expected WHEN, ELSE or END"},
         {"SELECT \xff FROM 'a'", 1, 1, "not UTF-8"},
+        {"SELECT 997.5e1994 AS b FROM 'a'", 1, 8, "too large; allowed: up to 1.79e308"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rule *rule = NULL;
