@@ -18,7 +18,7 @@ bool run_options_read(int argc, char **argv, struct run_options *ret_options);
 
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */
-int dlq_command(int argc, char **argv);       /* looks at the dead letters */
+int dlq_command(int argc, char **argv);       /* the dead letters */
 int passwd_command(int argc, char **argv);    /* sets and deletes passwords */
 int pki_command(int argc, char **argv);       /* makes and revokes certificates */
 int reload_command(int argc, char **argv);    /* has the running gateway load what may change */

@@ -27,7 +27,10 @@ static void queue_acknowledge(void *ctx, uint64_t ordinal)
 
 static void queue_on_room(void *ctx)
 {
-    const struct functions_host *host = &((struct mapping *)ctx)->function->all->host;
+    struct mapping *mapping = ctx;
+    const struct functions_host *host = &mapping->function->all->host;
+    if (mapping->replay == REPLAY_WAITS_FOR_QUEUE)
+        mapping->replay = REPLAY_DUE;
     host->on_room(host->ctx);
 }
 
@@ -90,6 +93,7 @@ static void queue_dead(void *ctx, const struct queue_dead *dead)
 void functions_state_durable(struct functions *functions, uint64_t ticket)
 {
     size_t done = 0;
+    replays_state_durable(functions, ticket);
     while (done < functions->letter_count && functions->letters[done].ticket <= ticket) {
         struct pending_letter *letter = &functions->letters[done++];
         queue_dead_stored(letter->mapping->queue, letter->ordinal);
@@ -135,6 +139,13 @@ static char *format_string(const char *format, const char *first, const char *se
     return string;
 }
 
+char *functions_queue_name(const struct config_function *function, const struct config_event *event)
+{
+    char number[24];
+    snprintf(number, sizeof number, "/%zu", event->number);
+    return format_string("%s%s", function->name, event->number > 1 ? number : "");
+}
+
 static void add_mappings(struct functions *all, struct function *function, size_t *at)
 {
     const struct config_function *config = function->config;
@@ -142,9 +153,8 @@ static void add_mappings(struct functions *all, struct function *function, size_
         struct mapping *mapping = &all->mappings[(*at)++];
         mapping->function = function;
         mapping->event = &config->events[i];
-        char number[24];
-        snprintf(number, sizeof number, "/%zu", mapping->event->number);
-        mapping->queue_name = format_string("%s%s", config->name, mapping->event->number > 1 ? number : "");
+        mapping->queue_name = functions_queue_name(config, mapping->event);
+        mapping->replay = REPLAY_DUE; /* of before this start */
         rule_set_add(&all->rules, mapping->event->rule, mapping);
         all->any_senml = all->any_senml || mapping->event->frames == CONFIG_FRAMES_SENML;
     }
@@ -163,6 +173,7 @@ static void functions_free(struct functions *functions)
     memory_free(functions->mappings);
     memory_free(functions->selections);
     memory_free(functions->letters);
+    memory_free(functions->replays);
     memory_free(functions);
 }
 
@@ -176,7 +187,7 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     all->config = config;
     all->host = *host;
     all->function_count = config->function_count;
-    if (state_count_dead_letters(host->state, SPAN_EMPTY, &all->letters_kept) != SLUICE_OK)
+    if (state_count_dead_letters(host->state, (struct state_letters){0}, &all->letters_kept) != SLUICE_OK)
         log_warning("the dead letters of before cannot be counted");
     all->functions = memory_new_array(config->function_count, sizeof *all->functions);
     all->mappings = memory_new_array(mapping_max, sizeof *all->mappings);
@@ -374,6 +385,7 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
     functions_state_durable(functions, 0);
     if (functions->stopping)
         return;
+    replays_turn(functions, now_ms);
     for (size_t i = 0; i < functions->mapping_count; i++)
         run_mapping(&functions->mappings[i], now_ms);
 }
@@ -384,6 +396,8 @@ uint64_t functions_next_deadline(const struct functions *functions)
     if (functions->stopping)
         return soonest_ms;
     for (size_t i = 0; i < functions->mapping_count; i++) {
+        if (replay_is_due(&functions->mappings[i]))
+            return 0;
         /* With no worker free its next answer brings the turn. */
         if (invoke_capacity(functions->mappings[i].function->pool) == 0)
             continue;

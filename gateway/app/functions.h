@@ -40,6 +40,7 @@ struct functions_host {
 struct functions_counters {
     uint64_t accepted;     /* messages put into queues: one for each mapping that selects it */
     uint64_t restored;     /* found in the journal at start */
+    uint64_t replayed;     /* dead letters put back into their queues */
     uint64_t invocations;  /* requests to workers; a batch is one */
     uint64_t succeeded;    /* messages that their function has handled */
     uint64_t results;      /* published */
@@ -56,6 +57,9 @@ enum sluice_error functions_start(const struct config *config, const char *worke
                                   const struct functions_host *host, struct functions **ret_functions);
 /* Stops the workers, calls back, then frees everything. What is queued stays in the journal. */
 void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), void *ctx);
+
+/* The name of an event's queue, for memory_free: its function's, or from the second event on NAME/2, ... */
+char *functions_queue_name(const struct config_function *function, const struct config_event *event);
 
 /* ---- Restoring at start: the journal's queues, then functions_restored ---- */
 
@@ -96,8 +100,13 @@ void functions_selected_queue(struct functions *functions, size_t selection, str
 /* At the end of each loop turn and at the deadline: leases and invokes what is due. */
 void functions_turn(struct functions *functions, uint64_t now_ms);
 uint64_t functions_next_deadline(const struct functions *functions);
-/* Dead letters up to this ticket are on disk. */
+/* What the journal was given up to this seq is on disk. */
+void functions_journal_durable(struct functions *functions, uint64_t seq);
+/* The same of the state, up to this ticket. */
 void functions_state_durable(struct functions *functions, uint64_t ticket);
+
+/* `sluice dlq` has purged dead letters or marked them to be put back. */
+void functions_letters_changed(struct functions *functions);
 
 struct functions_counters functions_counters(const struct functions *functions);
 

@@ -1,6 +1,6 @@
 /*
- * What functions.c (mappings, queues, selection), function_pool.c (workers) and invocation.c (one lease from
- * event to outcome) share. Nobody else includes it.
+ * What functions.c (mappings, queues, selection), function_pool.c (workers), invocation.c (one lease from
+ * event to outcome) and replays.c (dead letters that go back) share. Nobody else includes it.
  */
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
@@ -18,12 +18,22 @@ struct function {
     char *arn;
 };
 
+/* Whether dead letters of a queue are to go back into it. */
+enum replay_state {
+    REPLAY_NONE,
+    REPLAY_DUE, /* there may be some */
+    REPLAY_WAITS_FOR_QUEUE,
+    REPLAY_WAITS_FOR_JOURNAL,
+};
+
 struct mapping {
     struct function *function;
     const struct config_event *event;
     char *queue_name; /* the function's; from its second event on NAME/2, ... */
     uint32_t queue_id;
     struct queue *queue;
+    enum replay_state replay;
+    size_t replays_under_way;
     size_t selected_count; /* by the PUBLISH under way */
     size_t selected_bytes;
 };
@@ -41,6 +51,14 @@ struct pending_letter {
     uint64_t ticket;
 };
 
+/* A dead letter on its way back into its queue. */
+struct replay {
+    struct mapping *mapping;
+    uint64_t letter;
+    uint64_t seq;    /* of its message in the journal; 0: it stays a letter, and only its mark goes */
+    uint64_t ticket; /* of its end in the state; 0: its message is not on disk yet */
+};
+
 struct functions {
     const struct config *config;
     struct functions_host host;
@@ -54,6 +72,8 @@ struct functions {
     size_t selection_count, selection_capacity;
     struct pending_letter *letters; /* in order of tickets */
     size_t letter_count, letter_capacity;
+    struct replay *replays;
+    size_t replay_count, replay_capacity;
     uint64_t letters_kept; /* in the state, on their way there included */
     struct functions_counters counters;
     bool stopping;
@@ -67,5 +87,10 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
+
+/* Puts back what is marked and has room. */
+void replays_turn(struct functions *functions, uint64_t now_ms);
+bool replay_is_due(const struct mapping *mapping);
+void replays_state_durable(struct functions *functions, uint64_t ticket);
 
 #endif

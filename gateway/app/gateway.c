@@ -27,6 +27,8 @@ static void on_durable(void *ctx, uint64_t seq)
 {
     struct gateway *gateway = ctx;
     broker_durable(gateway->broker, seq);
+    if (gateway->functions)
+        functions_journal_durable(gateway->functions, seq);
     broker_resume(gateway->broker); /* whoever was held back for the journal's bounds */
 }
 
@@ -303,6 +305,12 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     gateway_warn_of_expiry(gateway);
     *ret_gateway = gateway;
     return SLUICE_OK;
+}
+
+void gateway_letters_changed(struct gateway *gateway)
+{
+    if (!gateway->stopping)
+        functions_letters_changed(gateway->functions);
 }
 
 /* ---- Stopping: clients, workers, disk; each may still need what stops after it ---- */

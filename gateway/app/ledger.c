@@ -24,6 +24,7 @@ void gateway_print_ledger(const struct gateway *gateway)
     field(&out, ",", "stored", intake->stored);
     field(&out, ",", "accepted", functions.accepted);
     field(&out, ",", "restored", functions.restored);
+    field(&out, ",", "replayed", functions.replayed);
     field(&out, ",", "invocations", functions.invocations);
     field(&out, ",", "invoked", functions.succeeded);
     field(&out, ",", "results", functions.results);

@@ -23,7 +23,8 @@ static const struct command {
     {"passwd", passwd_command, "FILE NAME [--delete]", "set or delete the password of a user"},
     {"pki", pki_command, "init | issue | revoke | renew | list ...",
      "a certificate authority: see `sluice pki`"},
-    {"dlq", dlq_command, "ls [--config FILE] [FUNCTION]", "list the dead letters"},
+    {"dlq", dlq_command, "ls | show | replay | purge ...",
+     "list, print, put back or delete the dead letters: see `sluice dlq`"},
     {"reference", reference_command, "", "print the configuration reference as Markdown"},
     {"version", version_command, "", "print the version"},
 };

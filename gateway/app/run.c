@@ -65,7 +65,7 @@ static void raise_descriptor_limit(const struct config *config)
 
 /* ---- Signals ---- */
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 enum { SIGNALS_COUNT = sizeof signals / sizeof *signals };
 
 /* The first one to stop stops the gateway, which frees itself in the end; others may come before and after
@@ -77,6 +77,10 @@ static void on_signal(uv_signal_t *signal, int number)
         return;
     if (number == SIGHUP) {
         gateway_reload(*running);
+        return;
+    }
+    if (number == SIGUSR1) {
+        gateway_letters_changed(*running);
         return;
     }
     log_info("%s: stopping", number == SIGINT ? "Ctrl-C" : "SIGTERM");

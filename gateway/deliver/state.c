@@ -35,6 +35,11 @@ static const char *const upgrades[] = {
     " principal TEXT, qos INTEGER, retain INTEGER, received_ms INTEGER, expires_ms INTEGER,"
     " owner_kind INTEGER, owner_name TEXT, owner_fingerprint TEXT, due_ms INTEGER);"
     "PRAGMA user_version = 2;",
+
+    "CREATE TABLE replays (letter INTEGER PRIMARY KEY);"
+    "CREATE TRIGGER replays_end AFTER DELETE ON dead_letters BEGIN"
+    " DELETE FROM replays WHERE letter = OLD.id; END;"
+    "PRAGMA user_version = 3;",
 };
 
 enum { SCHEMA_VERSION = sizeof upgrades / sizeof *upgrades };
@@ -51,6 +56,8 @@ static const char *const statements[STATE_STATEMENTS] = {
     [STATE_REMOVE_WILL] = "DELETE FROM wills WHERE id = ?",
     [STATE_SAVE_DEAD_LETTER] =
         "INSERT OR IGNORE INTO dead_letters VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [STATE_REMOVE_DEAD_LETTER] = "DELETE FROM dead_letters WHERE id = ?",
+    [STATE_REMOVE_REPLAY] = "DELETE FROM replays WHERE letter = ?",
 };
 
 /* ---- Opening ---- */
@@ -186,22 +193,37 @@ enum sluice_error state_open(const char *path, struct state **ret_state)
     return SLUICE_OK;
 }
 
-enum sluice_error state_open_to_read(const char *path, struct state **ret_state)
+/* Without a writer; of at least that version. */
+static enum sluice_error open_letters(const char *path, int flags, int oldest, struct state **ret_state)
 {
     struct state *state = memory_new(sizeof *state);
     int version = 0;
-    int result = open_database(path, SQLITE_OPEN_READONLY, &state->reader);
+    int result = open_database(path, flags, &state->reader);
     if (result == SQLITE_OK)
         result = read_version(state->reader, &version);
-    if (result == SQLITE_OK && (version < 1 || version > SCHEMA_VERSION)) /* all of them have dead letters */
+    if (result == SQLITE_OK && (version < 1 || version > SCHEMA_VERSION))
         result = SQLITE_NOTADB;
-    if (result != SQLITE_OK) {
+    if (result == SQLITE_OK && version < oldest)
+        log_error("state: %s is of an earlier version: start the gateway once, which brings it up to date",
+                  path);
+    else if (result != SQLITE_OK)
         log_error("state: %s cannot be read: %s", path, sqlite3_errstr(result));
+    if (result != SQLITE_OK || version < oldest) {
         state_close(state);
         return SLUICE_IO;
     }
     *ret_state = state;
     return SLUICE_OK;
+}
+
+enum sluice_error state_open_to_read(const char *path, struct state **ret_state)
+{
+    return open_letters(path, SQLITE_OPEN_READONLY, 1, ret_state); /* all versions have dead letters */
+}
+
+enum sluice_error state_open_to_change(const char *path, struct state **ret_state)
+{
+    return open_letters(path, SQLITE_OPEN_READWRITE, SCHEMA_VERSION, ret_state);
 }
 
 void state_close(struct state *state)
@@ -352,6 +374,18 @@ uint64_t state_save_dead_letter(struct state *state, const struct state_dead_let
     };
     memcpy(values + MESSAGE_VALUES, rest, sizeof rest);
     return QUEUE_OPERATION(state, STATE_SAVE_DEAD_LETTER, values);
+}
+
+uint64_t state_remove_dead_letter(struct state *state, uint64_t id)
+{
+    const struct state_value values[] = {number(id)};
+    return QUEUE_OPERATION(state, STATE_REMOVE_DEAD_LETTER, values);
+}
+
+uint64_t state_remove_replay(struct state *state, uint64_t id)
+{
+    const struct state_value values[] = {number(id)};
+    return QUEUE_OPERATION(state, STATE_REMOVE_REPLAY, values);
 }
 
 /* ---- Group commit ---- */

@@ -33,6 +33,9 @@ enum sluice_error state_open(const char *path, struct state **ret_state);
 /* Only for listing and reading dead letters, also while a gateway has it open: changes nothing. SLUICE_IO: it
  * cannot be read, or is of another version; the log says so. */
 enum sluice_error state_open_to_read(const char *path, struct state **ret_state);
+/* Only for dead letters, also while a gateway has it open: reads them, and marks and purges them at once.
+ * SLUICE_IO: as before, or it is of an earlier version. */
+enum sluice_error state_open_to_change(const char *path, struct state **ret_state);
 /* What is queued is dropped; no batch may be in flight. NULL is allowed. */
 void state_close(struct state *state);
 
@@ -86,6 +89,8 @@ uint64_t state_remove_retained(struct state *state, struct span topic);
 uint64_t state_save_will(struct state *state, const struct state_will *will);
 uint64_t state_remove_will(struct state *state, uint64_t id);
 uint64_t state_save_dead_letter(struct state *state, const struct state_dead_letter *letter);
+uint64_t state_remove_dead_letter(struct state *state, uint64_t id); /* and its mark */
+uint64_t state_remove_replay(struct state *state, uint64_t id);      /* its mark alone */
 
 /* Group commit: NULL when nothing is queued, a batch is in flight, or a failed one waits for its retry. */
 struct state_batch *state_batch_begin(struct state *state, uint64_t now_ms);
@@ -109,10 +114,35 @@ struct state_visitor {
 };
 enum sluice_error state_load(struct state *state, const struct state_visitor *visitor);
 
-/* Dead letters of a function, or of all (empty), from id `after` on, oldest first, at most `limit`. */
-enum sluice_error state_list_dead_letters(
-    struct state *state, struct span function, uint64_t after, size_t limit,
-    void (*on_letter)(void *ctx, const struct state_dead_letter *letter), void *ctx);
-enum sluice_error state_count_dead_letters(struct state *state, struct span function, uint64_t *ret_count);
+/* ---- Dead letters ---- */
+
+struct state_letters {
+    struct span function; /* of this one, with all its events' queues; empty: of every one */
+    uint64_t id;          /* only this one; 0: each */
+};
+
+typedef void state_on_letter(void *ctx, const struct state_dead_letter *letter);
+
+/* From id `after` on, oldest first, at most `limit`. */
+enum sluice_error state_list_dead_letters(struct state *state, struct state_letters which, uint64_t after,
+                                          size_t limit, state_on_letter *on_letter, void *ctx);
+enum sluice_error state_count_dead_letters(struct state *state, struct state_letters which,
+                                           uint64_t *ret_count);
+
+/*
+ * A replay is a mark at a dead letter, on disk: the gateway is to put it back into its queue. The letter
+ * goes, and its mark with it, when that is durable.
+ */
+/* The marked letters of that queue, oldest first, at most `limit`. */
+enum sluice_error state_list_replays(struct state *state, struct span queue, size_t limit,
+                                     state_on_letter *on_letter, void *ctx);
+enum sluice_error state_count_replays(struct state *state, struct state_letters which, uint64_t *ret_count);
+
+/* These two are for state_open_to_change. Marks the letters of that queue, or only that id; not those whose
+ * message could not be read: there is nothing to put back. */
+enum sluice_error state_mark_replays(struct state *state, struct span queue, uint64_t id,
+                                     uint64_t *ret_count);
+enum sluice_error state_purge_dead_letters(struct state *state, struct state_letters which,
+                                           uint64_t *ret_count);
 
 #endif

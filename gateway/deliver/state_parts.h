@@ -1,4 +1,4 @@
-/* The state's inside, for state.c (opening and writing) and state_read.c. */
+/* The state's inside, for state.c (opening and writing), state_read.c and state_letters.c. */
 #ifndef SLUICE_DELIVER_STATE_PARTS_H
 #define SLUICE_DELIVER_STATE_PARTS_H
 
@@ -17,6 +17,8 @@ enum state_statement {
     STATE_SAVE_WILL,
     STATE_REMOVE_WILL,
     STATE_SAVE_DEAD_LETTER,
+    STATE_REMOVE_DEAD_LETTER,
+    STATE_REMOVE_REPLAY,
     STATE_STATEMENTS,
 };
 
@@ -54,12 +56,24 @@ struct state_batch {
 };
 
 struct state {
-    sqlite3 *reader;
+    sqlite3 *reader; /* of state_open_to_change: it writes too */
     struct state_batch batch;
     bool in_flight, failing;
     uint64_t retry_at_ms;
     struct state_operations queued;
     uint64_t last_ticket, durable_ticket;
 };
+
+/* ---- Reading, for state_read.c and state_letters.c ---- */
+
+enum { STATE_MESSAGE_COLUMNS = 9 };
+
+struct span state_column(sqlite3_stmt *row, int index);
+uint64_t state_column_number(sqlite3_stmt *row, int index);
+/* The columns of a message, from `first` on. */
+struct message state_column_message(sqlite3_stmt *row, int first);
+enum sluice_error state_prepare(struct state *state, const char *sql, sqlite3_stmt **ret_statement);
+/* Ends a statement, by the result of its last step. */
+enum sluice_error state_finish(struct state *state, sqlite3_stmt *statement, int result);
 
 #endif

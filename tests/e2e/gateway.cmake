@@ -12,7 +12,7 @@ function(sluice_e2e)
   endforeach()
 endfunction()
 
-sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound access functions failing_functions crashes clean_stop reload paho paho_python malformed bad_configuration
+sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound dead_letters access functions failing_functions crashes clean_stop reload paho paho_python malformed bad_configuration
            bad_start full_disk unstored_letter small_journal lost_state quickstart)
 
 add_executable(malformed_test e2e/malformed_test.c)

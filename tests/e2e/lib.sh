@@ -140,7 +140,7 @@ stop_gateway() {
 check_stop() {
     wait "$GATEWAY" || fail "the gateway ended with status $?"
     GATEWAY=
-    accepted=$(($(ledger accepted) + $(ledger restored)))
+    accepted=$(($(ledger accepted) + $(ledger restored) + $(ledger replayed)))
     accounted=$(($(ledger invoked) + $(ledger queued) + $(ledger deadLetters) + $(ledger discarded)))
     [ "$accepted" = "$accounted" ] || fail "the ledger does not balance: $(cat "$DIR/gateway.out")"
 }

@@ -231,6 +231,11 @@ static const char version_1[] =
     "INSERT INTO dead_letters VALUES (1, 't', '{}', '', '', '', 1, 0, 2, 0, 'f', 4, 'attempts', 'E', 'm', 3,"
     " 5, 9, 10);";
 
+static struct state_letters of(const char *function)
+{
+    return (struct state_letters){.function = span_from_string(function)};
+}
+
 static void put_database(struct fixture *fixture, const char *sql)
 {
     state_close(fixture->state);
@@ -248,7 +253,7 @@ static void a_database_of_the_version_before_keeps_what_it_holds(void **state)
     uint64_t count = 0;
     put_database(fixture, version_1);
     assert_int_equal(state_open_to_read(fixture->path, &fixture->state), SLUICE_OK); /* changes nothing */
-    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(state_count_dead_letters(fixture->state, of("f"), &count), SLUICE_OK);
     assert_int_equal(count, 1);
     restart(fixture);
     static const char kept[] = "session c1 owner 1 dev ab12 expiry 60 at 5;"
@@ -261,8 +266,15 @@ static void a_database_of_the_version_before_keeps_what_it_holds(void **state)
     restart(fixture); /* nothing is left to upgrade */
     assert_memory_equal(load(fixture), kept, strlen(kept));
     assert_non_null(strstr(fixture->text, "will 1 w="));
-    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(state_count_dead_letters(fixture->state, of("f"), &count), SLUICE_OK);
     assert_int_equal(count, 1);
+}
+
+static struct state *open_to_change(struct fixture *fixture)
+{
+    struct state *change = NULL;
+    assert_int_equal(state_open_to_change(fixture->path, &change), SLUICE_OK);
+    return change;
 }
 
 static void what_was_not_committed_is_not_there(void **state)
@@ -273,7 +285,7 @@ static void what_was_not_committed_is_not_there(void **state)
     assert_string_equal(load(fixture), "");
 }
 
-static void dead_letters_are_listed_read_counted_and_removed(void **state)
+static void dead_letters_are_listed_and_counted(void **state)
 {
     struct fixture *fixture = *state;
     save_letter(fixture, "f", 1);
@@ -283,18 +295,16 @@ static void dead_letters_are_listed_read_counted_and_removed(void **state)
     commit(fixture);
     restart(fixture);
     uint64_t count = 0;
-    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_EMPTY, &count), SLUICE_OK);
+    assert_int_equal(state_count_dead_letters(fixture->state, of(""), &count), SLUICE_OK);
     assert_int_equal(count, 3);
-    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(state_count_dead_letters(fixture->state, of("f"), &count), SLUICE_OK);
     assert_int_equal(count, 2);
-    assert_int_equal(state_list_dead_letters(fixture->state, SPAN_LITERAL("f"), 0, 1, on_letter, fixture),
-                     SLUICE_OK);
+    assert_int_equal(state_list_dead_letters(fixture->state, of("f"), 0, 1, on_letter, fixture), SLUICE_OK);
     static const char first[] = "letter f 1 attempts TypeError it's bad x3 5-9 t={};";
     assert_string_equal(fixture->text, first);
     uint64_t id = fixture->last_id;
     fixture->len = 0;
-    assert_int_equal(state_list_dead_letters(fixture->state, SPAN_EMPTY, id, 10, on_letter, fixture),
-                     SLUICE_OK);
+    assert_int_equal(state_list_dead_letters(fixture->state, of(""), id, 10, on_letter, fixture), SLUICE_OK);
     assert_non_null(strstr(fixture->text, "letter g 1 "));
     assert_non_null(strstr(fixture->text, "letter f 2 "));
 }
@@ -305,6 +315,72 @@ static void put_file(const char *path, const char *content, size_t len)
     assert_non_null(file);
     assert_int_equal(fwrite(content, 1, len, file), len);
     assert_int_equal(fclose(file), 0);
+}
+
+static void dead_letters_are_purged(void **state)
+{
+    struct fixture *fixture = *state;
+    save_letter(fixture, "f", 1);
+    save_letter(fixture, "f/2", 1);
+    save_letter(fixture, "fg", 1);
+    save_letter(fixture, "g", 1);
+    commit(fixture);
+    struct state *change = open_to_change(fixture);
+    uint64_t count = 9;
+    assert_int_equal(state_purge_dead_letters(change, (struct state_letters){SPAN_LITERAL("g"), 1}, &count),
+                     SLUICE_OK);
+    assert_int_equal(count, 0); /* letter 1 is another function's */
+    assert_int_equal(state_purge_dead_letters(change, of("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 2); /* both its events' */
+    assert_int_equal(state_count_dead_letters(fixture->state, of(""), &count), SLUICE_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(state_purge_dead_letters(change, of(""), &count), SLUICE_OK);
+    assert_int_equal(count, 2);
+    state_close(change);
+}
+
+static void a_marked_letter_is_listed_until_it_is_removed(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint64_t i = 1; i <= 3; i++)
+        save_letter(fixture, "f", i);
+    save_letter(fixture, "f/2", 1);
+    commit(fixture);
+    struct state *change = open_to_change(fixture);
+    uint64_t count = 0;
+    assert_int_equal(state_mark_replays(change, SPAN_LITERAL("f"), 2, &count), SLUICE_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(state_mark_replays(change, SPAN_LITERAL("f"), 0, &count), SLUICE_OK); /* once more */
+    assert_int_equal(count, 3);
+    assert_int_equal(state_count_replays(fixture->state, of("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(state_list_replays(fixture->state, SPAN_LITERAL("f"), 1, on_letter, fixture), SLUICE_OK);
+    assert_string_equal(fixture->text, "letter f 1 attempts TypeError it's bad x3 5-9 t={};");
+    state_remove_dead_letter(fixture->state, fixture->last_id);
+    state_remove_replay(fixture->state, fixture->last_id + 1);
+    commit(fixture);
+    restart(fixture);
+    fixture->len = 0;
+    assert_int_equal(state_list_replays(fixture->state, SPAN_LITERAL("f"), 9, on_letter, fixture), SLUICE_OK);
+    assert_string_equal(fixture->text, "letter f 3 attempts TypeError it's bad x3 5-9 t={};");
+    assert_int_equal(state_count_dead_letters(fixture->state, of("f"), &count), SLUICE_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(state_purge_dead_letters(change, of("f"), &count), SLUICE_OK);
+    assert_int_equal(state_count_replays(fixture->state, of(""), &count), SLUICE_OK);
+    assert_int_equal(count, 0); /* a mark goes with its letter */
+    state_close(change);
+}
+
+/* A gateway of that version may be running: it does not know what a mark is. */
+static void an_earlier_version_is_not_changed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct state *change = NULL;
+    put_database(fixture, version_1);
+    assert_int_equal(state_open_to_change(fixture->path, &change), SLUICE_IO);
+    assert_null(change);
+    restart(fixture);
+    state_close(open_to_change(fixture));
 }
 
 static void a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place(void **state)
@@ -366,7 +442,7 @@ static void reading_leaves_the_database_as_it_is(void **state)
     assert_int_equal(state_open_to_read(fixture->path, &reader), SLUICE_OK);
     save_letter(fixture, "f", 2);
     commit(fixture);
-    assert_int_equal(state_count_dead_letters(reader, SPAN_LITERAL("f"), &count), SLUICE_OK);
+    assert_int_equal(state_count_dead_letters(reader, of("f"), &count), SLUICE_OK);
     assert_int_equal(count, 2);
     state_close(reader);
     state_close(fixture->state);
@@ -399,7 +475,7 @@ static void a_damaged_page_is_found_at_start(void **state)
     assert_int_equal(fclose(file), 0);
     assert_int_equal(state_open(fixture->path, &fixture->state), SLUICE_OK);
     uint64_t count = 1;
-    assert_int_equal(state_count_dead_letters(fixture->state, SPAN_EMPTY, &count), SLUICE_OK);
+    assert_int_equal(state_count_dead_letters(fixture->state, of(""), &count), SLUICE_OK);
     assert_int_equal(count, 0);
 }
 
@@ -421,7 +497,10 @@ int main(void)
         TEST(wills_are_saved_changed_and_removed),
         TEST(a_database_of_the_version_before_keeps_what_it_holds),
         TEST(what_was_not_committed_is_not_there),
-        TEST(dead_letters_are_listed_read_counted_and_removed),
+        TEST(dead_letters_are_listed_and_counted),
+        TEST(dead_letters_are_purged),
+        TEST(a_marked_letter_is_listed_until_it_is_removed),
+        TEST(an_earlier_version_is_not_changed),
         TEST(a_bad_database_is_kept_aside_and_an_empty_one_takes_its_place),
         TEST(the_database_of_another_program_is_kept_aside),
         TEST(reading_leaves_the_database_as_it_is),

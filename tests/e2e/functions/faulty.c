@@ -65,12 +65,22 @@ static enum sluice_outcome wait_at_gate(struct sluice_context *context)
     return SLUICE_SUCCEEDED;
 }
 
+/* Is at fault until the test makes the file GATE. */
+static enum sluice_outcome be_closed(struct sluice_context *context)
+{
+    const char *gate = getenv("GATE");
+    if (access(gate, F_OK) != 0)
+        return sluice_fail(context, "Closed", "come back later");
+    sluice_printf(context, "{\"open\":true}");
+    return SLUICE_SUCCEEDED;
+}
+
 static const struct {
     const char *text;
     enum sluice_outcome (*run)(struct sluice_context *context);
 } faults[] = {
-    {"crash", crash},           {"exit", leave},        {"hang", hang}, {"fail", be_at_fault},
-    {"garbage", write_garbage}, {"wait", wait_at_gate},
+    {"crash", crash},           {"exit", leave},        {"hang", hang},       {"fail", be_at_fault},
+    {"garbage", write_garbage}, {"wait", wait_at_gate}, {"knock", be_closed},
 };
 
 enum sluice_outcome sluice_handle(struct sluice_context *context, const char *event, size_t event_len)
