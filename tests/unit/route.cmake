@@ -1,3 +1,10 @@
 sluice_test(json_test SOURCES unit/json_test.c LIBS sluice_route)
 sluice_test(sql_test SOURCES unit/sql_test.c LIBS sluice_route)
 sluice_test(rule_test SOURCES unit/rule_test.c LIBS sluice_route)
+sluice_test(schedule_test SOURCES unit/schedule_test.c LIBS sluice_route)
+target_compile_definitions(schedule_test PRIVATE
+  SCHEDULE_VECTORS="${CMAKE_CURRENT_SOURCE_DIR}/vectors/schedule/cron.txt")
+add_test(NAME schedule_model_test COMMAND sh -c
+  "command -v python3 > /dev/null || exit 77; python3 vectors/schedule/model.py | diff -u vectors/schedule/cron.txt -"
+  WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+set_tests_properties(schedule_model_test PROPERTIES SKIP_RETURN_CODE 77)
