@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "route/rule.h"
+#include "route/schedule.h"
 #include "sluice/error.h"
 
 #include <stdio.h>
@@ -153,11 +154,14 @@ enum config_invocation_type {
     CONFIG_EVENT,
 };
 
-/* `- iot: {...}`: one route into a function. */
+/* One way into a function: `- iot: {...}` or `- schedule: {...}`. */
 struct config_event {
     struct config_place place;
     char *sql;
-    struct rule *rule; /* sql, compiled; NULL only while loading */
+    struct rule *rule; /* sql, compiled; NULL for a schedule */
+    struct config_strings rates; /* of a schedule, and compiled: */
+    struct schedule *schedules;
+    char *input; /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
     size_t number;     /* its place among the function's events of the file, from 1 */
     bool enabled;      /* those that are not are left out */
     bool report_batch_item_failures;

@@ -45,7 +45,8 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_PATH:
     case PARAMETER_WHO:
     case PARAMETER_SQL:
-    case PARAMETER_REPLY: return texts_equal(*(char *const *)a, *(char *const *)b);
+    case PARAMETER_REPLY:
+    case PARAMETER_JSON: return texts_equal(*(char *const *)a, *(char *const *)b);
     case PARAMETER_COUNT:
     case PARAMETER_SECONDS: return *(const uint64_t *)a == *(const uint64_t *)b;
     case PARAMETER_BOOLEAN:
@@ -55,6 +56,7 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
     case PARAMETER_CLIENT_IDS:
+    case PARAMETER_RATES:
     case PARAMETER_ENVIRONMENT: return strings_equal(a, b);
     case PARAMETER_ITEMS:
     case PARAMETER_NAMED_ITEMS: return lists_equal(parameter, a, b);

@@ -1,3 +1,4 @@
+#include "app/config_json.h"
 #include "app/config_table.h"
 #include "app/config_value.h"
 
@@ -285,6 +286,19 @@ static void read_named_items(struct walk *walk, const struct parameter *paramete
     }
 }
 
+static void read_json(struct walk *walk, const struct parameter *parameter, const yaml_node_t *node,
+                      char **field)
+{
+    char *text = config_json(walk->document, node, &walk->config->arena);
+    if (text)
+        *field = text;
+    else
+        config_error(walk->problems, place_of(node),
+                     "%s is no JSON, or too large; allowed: values, lists and mappings that are at most %d "
+                     "bytes as JSON, or such JSON as text",
+                     parameter->path, CONFIG_JSON_BYTES_MAX);
+}
+
 static void read_noted(struct walk *walk, const struct parameter *parameter, const yaml_node_t *key)
 {
     if (parameter->type == PARAMETER_NOT_HERE)
@@ -294,20 +308,38 @@ static void read_noted(struct walk *walk, const struct parameter *parameter, con
 }
 
 static void read_value(struct walk *walk, const struct parameter *parameter, const yaml_node_t *key,
+                       const yaml_node_t *node, void *base);
+
+/* A mapping, or the value of the one member that it is short for, as in `schedule: rate(5 minutes)`. */
+static void read_group(struct walk *walk, const struct parameter *parameter, const yaml_node_t *key,
+                       const yaml_node_t *node, void *base)
+{
+    if (!parameter->short_for || node->type == YAML_MAPPING_NODE) {
+        read_mapping(walk, node, parameter->path, base);
+        return;
+    }
+    char path[CONFIG_PATH_BYTES];
+    snprintf(path, sizeof path, "%s.%s", parameter->path, parameter->short_for);
+    read_value(walk, parameter_find(path), key, node, base);
+}
+
+static void read_value(struct walk *walk, const struct parameter *parameter, const yaml_node_t *key,
                        const yaml_node_t *node, void *base)
 {
     char *field = (char *)base + parameter->offset;
     switch (parameter->type) {
-    case PARAMETER_GROUP: read_mapping(walk, node, parameter->path, base); break;
+    case PARAMETER_GROUP: read_group(walk, parameter, key, node, base); break;
     case PARAMETER_ITEMS: read_items(walk, parameter, node, field); break;
     case PARAMETER_NAMED_ITEMS: read_named_items(walk, parameter, node, field); break;
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
     case PARAMETER_CLIENT_IDS:
+    case PARAMETER_RATES:
     case PARAMETER_ANONYMOUS: read_list(walk, parameter, node, field); break;
     case PARAMETER_ENVIRONMENT:
         read_environment(walk, parameter, node, (struct config_strings *)field);
         break;
+    case PARAMETER_JSON: read_json(walk, parameter, node, (char **)field); break;
     case PARAMETER_NOTED:
     case PARAMETER_NOT_HERE: read_noted(walk, parameter, key); break;
     default: read_scalar(walk, parameter, node, field); break;

@@ -112,6 +112,12 @@ static void settle_remote(struct config_function *function, struct config_proble
 static void settle_event(const struct config_function *function, struct config_event *event,
                          struct config_problems *problems)
 {
+    if (event->rule && event->rates.count > 0)
+        config_error(
+            problems, event->place,
+            "functions.%s: an event has both iot and schedule; allowed: one of them, the other in an "
+            "event of its own",
+            function->name);
     bool batch_wanted = event->maximum_batching_window_ms > 0 || event->maximum_batching_bytes > 0 ||
                         event->report_batch_item_failures;
     if (event->batch_size == 0 && batch_wanted)
@@ -129,8 +135,8 @@ static void settle_event(const struct config_function *function, struct config_e
         event->maximum_batching_bytes = most;
 }
 
-/* Leaves the events out that are none of messages, that are not enabled, or whose SQL had an error; the
- * others keep their numbers. */
+/* Leaves the events out that nothing here is the source of, that are not enabled, or whose SQL had an error;
+ * the others keep their numbers. */
 static void settle_events(struct config_function *function, struct config_problems *problems)
 {
     size_t kept = 0;
@@ -138,7 +144,7 @@ static void settle_events(struct config_function *function, struct config_proble
         struct config_event *event = &function->events[i];
         event->number = i + 1;
         settle_event(function, event, problems);
-        if (event->rule && event->enabled)
+        if ((event->rule || event->rates.count > 0) && event->enabled)
             function->events[kept++] = *event;
         else
             rule_free(event->rule);

@@ -70,6 +70,8 @@ static const char *type_text(enum parameter_type type)
         [PARAMETER_ENVIRONMENT] = "a mapping of names to text",
         [PARAMETER_SQL] = "SQL",
         [PARAMETER_REPLY] = "a topic template",
+        [PARAMETER_RATES] = "rate(5 minutes), cron(0 12 * * ? *), or a list of them",
+        [PARAMETER_JSON] = "any value, or JSON text",
         [PARAMETER_NOTED] = "anything",
         [PARAMETER_NOT_HERE] = "anything",
     };

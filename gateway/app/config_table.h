@@ -31,6 +31,8 @@ enum parameter_type {
     PARAMETER_ENVIRONMENT, /* struct config_strings of NAME=value */
     PARAMETER_SQL,         /* text, and the rule that follows it in struct config_event */
     PARAMETER_REPLY,       /* text, a template of route/reply.h */
+    PARAMETER_RATES,       /* struct config_strings of schedules, and the array that follows it */
+    PARAMETER_JSON,        /* a value of any form, as JSON text */
     PARAMETER_NOTED,       /* taken, and of no effect here; `allowed` may bound it */
     PARAMETER_NOT_HERE,    /* taken with a warning: it means something to AWS, or to another version */
 };
@@ -44,6 +46,7 @@ struct parameter {
     const char *fallback;    /* its default as one would write it; NULL: none */
     double minimum, maximum; /* of a number; the first also of how many ITEMS there must be */
     const char *allowed;     /* words with ` | ` between them, or see the types */
+    const char *short_for;   /* of a GROUP: its member that a value in its place is for */
     bool required;           /* where its group is there */
     const char *text;        /* one line */
 };

@@ -243,6 +243,32 @@ static void read_sql(const struct config_scalar *scalar)
         event->sql = keep(scalar);
 }
 
+static void read_rate(const struct config_scalar *scalar)
+{
+    struct config_event *event =
+        (struct config_event *)((char *)scalar->field - offsetof(struct config_event, rates));
+    struct schedule schedule;
+    char fault[SCHEDULE_FAULT_BYTES];
+    if (schedule_parse(scalar->text, &schedule, fault) != SLUICE_OK) {
+        config_error(scalar->problems, scalar->place, "%s: %s", scalar->parameter->path, fault);
+        return;
+    }
+    size_t count = event->rates.count;
+    for (size_t i = 0; i < count; i++) {
+        if (span_equal(span_from_string(event->rates.items[i]), scalar->text)) {
+            config_error(scalar->problems, scalar->place, "%s has %s twice; allowed: once",
+                         scalar->parameter->path, event->rates.items[i]);
+            return;
+        }
+    }
+    struct schedule *schedules = arena_take(&scalar->config->arena, (count + 1) * sizeof *schedules);
+    if (count > 0)
+        memcpy(schedules, event->schedules, count * sizeof *schedules);
+    schedules[count] = schedule;
+    event->schedules = schedules;
+    config_strings_add(scalar->config, &event->rates, keep(scalar));
+}
+
 static void read_reply(const struct config_scalar *scalar)
 {
     const char *fault = reply_template_fault(scalar->text);
@@ -256,21 +282,14 @@ static void read_reply(const struct config_scalar *scalar)
 void config_scalar_read(const struct config_scalar *scalar)
 {
     static void (*const readers[])(const struct config_scalar *) = {
-        [PARAMETER_TEXT] = read_text,
-        [PARAMETER_PATH] = read_path,
-        [PARAMETER_COUNT] = read_number,
-        [PARAMETER_SECONDS] = read_number,
-        [PARAMETER_BOOLEAN] = read_boolean,
-        [PARAMETER_CHOICE] = read_choice,
-        [PARAMETER_FLAG] = read_choice,
-        [PARAMETER_LISTEN] = read_listen,
-        [PARAMETER_ANONYMOUS] = read_anonymous,
-        [PARAMETER_WHO] = read_who,
-        [PARAMETER_FILTERS] = read_filter,
-        [PARAMETER_SQL] = read_sql,
-        [PARAMETER_REPLY] = read_reply,
-        [PARAMETER_ORIGINS] = read_origin,
-        [PARAMETER_CLIENT_IDS] = read_client_id,
+        [PARAMETER_TEXT] = read_text,           [PARAMETER_PATH] = read_path,
+        [PARAMETER_COUNT] = read_number,        [PARAMETER_SECONDS] = read_number,
+        [PARAMETER_BOOLEAN] = read_boolean,     [PARAMETER_CHOICE] = read_choice,
+        [PARAMETER_FLAG] = read_choice,         [PARAMETER_LISTEN] = read_listen,
+        [PARAMETER_ANONYMOUS] = read_anonymous, [PARAMETER_WHO] = read_who,
+        [PARAMETER_FILTERS] = read_filter,      [PARAMETER_SQL] = read_sql,
+        [PARAMETER_REPLY] = read_reply,         [PARAMETER_RATES] = read_rate,
+        [PARAMETER_ORIGINS] = read_origin,      [PARAMETER_CLIENT_IDS] = read_client_id,
     };
     readers[scalar->parameter->type](scalar);
 }

@@ -155,7 +155,10 @@ static void add_mappings(struct functions *all, struct function *function, size_
         mapping->event = &config->events[i];
         mapping->queue_name = functions_queue_name(config, mapping->event);
         mapping->replay = REPLAY_DUE; /* of before this start */
-        rule_set_add(&all->rules, mapping->event->rule, mapping);
+        if (mapping->event->rule)
+            rule_set_add(&all->rules, mapping->event->rule, mapping);
+        else
+            mapping->scheduled = scheduled_new(mapping);
         all->any_senml = all->any_senml || mapping->event->frames == CONFIG_FRAMES_SENML;
     }
 }
@@ -164,6 +167,7 @@ static void functions_free(struct functions *functions)
 {
     for (size_t i = 0; i < functions->mapping_count; i++) {
         queue_free(functions->mappings[i].queue);
+        scheduled_free(functions->mappings[i].scheduled);
         memory_free(functions->mappings[i].queue_name);
     }
     for (size_t i = 0; i < functions->function_count; i++)
@@ -251,6 +255,21 @@ bool functions_restore_queue(struct functions *functions, uint32_t queue, struct
     return false;
 }
 
+bool functions_restore_schedule(struct functions *functions, uint32_t queue, struct span name,
+                                uint64_t next_ordinal)
+{
+    bool is_taken = false;
+    for (size_t i = 0; i < functions->mapping_count && !is_taken; i++)
+        is_taken = scheduled_restore_queue(functions->mappings[i].scheduled, queue, name, next_ordinal);
+    return is_taken;
+}
+
+void functions_restore_anchor(struct functions *functions, const struct journal_entry *entry)
+{
+    for (size_t i = 0; i < functions->mapping_count; i++)
+        scheduled_restore_entry(functions->mappings[i].scheduled, entry);
+}
+
 void functions_restore_entry(struct functions *functions, const struct journal_entry *entry)
 {
     struct mapping *mapping = functions->mappings;
@@ -265,6 +284,7 @@ void functions_restored(struct functions *functions)
 {
     for (size_t i = 0; i < functions->mapping_count; i++) {
         struct mapping *mapping = &functions->mappings[i];
+        scheduled_restored(mapping->scheduled);
         if (mapping->queue)
             continue;
         mapping->queue_id = journal_queue_open(functions->host.journal, JOURNAL_FUNCTION,
@@ -386,8 +406,10 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
     if (functions->stopping)
         return;
     replays_turn(functions, now_ms);
-    for (size_t i = 0; i < functions->mapping_count; i++)
+    for (size_t i = 0; i < functions->mapping_count; i++) {
+        scheduled_turn(functions->mappings[i].scheduled, now_ms);
         run_mapping(&functions->mappings[i], now_ms);
+    }
 }
 
 uint64_t functions_next_deadline(const struct functions *functions)
@@ -398,6 +420,8 @@ uint64_t functions_next_deadline(const struct functions *functions)
     for (size_t i = 0; i < functions->mapping_count; i++) {
         if (replay_is_due(&functions->mappings[i]))
             return 0;
+        uint64_t scheduled_ms = scheduled_next_deadline(functions->mappings[i].scheduled);
+        soonest_ms = scheduled_ms < soonest_ms ? scheduled_ms : soonest_ms;
         /* With no worker free its next answer brings the turn. */
         if (invoke_capacity(functions->mappings[i].function->pool) == 0)
             continue;

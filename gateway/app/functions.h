@@ -66,6 +66,10 @@ char *functions_queue_name(const struct config_function *function, const struct 
 /* False: no mapping has this queue any more. */
 bool functions_restore_queue(struct functions *functions, uint32_t queue, struct span name,
                              uint64_t next_ordinal);
+/* The same for the queue of a schedule. */
+bool functions_restore_schedule(struct functions *functions, uint32_t queue, struct span name,
+                                uint64_t next_ordinal);
+void functions_restore_anchor(struct functions *functions, const struct journal_entry *entry);
 /* Of a queue that functions_restore_queue took. */
 void functions_restore_entry(struct functions *functions, const struct journal_entry *entry);
 /* Declares the queues of new mappings in the journal. */

@@ -6,6 +6,7 @@
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
 
 #include "app/functions.h"
+#include "app/scheduled.h"
 #include "base/buffer.h"
 #include "deliver/queue.h"
 #include "invoke/invoke.h"
@@ -32,6 +33,7 @@ struct mapping {
     char *queue_name; /* the function's; from its second event on NAME/2, ... */
     uint32_t queue_id;
     struct queue *queue;
+    struct scheduled *scheduled; /* NULL: messages are what invokes it */
     enum replay_state replay;
     size_t replays_under_way;
     size_t selected_count; /* by the PUBLISH under way */

@@ -53,6 +53,10 @@ static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
 static bool select_event(struct invocation *invocation, size_t index, uint64_t now_ms, struct buffer *out)
 {
     struct queue_item *item = &invocation->batch->items[index];
+    if (!invocation->mapping->event->rule) { /* a scheduled run is its event */
+        buffer_append(out, item->message->payload);
+        return true;
+    }
     struct rule_input input = rule_input_of(item->message);
     if (rule_select(invocation->mapping->event->rule, &input, out) == RULE_MATCH)
         return true;

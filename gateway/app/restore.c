@@ -71,7 +71,7 @@ struct restoring {
     struct gateway *gateway;
     enum journal_queue_kind kind; /* of the queue whose contents are being shown */
     bool wanted;                  /* somebody of this configuration has it */
-    struct buffer dropped;        /* uint32_t: sessions' queues that nobody has */
+    struct buffer dropped;        /* uint32_t: sessions' and schedules' queues that nobody has */
 };
 
 static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, struct span name,
@@ -86,6 +86,12 @@ static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, st
             log_warning(
                 "the journal has a queue of function %.*s, which is not configured; what it holds is kept",
                 (int)name.len, (const char *)name.data);
+        return;
+    }
+    if (kind == JOURNAL_SCHEDULE) {
+        restoring->wanted = functions_restore_schedule(gateway->functions, queue, name, next_ordinal);
+        if (!restoring->wanted) /* another configuration's */
+            buffer_append(&restoring->dropped, span_of(&queue, sizeof queue));
         return;
     }
     if (kind == JOURNAL_RETAINED) {
@@ -116,6 +122,10 @@ static void on_entry(void *ctx, const struct journal_entry *entry)
         return;
     if (restoring->kind == JOURNAL_FUNCTION) {
         functions_restore_entry(gateway->functions, entry);
+        return;
+    }
+    if (restoring->kind == JOURNAL_SCHEDULE) {
+        functions_restore_anchor(gateway->functions, entry);
         return;
     }
     if (restoring->kind == JOURNAL_RETAINED) {

@@ -12,6 +12,8 @@ enum {
     NO_MINUTE = -1,
 };
 
+#define CLOCK_SET_MS UINT64_C(1735689600000) /* 2025-01-01 */
+
 /* ---- Words ---- */
 
 static bool is_blank(uint8_t byte)
@@ -89,8 +91,8 @@ static enum sluice_error parse_rate(struct span arguments, struct schedule *sche
     unsigned number;
     bool is_number = parse_number(take_word(&rest), &number);
     struct span unit = take_word(&rest);
-    for (size_t i = 0; is_number && number > 0 && take_word(&rest).len == 0 && i < sizeof units / sizeof *units;
-         i++) {
+    for (size_t i = 0;
+         is_number && number > 0 && take_word(&rest).len == 0 && i < sizeof units / sizeof *units; i++) {
         const char *name = number == 1 ? units[i].one : units[i].many;
         uint64_t period_s = (uint64_t)number * units[i].seconds;
         if (!span_equal(unit, span_from_string(name)) || period_s > SCHEDULE_PERIOD_MAX_S)
@@ -117,8 +119,7 @@ static const struct field fields[FIELDS] = {
     {"hours", 0, 23, "", "0-23, with , - * /"},
     {"day-of-month", 1, 31, "", "1-31, with , - * /, or one of ? L LW and 15W"},
     {"month", 1, 12, "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC", "1-12 or JAN-DEC, with , - * /"},
-    {"day-of-week", 1, 7, "SUNMONTUEWEDTHUFRISAT",
-     "1-7 or SUN-SAT, with , - * /, or one of ? L, 6L and 6#2"},
+    {"day-of-week", 1, 7, "SUNMONTUEWEDTHUFRISAT", "1-7 or SUN-SAT, with , - * /, or one of ? L, 6L and 6#2"},
     {"year", SCHEDULE_FIRST_YEAR, SCHEDULE_LAST_YEAR, "", "1970-2199, with , - * /"},
 };
 
@@ -142,8 +143,8 @@ static void set_bit(uint8_t *bits, unsigned bit)
     bits[bit / 8] |= (uint8_t)(1U << bit % 8);
 }
 
-/* `*`, `value`, `from-to`, each with `/step`; a value with a step goes on to the field's end. A range that ends
- * before it begins goes over the field's end, but for years. Sets the bits value - least. */
+/* `*`, `value`, `from-to`, each with `/step`; a value with a step goes on to the field's end. A range that
+ * ends before it begins goes over the field's end, but for years. Sets the bits value - least. */
 static bool parse_item(const struct field *field, struct span item, uint8_t *bits)
 {
     unsigned from = field->least, to = field->most, step = 1;
@@ -423,8 +424,13 @@ uint64_t schedule_next(const struct schedule *schedule, uint64_t after_ms)
 
 bool schedule_due(const struct schedule *schedule, uint64_t *anchor_ms, uint64_t now_ms, uint64_t *ret_due_ms)
 {
-    uint64_t wait_max_ms = schedule->period_ms > 0 ? schedule->period_ms : DAY_MS;
-    if (*anchor_ms > now_ms && *anchor_ms - now_ms > wait_max_ms)
+    bool is_cron = schedule->period_ms == 0;
+    if (is_cron && now_ms < CLOCK_SET_MS)
+        return false;
+    uint64_t wait_max_ms = is_cron ? DAY_MS : schedule->period_ms;
+    bool was_ahead = *anchor_ms > now_ms && *anchor_ms - now_ms > wait_max_ms;
+    bool was_unset = is_cron && *anchor_ms < CLOCK_SET_MS;
+    if (was_ahead || was_unset)
         *anchor_ms = now_ms;
     uint64_t due_ms = schedule_next(schedule, *anchor_ms);
     if (due_ms > now_ms)

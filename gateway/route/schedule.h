@@ -5,14 +5,14 @@
  *     cron(0 10 ? * MON-FRI *)            minutes hours day-of-month month day-of-week year
  *
  * All times are UTC, in milliseconds of the Unix epoch. A rate runs at the whole multiples of its period
- * since the epoch: so a restart neither shifts it nor starts it anew, and nothing has to be kept about it. The
- * fields of cron are values, ranges (2-5, SAT-MON), lists and steps (0/15), months and weekdays by number or
- * name; L is the last day of the month or, as 6L, its last Friday; 15W the weekday nearest to the 15th, LW
+ * since the epoch: so a restart neither shifts it nor starts it anew, and nothing has to be kept about it.
+ * The fields of cron are values, ranges (2-5, SAT-MON), lists and steps (0/15), months and weekdays by number
+ * or name; L is the last day of the month or, as 6L, its last Friday; 15W the weekday nearest to the 15th, LW
  * the last one; 6#2 the second Friday. A week begins with SUN, 1. One of the two day fields is `?`.
  *
- * Sans-I/O: whoever has a clock says what time it is. An anchor is the time up to which runs are settled; what
- * is due after it and not after now is one run, however many were missed. Pure functions over values, any
- * thread.
+ * Sans-I/O: whoever has a clock says what time it is. An anchor is the time up to which runs are settled;
+ * what is due after it and not after now is one run, however many were missed. Pure functions over values,
+ * any thread.
  */
 #ifndef SLUICE_ROUTE_SCHEDULE_H
 #define SLUICE_ROUTE_SCHEDULE_H
@@ -57,11 +57,13 @@ enum sluice_error schedule_parse(struct span text, struct schedule *ret_schedule
 uint64_t schedule_next(const struct schedule *schedule, uint64_t after_ms);
 
 /*
- * Whether a run is due: *ret_due_ms is its time, the first one's of those that were missed. The anchor is then
- * to become `now`. A clock that was set back repeats nothing: until it has passed the anchor no run is due.
- * Where that would take longer than a period of the rate, or a day of a cron, the clock had been wrong before:
- * the anchor becomes `now` at once.
+ * Whether a run is due: *ret_due_ms is its time, the first one's of those that were missed. The anchor is
+ * then to become `now`. A clock that was set back repeats nothing: until it has passed the anchor no run is
+ * due. Where that would take longer than a period of the rate, or a day of a cron, the clock had been wrong
+ * before: the anchor becomes `now` at once. A clock that shows a time before 2025 was not set yet: crons wait
+ * until it is, and do not make up for what they missed since.
  */
-bool schedule_due(const struct schedule *schedule, uint64_t *anchor_ms, uint64_t now_ms, uint64_t *ret_due_ms);
+bool schedule_due(const struct schedule *schedule, uint64_t *anchor_ms, uint64_t now_ms,
+                  uint64_t *ret_due_ms);
 
 #endif

@@ -38,7 +38,7 @@ every_error_is_told_at_once() {
         "bad.yml:24:20: SQL 1:15: 'a/#/b' is no Topic Filter; \`+\` is a whole level, \`#\` the whole last one" \
         'bad.yml:24:45: there is no functions.NAME.events[].iot.batchsize; did you mean batchSize?' \
         'bad.yml:25:9: functions.alert: maximumBatchingWindow, maximumBatchingBytes and functionResponseType need a batchSize' \
-        'bad.yml:26:9: warning: functions.NAME.events[].schedule is an event that this version does not serve; it is ignored' \
+        "bad.yml:26:19: functions.NAME.events[].schedule.rate: rate is '1 minutes'; allowed: a whole number above 0 and second(s), minute(s), hour(s) or day(s), as in rate(1 minute) or rate(5 minutes), at most 366 days" \
         "bad.yml:30:31: functions.NAME.destinations.onFailure is 'sqs'; allowed: none | dlq" \
         'bad.yml:31:1: warning: plugins does not apply at the edge; it is ignored' << 'END'
 service: greenhouse
@@ -66,7 +66,7 @@ functions:
       - iot: {sql: "SELECT * FROM 'a' WHERE temperature >"}
       - iot: {sql: "SELECT * FROM 'a/#/b'", batchsize: 10}
       - iot: {sql: "SELECT * FROM 'a'", maximumBatchingWindow: 5}
-      - schedule: rate(1 minute)
+      - schedule: rate(1 minutes)
   remote:
     lambda: archive
     events: [{iot: {sql: "SELECT * FROM 'a'"}}]

@@ -352,6 +352,53 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
     check_problems(rows, sizeof rows / sizeof rows[0], false);
 }
 
+static void schedules_are_read_in_every_form(void **state)
+{
+    (void)state;
+    struct config *config = parse_good("functions:\n"
+                                       "  f:\n"
+                                       "    lambda: a\n"
+                                       "    events:\n"
+                                       "      - schedule: rate(5 minutes)\n"
+                                       "      - schedule: [cron(0 12 * * ? *), rate(10 seconds)]\n"
+                                       "      - schedule: {rate: rate(1 day), enabled: false}\n"
+                                       "      - schedule:\n"
+                                       "          rate: rate(1 hour)\n"
+                                       "          input: {a: [1, x, ~, {b: yes, c: 'true'}], d: 1.50}\n"
+                                       "      - schedule: {rate: rate(1 hour), input: '[1, 2]'}\n");
+    const struct config_function *function = &config->functions[0];
+    assert_int_equal(function->event_count, 4);
+    assert_int_equal(function->events[0].schedules[0].period_ms, 300000);
+    assert_null(function->events[0].input);
+    assert_int_equal(function->events[1].rates.count, 2);
+    assert_string_equal(function->events[1].rates.items[0], "cron(0 12 * * ? *)");
+    assert_int_equal(function->events[1].schedules[1].period_ms, 10000);
+    assert_int_equal(function->events[2].number, 4);
+    assert_string_equal(function->events[2].input,
+                        "{\"a\":[1,\"x\",null,{\"b\":\"yes\",\"c\":\"true\"}],\"d\":1.50}");
+    assert_string_equal(function->events[3].input, "[1, 2]");
+    config_free(config);
+}
+
+static void a_wrong_schedule_is_refused(void **state)
+{
+    (void)state;
+    static const struct problem_row rows[] = {
+        {FUNCTION("lambda: a, events: [schedule: rate(1 minutes)]"),
+         "events[].schedule.rate: rate is '1 minutes'; allowed: a whole number above 0"},
+        {FUNCTION("lambda: a, events: [schedule: {input: 1}]"), "schedule.rate is missing"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: [rate(1 day), rate(1 day)]}]"),
+         "schedule.rate has rate(1 day) twice; allowed: once"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), input: word}]"),
+         "schedule.input is no JSON, or too large"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), input: &a [*a]}]"),
+         "schedule.input is no JSON, or too large"},
+        {FUNCTION("lambda: a, events: [{schedule: rate(1 day), iot: {sql: \"SELECT * FROM 'a'\"}}]"),
+         "functions.f: an event has both iot and schedule"},
+    };
+    check_problems(rows, sizeof rows / sizeof rows[0], false);
+}
+
 static void what_is_for_aws_is_named_in_a_warning(void **state)
 {
     (void)state;
@@ -361,8 +408,13 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
         {"gateway: {listen: {mqtt: 1883}}", ":1:26: warning: nobody can use the listener mqtt"},
         {FUNCTION("lambda: a, layers: [x]"), "warning: functions.NAME.layers does not apply"},
         {FUNCTION("lambda: a"), "warning: functions.f has no event that is served"},
-        {FUNCTION("lambda: a, events: [schedule: rate(1 minute)]"),
-         "[].schedule is an event that this version"},
+        {FUNCTION("lambda: a, events: [sqs: queue]"), "events[].sqs is an event that this version"},
+        {FUNCTION("lambda: a, events: [sns: topic]"), "events[].sns is an event that this version"},
+        {FUNCTION("lambda: a, events: [s3: bucket]"), "events[].s3 is an event that this version"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputPath: $.time}]"),
+         "events[].schedule.inputPath is not served by this version"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), timezone: Europe/Berlin}]"),
+         "events[].schedule.timezone is not served by this version, whose times are UTC"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], true);
 }
@@ -528,6 +580,8 @@ int main(void)
         cmocka_unit_test(origins_are_read_as_they_are_written),
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
+        cmocka_unit_test(schedules_are_read_in_every_form),
+        cmocka_unit_test(a_wrong_schedule_is_refused),
         cmocka_unit_test(what_is_for_aws_is_named_in_a_warning),
         cmocka_unit_test(every_error_is_reported_in_the_order_of_the_file),
         cmocka_unit_test(aliases_are_followed_and_cycles_end),

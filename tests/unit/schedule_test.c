@@ -1,4 +1,5 @@
-/* When schedules run. The runs of cron.txt come from an independent model, tests/vectors/schedule/model.py. */
+/* When schedules run. The runs of cron.txt come from an independent model, tests/vectors/schedule/model.py.
+ */
 #include "route/schedule.h"
 
 #include <setjmp.h>
@@ -190,12 +191,26 @@ static void a_clock_that_was_far_ahead_does_not_stop_a_schedule(void **state)
 {
     (void)state;
     struct schedule cron = parse("cron(30 3 * * ? *)"), rate = parse("rate(10 seconds)");
-    uint64_t cron_anchor_ms = time_of("2040-01-01T00:00:00Z"), rate_anchor_ms = time_of("2026-11-21T13:00:00Z");
+    uint64_t cron_anchor_ms = time_of("2040-01-01T00:00:00Z"),
+             rate_anchor_ms = time_of("2026-11-21T13:00:00Z");
     uint64_t due_ms;
     assert_false(schedule_due(&cron, &cron_anchor_ms, time_of("2026-11-21T03:29:00Z"), &due_ms));
     assert_true(schedule_due(&cron, &cron_anchor_ms, time_of("2026-11-21T03:30:00Z"), &due_ms));
     assert_false(schedule_due(&rate, &rate_anchor_ms, time_of("2026-11-21T12:00:01Z"), &due_ms));
     assert_true(schedule_due(&rate, &rate_anchor_ms, time_of("2026-11-21T12:00:10Z"), &due_ms));
+}
+
+/* A box without a battery for its clock starts in 1970. */
+static void a_clock_that_is_not_set_runs_no_cron_and_makes_up_for_none(void **state)
+{
+    (void)state;
+    struct schedule cron = parse("cron(30 3 * * ? *)");
+    uint64_t anchor_ms = time_of("1970-01-01T00:00:10Z"), due_ms;
+    assert_false(schedule_due(&cron, &anchor_ms, time_of("1970-01-02T03:30:00Z"), &due_ms));
+    assert_false(schedule_due(&cron, &anchor_ms, time_of("2026-11-21T12:00:00Z"), &due_ms));
+    assert_true(schedule_due(&cron, &anchor_ms, time_of("2026-11-22T03:30:00Z"), &due_ms));
+    expect_due("cron(30 3 * * ? *)", "2026-11-20T12:00:00Z", "1970-01-02T03:30:00Z", NULL);
+    expect_due("rate(1 hour)", "1970-01-02T03:30:00Z", "1970-01-02T04:00:00Z", "1970-01-02T04:00:00Z");
 }
 
 int main(void)
@@ -208,6 +223,7 @@ int main(void)
         cmocka_unit_test(many_missed_runs_are_one),
         cmocka_unit_test(a_clock_that_was_set_back_repeats_nothing),
         cmocka_unit_test(a_clock_that_was_far_ahead_does_not_stop_a_schedule),
+        cmocka_unit_test(a_clock_that_is_not_set_runs_no_cron_and_makes_up_for_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
