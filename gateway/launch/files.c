@@ -1,0 +1,164 @@
+#include "launch/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    FIRST_OTHER_FD = 4, /* standard input, output, error, and the worker's socket (invoke/process.c) */
+};
+
+int launch_close_descriptors(const struct launch *launch)
+{
+    (void)launch;
+    return syscall(SYS_close_range, FIRST_OTHER_FD, ~0U, 0) == 0 ? 0 : errno;
+}
+
+/* --- Landlock. Its rights came with versions of its interface, the later ones after Debian's headers. --- */
+
+#define RIGHT(bit) (UINT64_C(1) << (bit))
+enum { VERSION_TRUNCATE = 3, VERSION_IOCTL = 5, VERSION_SCOPES = 6 };
+static const uint64_t rights_by_version[] = {
+    0,
+    RIGHT(13) - 1,
+    RIGHT(14) - 1 /* REFER */,
+    RIGHT(15) - 1 /* TRUNCATE */,
+    RIGHT(15) - 1,
+    RIGHT(16) - 1 /* IOCTL_DEV */,
+};
+#define RIGHTS_OF_FILES                                                                                      \
+    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE |             \
+     RIGHT(14) /* TRUNCATE */ | RIGHT(15) /* IOCTL_DEV */)
+#define RIGHTS_TO_READ                                                                                       \
+    (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define RIGHTS_TO_DEVICES (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE)
+#define RIGHTS_TO_WRITE   (~RIGHT(15))          /* all but device control */
+#define ALL_SCOPES        (RIGHT(0) | RIGHT(1)) /* abstract Unix sockets; signals */
+
+struct ruleset_attributes {
+    uint64_t files;
+    uint64_t network;
+    uint64_t scopes;
+};
+
+/* What programs and runtimes read everywhere. The rest of /etc may hold secrets. */
+static const char *const system_paths[] = {
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/proc",
+    "/sys",
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/gai.conf",
+    "/etc/group",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/machine-id",
+    "/etc/mime.types",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/pki",
+    "/etc/protocols",
+    "/etc/resolv.conf",
+    "/etc/services",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/timezone",
+};
+static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+
+static uint64_t handled_rights(int version)
+{
+    int last = sizeof rights_by_version / sizeof *rights_by_version - 1;
+    return rights_by_version[version < last ? version : last];
+}
+
+/* A path that is not there, or that its user cannot reach, gives nobody anything. */
+static int allow(int ruleset, const char *path, uint64_t rights)
+{
+    struct stat status;
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (fstat(fd, &status) == 0 && !S_ISDIR(status.st_mode))
+        rights &= RIGHTS_OF_FILES;
+    struct landlock_path_beneath_attr beneath = {.allowed_access = rights, .parent_fd = fd};
+    long failed = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+    int error = failed ? errno : 0;
+    close(fd);
+    return error;
+}
+
+static int allow_all(int ruleset, const char *const *paths, size_t count, uint64_t rights)
+{
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++)
+        error = allow(ruleset, paths[i], rights);
+    return error;
+}
+
+static int restrict_self(const struct ruleset_attributes *attributes, size_t bytes,
+                         const struct launch *launch, uint64_t handled)
+{
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, attributes, bytes, 0);
+    if (ruleset < 0)
+        return errno;
+    int error = 0;
+    if (handled) {
+        error = allow_all(ruleset, system_paths, sizeof system_paths / sizeof *system_paths,
+                          handled & RIGHTS_TO_READ);
+        if (!error)
+            error =
+                allow_all(ruleset, devices, sizeof devices / sizeof *devices, handled & RIGHTS_TO_DEVICES);
+        if (!error)
+            error = allow_all(ruleset, launch->read.items, launch->read.count, handled & RIGHTS_TO_READ);
+        if (!error)
+            error = allow_all(ruleset, launch->write.items, launch->write.count, handled & RIGHTS_TO_WRITE);
+    }
+    if (!error && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+        error = errno;
+    close(ruleset);
+    return error;
+}
+
+/* The version of the interface, or 0 and errno. */
+static int landlock_version(void)
+{
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return version > 0 ? (int)version : 0;
+}
+
+int launch_limit_files(const struct launch *launch)
+{
+    int version = landlock_version();
+    if (version == 0)
+        return errno;
+    uint64_t handled = handled_rights(version);
+    const struct ruleset_attributes attributes = {.files = handled};
+    int error = restrict_self(&attributes, sizeof attributes.files, launch, handled);
+    if (error)
+        return error;
+    return version < VERSION_TRUNCATE ? EOPNOTSUPP : 0;
+}
+
+int launch_limit_signals(const struct launch *launch)
+{
+    if (landlock_version() < VERSION_SCOPES)
+        return EOPNOTSUPP;
+    const struct ruleset_attributes attributes = {.scopes = ALL_SCOPES};
+    return restrict_self(&attributes, sizeof attributes, launch, 0);
+}

@@ -1,0 +1,137 @@
+/*
+ * `launch`: see launch.h. Exit status 126 where a measure is required and cannot
+ * be had, 127 where the worker cannot be run.
+ */
+#include "launch/launch.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, EXIT_NOT_CONFINED = 126, EXIT_NOT_RUN = 127 };
+
+static const char usage[] =
+    "usage: launch [OPTION...] -- PROGRAM [ARGUMENT...]\n"
+    "Confines itself and becomes PROGRAM. The gateway starts workers with it.\n"
+    "  --read PATH          may be read and executed, besides the system's own folders\n"
+    "  --write PATH         may be changed too\n"
+    "  --network WHAT       none (the default) or all\n"
+    "  --data-bytes N       of memory that it writes to\n"
+    "  --file-bytes N       of a file that it writes\n"
+    "  --open-files N       at once\n"
+    "  --processes N        of its user, threads included\n"
+    "  --nice N             below the priority of who starts it\n"
+    "  --required           to fail where a measure cannot be had, instead of going on without\n"
+    "  --check              to say which measures cannot be had, a line each, and exit\n";
+
+enum mode {
+    MODE_AVAILABLE,
+    MODE_REQUIRED,
+    MODE_CHECK,
+};
+
+/* In the order in which they are taken: each can still be done after those before it. */
+static const struct {
+    const char *name;
+    int (*take)(const struct launch *launch);
+} measures[] = {
+    {"closing other descriptors (close_range)", launch_close_descriptors},
+    {"limits of resources", launch_limit_resources},
+    {"no new privileges", launch_give_up_privileges},
+    {"limits of file access (Landlock)", launch_limit_files},
+    {"limits of signals (Landlock scopes)", launch_limit_signals},
+    {"limits of system calls (seccomp)", launch_limit_calls},
+};
+
+static void confine(const struct launch *launch, enum mode mode)
+{
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        int error = measures[i].take(launch);
+        if (!error || mode == MODE_AVAILABLE)
+            continue;
+        fprintf(mode == MODE_CHECK ? stdout : stderr, "%s: %s\n", measures[i].name, strerror(error));
+        if (mode == MODE_REQUIRED)
+            exit(EXIT_NOT_CONFINED);
+    }
+}
+
+static void __attribute__((noreturn)) refuse(const char *what)
+{
+    fprintf(stderr, "launch: %s\n%s", what, usage);
+    exit(EXIT_USAGE);
+}
+
+static void add_path(struct launch_paths *paths, const char *path)
+{
+    if (paths->count == LAUNCH_PATHS_MAX)
+        refuse("more paths than 64");
+    paths->items[paths->count++] = path;
+}
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno || *end || *text < '0' || *text > '9')
+        refuse("a number was expected");
+    return value;
+}
+
+static enum launch_network network_of(const char *text)
+{
+    if (strcmp(text, "none") == 0)
+        return LAUNCH_NO_NETWORK;
+    if (strcmp(text, "all") != 0)
+        refuse("--network is none or all");
+    return LAUNCH_WHOLE_NETWORK;
+}
+
+static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
+{
+    static const struct option options[] = {{"read", required_argument, NULL, 'r'},
+                                            {"write", required_argument, NULL, 'w'},
+                                            {"network", required_argument, NULL, 'n'},
+                                            {"data-bytes", required_argument, NULL, 'd'},
+                                            {"file-bytes", required_argument, NULL, 'f'},
+                                            {"open-files", required_argument, NULL, 'o'},
+                                            {"processes", required_argument, NULL, 'p'},
+                                            {"nice", required_argument, NULL, 'i'},
+                                            {"required", no_argument, NULL, 'R'},
+                                            {"check", no_argument, NULL, 'C'},
+                                            {0}};
+    enum mode mode = MODE_AVAILABLE;
+    for (int option; (option = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
+        switch (option) {
+        case 'r': add_path(&ret_launch->read, optarg); break;
+        case 'w': add_path(&ret_launch->write, optarg); break;
+        case 'n': ret_launch->network = network_of(optarg); break;
+        case 'd': ret_launch->data_bytes = number(optarg); break;
+        case 'f': ret_launch->file_bytes = number(optarg); break;
+        case 'o': ret_launch->open_file_count = number(optarg); break;
+        case 'p': ret_launch->process_count = number(optarg); break;
+        case 'i': ret_launch->nice = (int)number(optarg); break;
+        case 'R': mode = MODE_REQUIRED; break;
+        case 'C': mode = MODE_CHECK; break;
+        default: refuse("this is not an option");
+        }
+    }
+    return mode;
+}
+
+int main(int argc, char **argv)
+{
+    struct launch launch = {0};
+    enum mode mode = read_options(argc, argv, &launch);
+    if (mode != MODE_CHECK && optind == argc)
+        refuse("there is no program to run");
+    confine(&launch, mode);
+    if (mode == MODE_CHECK)
+        return fflush(stdout) == 0 ? 0 : EXIT_NOT_CONFINED;
+    execv(argv[optind], argv + optind);
+    fprintf(stderr, "%s cannot be run: %s\n", argv[optind], strerror(errno));
+    return EXIT_NOT_RUN;
+}
