@@ -135,7 +135,16 @@ struct config_sys {
     uint64_t interval_ms; /* 0: nothing is published */
 };
 
+enum config_sandbox {
+    CONFIG_SANDBOX_OFF,
+    CONFIG_SANDBOX_AVAILABLE,
+    CONFIG_SANDBOX_REQUIRED,
+};
+
 struct config_workers {
+    enum config_sandbox sandbox;
+    uint64_t open_file_count;
+    uint64_t nice;
     uint64_t init_timeout_ms;
     uint64_t idle_timeout_ms;
     uint64_t stop_grace_ms;
@@ -182,6 +191,9 @@ struct config_function {
     uint64_t timeout_ms;
     uint64_t memory_mb;
     struct config_strings environment; /* "NAME=value": the provider's, then the function's own */
+    bool network;
+    struct config_strings readable; /* paths */
+    struct config_strings writable;
     uint64_t reserved_concurrency;
     uint64_t provisioned_concurrency;
     uint64_t maximum_retry_attempts;

@@ -55,6 +55,7 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_LISTEN: return listens_equal(a, b);
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
+    case PARAMETER_PATHS:
     case PARAMETER_CLIENT_IDS:
     case PARAMETER_RATES:
     case PARAMETER_ENVIRONMENT: return strings_equal(a, b);

@@ -333,6 +333,7 @@ static void read_value(struct walk *walk, const struct parameter *parameter, con
     case PARAMETER_NAMED_ITEMS: read_named_items(walk, parameter, node, field); break;
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
+    case PARAMETER_PATHS:
     case PARAMETER_CLIENT_IDS:
     case PARAMETER_RATES:
     case PARAMETER_ANONYMOUS: read_list(walk, parameter, node, field); break;

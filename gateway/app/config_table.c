@@ -56,6 +56,7 @@ static const char *type_text(enum parameter_type type)
         [PARAMETER_NAMED_ITEMS] = "a mapping of names to mappings",
         [PARAMETER_TEXT] = "text",
         [PARAMETER_PATH] = "a path",
+        [PARAMETER_PATHS] = "a list of paths",
         [PARAMETER_COUNT] = "a whole number",
         [PARAMETER_SECONDS] = "a number",
         [PARAMETER_BOOLEAN] = "true or false",

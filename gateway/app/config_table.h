@@ -17,6 +17,7 @@ enum parameter_type {
     PARAMETER_NAMED_ITEMS, /* a mapping of mappings: the same, of struct config_function */
     PARAMETER_TEXT,
     PARAMETER_PATH,    /* a file's, relative to the configuration file */
+    PARAMETER_PATHS,   /* struct config_strings of paths */
     PARAMETER_COUNT,   /* uint64_t; its unit is what is counted */
     PARAMETER_SECONDS, /* decimal; uint64_t milliseconds */
     PARAMETER_BOOLEAN,

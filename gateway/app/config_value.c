@@ -92,6 +92,15 @@ static void read_path(const struct config_scalar *scalar)
         set_text(scalar, config_resolve(scalar->config, &scalar->config->arena, keep(scalar)));
 }
 
+static void read_path_of_list(const struct config_scalar *scalar)
+{
+    if (scalar->text.len == 0)
+        refuse(scalar);
+    else
+        config_strings_add(scalar->config, scalar->field,
+                           config_resolve(scalar->config, &scalar->config->arena, keep(scalar)));
+}
+
 /* Seconds are stored as milliseconds; what would be a part of one is refused, like a part of a count. */
 static void read_number(const struct config_scalar *scalar)
 {
@@ -290,6 +299,7 @@ void config_scalar_read(const struct config_scalar *scalar)
         [PARAMETER_FILTERS] = read_filter,      [PARAMETER_SQL] = read_sql,
         [PARAMETER_REPLY] = read_reply,         [PARAMETER_RATES] = read_rate,
         [PARAMETER_ORIGINS] = read_origin,      [PARAMETER_CLIENT_IDS] = read_client_id,
+        [PARAMETER_PATHS] = read_path_of_list,
     };
     readers[scalar->parameter->type](scalar);
 }

@@ -1,5 +1,6 @@
 /* How a function of the configuration becomes a pool of workers. */
 #include "app/functions_internal.h"
+#include "app/sandbox.h"
 
 #include "base/json_write.h"
 #include "base/log.h"
@@ -139,6 +140,8 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     snprintf(executable, sizeof executable, "%s/%s", workers, config.runtime);
     char *settings = given->lambda ? lambda_settings(all, given) : NULL;
     char **environment = worker_environment(given);
+    char **launcher = sandbox_launcher(all->config, given, workers, executable);
+    config.launcher = (const char *const *)launcher;
     config.executable = executable;
     config.settings_json = settings;
     config.environment = (const char *const *)environment;
@@ -149,6 +152,7 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     else
         all->pools_running++;
     memory_free(settings);
+    sandbox_launcher_free(launcher);
     free_strings(environment);
     return error;
 }

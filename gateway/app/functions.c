@@ -1,4 +1,5 @@
 #include "app/functions_internal.h"
+#include "app/sandbox.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -195,7 +196,7 @@ enum sluice_error functions_start(const struct config *config, const char *worke
         log_warning("the dead letters of before cannot be counted");
     all->functions = memory_new_array(config->function_count, sizeof *all->functions);
     all->mappings = memory_new_array(mapping_max, sizeof *all->mappings);
-    enum sluice_error error = SLUICE_OK;
+    enum sluice_error error = sandbox_check(config, workers);
     for (size_t i = 0; i < config->function_count; i++) {
         struct function *function = &all->functions[i];
         function->all = all;

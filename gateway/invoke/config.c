@@ -46,6 +46,7 @@ struct invoke_config invoke_config_copy(const struct invoke_config *config)
     copy.handler = copy_string(config->handler);
     copy.runtime = copy_string(config->runtime);
     copy.settings_json = copy_string(config->settings_json);
+    copy.launcher = copy_list(config->launcher);
     copy.executable = copy_string(config->executable);
     copy.arguments = copy_list(config->arguments);
     copy.environment = copy_list(config->environment);
@@ -71,6 +72,7 @@ void invoke_config_free(struct invoke_config *config)
     free_const(config->handler);
     free_const(config->runtime);
     free_const(config->settings_json);
+    free_list(config->launcher);
     free_const(config->executable);
     free_list(config->arguments);
     free_list(config->environment);

@@ -31,6 +31,7 @@ struct invoke_config {
     const char *handler;          /* as the function's configuration has it; for `native` a path to the .so */
     const char *runtime;          /* "native", "lambda", ... */
     const char *settings_json;    /* an object for this kind of worker, or NULL for {} */
+    const char *const *launcher;  /* a program and arguments that runs the worker; NULL: none does */
     const char *executable;       /* path of the worker */
     const char *const *arguments; /* after the executable's name, NULL-terminated; NULL: none */
     const char *const *environment; /* "NAME=value", NULL-terminated: all that the worker gets; NULL: none */

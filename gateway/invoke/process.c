@@ -259,15 +259,17 @@ static size_t count_strings(const char *const *strings)
     return count;
 }
 
-/* NULL-terminated: `first` if it is not NULL, then `rest`. The strings themselves are not copied, nor written
- * to by libuv, whose type lacks the const. */
-static char **string_list(const char *first, const char *const *rest)
+/* NULL-terminated: `before`, `own`, `after`. The strings themselves are not copied, nor written to by libuv,
+ * whose type lacks the const. */
+static char **string_list(const char *const *before, const char *own, const char *const *after)
 {
-    size_t count = count_strings(rest);
-    char **list = memory_new_array(count + 2, sizeof *list);
-    list[0] = (char *)(uintptr_t)first;
-    for (size_t i = 0; i < count; i++)
-        list[i + 1] = (char *)(uintptr_t)rest[i];
+    size_t before_count = count_strings(before), after_count = count_strings(after);
+    char **list = memory_new_array(before_count + after_count + 2, sizeof *list);
+    for (size_t i = 0; i < before_count; i++)
+        list[i] = (char *)(uintptr_t)before[i];
+    list[before_count] = (char *)(uintptr_t)own;
+    for (size_t i = 0; i < after_count; i++)
+        list[before_count + 1 + i] = (char *)(uintptr_t)after[i];
     return list;
 }
 
@@ -284,13 +286,13 @@ static int spawn(uv_loop_t *loop, struct process *process, const struct process_
     };
     uv_process_options_t options = {
         .exit_cb = on_child_exit,
-        .file = config->executable,
-        .args = string_list(config->executable, config->arguments),
-        .env = string_list(fd_variable, config->environment),
+        .args = string_list(config->launcher, config->executable, config->arguments),
+        .env = string_list(NULL, fd_variable, config->environment),
         .flags = UV_PROCESS_DETACHED, /* a group of its own, to be killed as a whole */
         .stdio_count = WORKER_FD + 1,
         .stdio = stdio,
     };
+    options.file = options.args[0];
     int error = uv_spawn(loop, &process->child, &options);
     own(process, (uv_handle_t *)&process->child); /* also after a failure */
     memory_free(options.args);

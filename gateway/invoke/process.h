@@ -19,6 +19,7 @@ struct process;
 
 struct process_config {
     const char *name; /* of the function: in front of its lines in the log; must outlive the process */
+    const char *const *launcher; /* in front of the executable, NULL-terminated; NULL: nothing is */
     const char *executable;
     const char *const *arguments;   /* after the executable's name, NULL-terminated; NULL: none */
     const char *const *environment; /* "NAME=value", NULL-terminated; NULL: none */

@@ -240,6 +240,7 @@ int worker_start(struct invoke_pool *pool, struct invoke_worker **ret_worker)
     worker->started_ns = uv_hrtime();
     const struct process_config config = {
         .name = pool->config.function_name,
+        .launcher = pool->config.launcher,
         .executable = pool->config.executable,
         .arguments = pool->config.arguments,
         .environment = pool->config.environment,

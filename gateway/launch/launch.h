@@ -31,7 +31,6 @@ struct launch {
     struct launch_paths write; /* folders and files that it may change too */
     enum launch_network network;
     uint64_t data_bytes;      /* heap, data and stacks of threads; 0: no limit */
-    uint64_t file_bytes;      /* largest file that it may write; 0: no limit */
     uint64_t open_file_count; /* 0: as many as the gateway */
     uint64_t process_count;   /* of its user, threads included; 0: no limit */
     int nice;                 /* added to the gateway's */

@@ -20,7 +20,6 @@ static const char usage[] =
     "  --write PATH         may be changed too\n"
     "  --network WHAT       none (the default) or all\n"
     "  --data-bytes N       of memory that it writes to\n"
-    "  --file-bytes N       of a file that it writes\n"
     "  --open-files N       at once\n"
     "  --processes N        of its user, threads included\n"
     "  --nice N             below the priority of who starts it\n"
@@ -96,7 +95,6 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
                                             {"write", required_argument, NULL, 'w'},
                                             {"network", required_argument, NULL, 'n'},
                                             {"data-bytes", required_argument, NULL, 'd'},
-                                            {"file-bytes", required_argument, NULL, 'f'},
                                             {"open-files", required_argument, NULL, 'o'},
                                             {"processes", required_argument, NULL, 'p'},
                                             {"nice", required_argument, NULL, 'i'},
@@ -110,7 +108,6 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
         case 'w': add_path(&ret_launch->write, optarg); break;
         case 'n': ret_launch->network = network_of(optarg); break;
         case 'd': ret_launch->data_bytes = number(optarg); break;
-        case 'f': ret_launch->file_bytes = number(optarg); break;
         case 'o': ret_launch->open_file_count = number(optarg); break;
         case 'p': ret_launch->process_count = number(optarg); break;
         case 'i': ret_launch->nice = (int)number(optarg); break;

@@ -53,7 +53,6 @@ int launch_limit_resources(const struct launch *launch)
         bool wanted;
     } limits[] = {
         {RLIMIT_CORE, 0, true}, /* what it held is not left on the disk */
-        {RLIMIT_FSIZE, launch->file_bytes, launch->file_bytes > 0},
         {RLIMIT_NOFILE, launch->open_file_count, launch->open_file_count > 0},
         {RLIMIT_NPROC, launch->process_count, launch->process_count > 0},
 #ifndef SANITIZER

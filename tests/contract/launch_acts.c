@@ -188,18 +188,6 @@ static int take_megabytes(const char *number)
     return 0;
 }
 
-static int write_megabytes(const char *path)
-{
-    static char megabyte[MEGABYTE];
-    signal(SIGXFSZ, SIG_IGN);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    for (int i = 0; fd >= 0 && i < 4; i++) {
-        if (write(fd, megabyte, sizeof megabyte) != (ssize_t)sizeof megabyte)
-            return errno ? errno : EFBIG;
-    }
-    return done(fd);
-}
-
 /* Keeps its parent's death signal through exec: EINVAL where there is none. */
 static int die_with_parent(const char *none)
 {
@@ -237,7 +225,6 @@ static const struct {
     {"open files", open_files},
     {"start processes", start_processes},
     {"take megabytes", take_megabytes},
-    {"write megabytes", write_megabytes},
     {"die with the parent", die_with_parent},
 };
 

@@ -93,7 +93,7 @@ static void write_file(const char *name, const char *text, mode_t mode)
 
 static void remove_files(void)
 {
-    static const char *const names[] = {"file", "program", "new", "pipe", "large"};
+    static const char *const names[] = {"file", "program", "new", "pipe"};
     char path[2 * PATH_MAX];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
@@ -163,7 +163,6 @@ static const struct {
     {"take megabytes", "64", "--data-bytes 33554432", ENOMEM, "resources"},
     {"take megabytes", "8", "--data-bytes 33554432", 0, ""},
 #endif
-    {"write megabytes", "FOLDER/large", "--write %s --file-bytes 2000000", EFBIG, "resources"},
     {"die with the parent", "", "", 0, ""},
 };
 

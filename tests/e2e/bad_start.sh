@@ -68,7 +68,12 @@ bad_data_folders_are_named() {
 }
 
 missing_programs_are_named() {
+    mkdir "$DIR/workers"
     export SLUICE_WORKERS="$DIR/workers"
+    cp "$BUILD/libexec/sluice/native" "$DIR/workers"
+    says "functions cannot be confined: the launcher $DIR/workers/launch cannot be run: No such file or directory"
+    rm "$DIR/workers/native"
+    cp "$BUILD/libexec/sluice/launch" "$DIR/workers"
     says "function echo: the worker $DIR/workers/native cannot be started: No such file or directory"
     unset SLUICE_WORKERS
     says 'function echo cannot be served: its handler missing.so cannot be read: No such file or directory' \

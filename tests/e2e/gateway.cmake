@@ -3,6 +3,12 @@ add_library(faulty MODULE e2e/functions/faulty.c)
 target_link_libraries(faulty PRIVATE sluice_options handlers_includes)
 set_target_properties(faulty PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
+add_library(isolated MODULE e2e/functions/isolated.c contract/launch_acts.c)
+target_include_directories(isolated PRIVATE contract)
+target_link_libraries(isolated PRIVATE sluice_options handlers_includes PkgConfig::CJSON)
+set_target_properties(isolated PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
 # sluice_e2e(BEHAVIOUR...): tests/e2e/BEHAVIOUR.sh; one that cannot run on this machine says why and is skipped.
 function(sluice_e2e)
   foreach(behaviour IN LISTS ARGN)
@@ -12,7 +18,7 @@ function(sluice_e2e)
   endforeach()
 endfunction()
 
-sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound dead_letters access functions failing_functions crashes clean_stop reload paho paho_python malformed bad_configuration
+sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound dead_letters access functions failing_functions isolation crashes clean_stop reload paho paho_python malformed bad_configuration
            bad_start full_disk unstored_letter small_journal lost_state quickstart)
 
 sluice_e2e(schedules)

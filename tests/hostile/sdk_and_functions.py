@@ -106,7 +106,7 @@ FATAL_MODES = ("garbage", "never reads", "dies in mid-frame", "claims 4 GB", "lo
 
 def functions_config(bench_, mode_count):
     made = bench.plain_config("t/#", "done/#", "good")
-    made["gateway"]["workers"] = {"restartBase": 0.001, "restartCap": 0.05}
+    made["gateway"]["workers"] = {"restartBase": 0.001, "restartCap": 0.05, "sandbox": "off"}  # the worker is a script of the test
     handler = os.path.join(bench_.build, "tests", "echo.so")
     made["functions"] = {}
     for i, mode in enumerate((*FATAL_MODES, "prints 1 GB", "good")):

@@ -16,6 +16,7 @@ gateway/broker      sluice wire base broker
 gateway/route       sluice wire base route
 gateway/deliver     sluice wire base deliver
 gateway/invoke      sluice wire base invoke
+gateway/launch      launch
 gateway/app         sluice wire base net broker route deliver invoke app
 '
 status=0
@@ -34,5 +35,5 @@ while read -r folder allowed; do
 done <<END
 $rules
 END
-[ "$folders" -ge 11 ] || { echo "read $folders folders only"; status=1; }
+[ "$folders" -ge 12 ] || { echo "read $folders folders only"; status=1; }
 exit $status

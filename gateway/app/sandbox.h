@@ -1,0 +1,24 @@
+/*
+ * How the workers of a function are confined: the launcher (gateway/launch) and
+ * its options, made from the configuration. What a function may do stands in
+ * handlers/README.md.
+ *
+ * The loop's thread, at start. `sandbox_check` waits for the launcher, which tries
+ * everything once and says what this system does not allow: some milliseconds.
+ */
+#ifndef SLUICE_APP_SANDBOX_H
+#define SLUICE_APP_SANDBOX_H
+
+#include "app/config.h"
+
+/* `workers` is the folder of the worker programs. What cannot be had is one warning; where all is required,
+ * an error in the log and SLUICE_DENIED. SLUICE_IO: the launcher cannot be run; the log says why. */
+enum sluice_error sandbox_check(const struct config *config, const char *workers);
+
+/* What comes in front of `worker`, the path of its program; NULL-terminated, to be released by
+ * sandbox_launcher_free; NULL where nothing is confined. */
+char **sandbox_launcher(const struct config *config, const struct config_function *function,
+                        const char *workers, const char *worker);
+void sandbox_launcher_free(char **launcher); /* NULL is allowed */
+
+#endif

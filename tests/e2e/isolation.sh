@@ -1,0 +1,100 @@
+#!/bin/sh
+# A function can do its work and nothing else, and what it ruins is its own event.
+. "$ROOT/tests/e2e/lib.sh"
+need mosquitto_pub mosquitto_sub
+
+# Found by the gateway, and by no function.
+export SECRET=hunter2
+
+# `here` may use the network and a folder; `confined` has what every function has.
+configure() {
+    cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {mqtt: "127.0.0.1:0"}
+  anonymous: [mqtt]
+  access: [{who: anonymous, publish: ["confined/#", "free/#"], subscribe: ["out/#"]}]
+  workers: {sandbox: $1}
+provider: {runtime: native}
+functions:
+  confined:
+    handler: $BUILD/tests/isolated.so
+    environment: {OWN: variable}
+    events: [{iot: {sql: "SELECT * FROM 'confined'"}}]
+    reply: out
+  free:
+    handler: $BUILD/tests/isolated.so
+    network: true
+    files: {read: [readable], write: [writable]}
+    events: [{iot: {sql: "SELECT * FROM 'free'"}}]
+    reply: out
+END
+}
+
+# try FUNCTION ACT ARGUMENT ERROR: what the function gets when it tries.
+try() {
+    answer "$1" "{\"try\":\"$2\",\"with\":\"$3\"}"
+    [ "$ANSWER" = "{\"try\":\"$2\",\"error\":\"$4\"}" ] || fail "$1 $2 $3: $ANSWER"
+}
+
+# answer FUNCTION EVENT: sets ANSWER.
+ANSWER_COUNT=0
+answer() {
+    publish $(plain) -q 1 -t "$1" -m "$2"
+    ANSWER_COUNT=$((ANSWER_COUNT + 1))
+    wait_until has_answered
+    ANSWER=$(got out | tail -n 1 | cut -d ' ' -f 5-)
+}
+has_answered() {
+    [ "$(got out | wc -l)" = "$ANSWER_COUNT" ]
+}
+
+chmod 755 "$DIR"
+mkdir "$DIR/readable" "$DIR/writable"
+echo text > "$DIR/readable/file"
+configure "${SANDBOX:-available}"
+start_gateway
+subscribe out $(plain) -q 1 -t out
+! grep -q 'less confined' "$DIR/gateway.log" || skip "$(grep 'less confined' "$DIR/gateway.log")"
+
+files_of_others_are_out_of_reach() {
+    try confined read /etc/shadow 'Permission denied'
+    try confined read "$DIR/serverless.yml" 'Permission denied'
+    try confined list "$DIR/data" 'Permission denied'
+    try confined read "$DIR/readable/file" 'Permission denied'
+    try confined write "$DIR/writable/file" 'Permission denied'
+    try confined write /tmp/file 'Permission denied'
+    try confined read /etc/passwd none
+    try free read "$DIR/readable/file" none
+    try free write "$DIR/readable/other" 'Permission denied'
+    try free write "$DIR/writable/file" none
+    try free list "$DIR/data" 'Permission denied'
+}
+
+the_network_is_for_those_that_say_so() {
+    try confined 'open an internet socket' '' 'Permission denied'
+    try confined 'open an internet 6 socket' '' 'Permission denied'
+    try free 'open an internet socket' '' none
+}
+
+the_gateway_cannot_be_touched() {
+    for act in trace signal; do
+        try confined "$act" "$GATEWAY" 'Operation not permitted'
+    done
+    try confined 'open the memory of' "$GATEWAY" 'Permission denied'
+    try confined 'read the memory of' "$GATEWAY" 'Function not implemented'
+    try confined limit "$GATEWAY" 'Function not implemented'
+    try confined 'slow down' "$GATEWAY" 'Function not implemented'
+    try confined 'find a descriptor' '' none
+}
+
+# Its own variables, and nothing of the gateway's.
+the_environment_is_its_own() {
+    answer confined '{"try":"environment"}'
+    [ "$ANSWER" = 'OWN=variable ' ] || fail "$ANSWER"
+}
+
+the_gateway_cannot_be_touched
+files_of_others_are_out_of_reach
+the_network_is_for_those_that_say_so
+the_environment_is_its_own
+stop_gateway
