@@ -22,6 +22,7 @@ int dlq_command(int argc, char **argv);       /* the dead letters */
 int passwd_command(int argc, char **argv);    /* sets and deletes passwords */
 int pki_command(int argc, char **argv);       /* makes and revokes certificates */
 int reload_command(int argc, char **argv);    /* has the running gateway load what may change */
+int sql_command(int argc, char **argv);       /* shows what a rule makes of a message */
 int reference_command(int argc, char **argv); /* prints the configuration reference */
 
 #endif

@@ -343,7 +343,7 @@ bool functions_want_senml(const struct functions *functions, struct span topic)
 size_t functions_select(struct functions *functions, const struct message *message, size_t index,
                         enum functions_form form)
 {
-    struct rule_input input = rule_input_of(message);
+    struct rule_input input = rule_input_of(message, functions_random(functions));
     size_t cursor = 0, found = 0;
     const struct rule_entry *entry;
     while ((entry = rule_set_next(&functions->rules, message->topic, &cursor))) {

@@ -84,6 +84,12 @@ struct functions {
     void *stopped_ctx;
 };
 
+/* For newuuid() of a rule. */
+static inline struct rule_random functions_random(const struct functions *functions)
+{
+    return (struct rule_random){functions->host.random, functions->host.ctx};
+}
+
 /* Starts the workers of a function; on failure the log has one sentence. */
 enum sluice_error function_pool_start(struct function *function, const char *workers);
 

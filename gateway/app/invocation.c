@@ -57,7 +57,8 @@ static bool select_event(struct invocation *invocation, size_t index, uint64_t n
         buffer_append(out, item->message->payload);
         return true;
     }
-    struct rule_input input = rule_input_of(item->message);
+    struct rule_input input =
+        rule_input_of(item->message, functions_random(invocation->mapping->function->all));
     if (rule_select(invocation->mapping->event->rule, &input, out) == RULE_MATCH)
         return true;
     char fault[FAULT_BYTES];

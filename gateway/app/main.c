@@ -23,6 +23,7 @@ static const struct command {
     {"passwd", passwd_command, "FILE NAME [--delete]", "set or delete the password of a user"},
     {"pki", pki_command, "init | issue | revoke | renew | list ...",
      "a certificate authority: see `sluice pki`"},
+    {"sql", sql_command, "RULE --topic TOPIC [--payload FILE]", "show what a rule makes of a message"},
     {"dlq", dlq_command, "ls | show | replay | purge ...",
      "list, print, put back or delete the dead letters: see `sluice dlq`"},
     {"reference", reference_command, "", "print the configuration reference as Markdown"},

@@ -16,8 +16,14 @@ static struct value apply(const struct expression *expression, struct evaluation
     struct value *arguments = arena_take(&evaluation->arena, count * sizeof *arguments);
     for (size_t i = 0; i < count; i++)
         arguments[i] = evaluate(expression->arguments[i], evaluation);
-    return expression->function->apply(
-        &(struct function_call){evaluation->message, &evaluation->arena, arguments, count});
+    return expression->function->apply(&(struct function_call){
+        .message = evaluation->message,
+        .random = &evaluation->random,
+        .regex = expression->regex,
+        .arena = &evaluation->arena,
+        .arguments = arguments,
+        .argument_count = count,
+    });
 }
 
 struct value evaluate(const struct expression *expression, struct evaluation *evaluation)

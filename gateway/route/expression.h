@@ -22,9 +22,15 @@ struct expression {
     const struct span *names; /* of a path */
     size_t name_count;
     const struct function *function;
+    struct regex *regex; /* the literal pattern of FUNCTION_OF_PATTERN */
     const struct expression *const *arguments;
     size_t argument_count;
     size_t depth; /* levels of APPLY below and with it */
+};
+
+struct regex_link {
+    struct regex *regex;
+    struct regex_link *next;
 };
 
 struct rule_item {
@@ -34,6 +40,7 @@ struct rule_item {
 
 struct rule {
     struct arena arena;
+    struct regex_link *regexes; /* of the expressions, to be freed */
     struct span filter;
     struct span filter_prefix; /* what every matching topic begins with */
     bool selects_all;          /* `*` is among the items */
@@ -47,6 +54,7 @@ struct rule {
  * bounded by RULE_DEPTH_MAX, which the parser sees to. */
 struct evaluation {
     const struct message *message;
+    struct rule_random random;
     struct span json;
     struct arena arena;
 };

@@ -234,6 +234,32 @@ static size_t container_len(struct span text)
     return at;
 }
 
+size_t json_depth(struct span text)
+{
+    size_t depth = 0, most = 0;
+    for (size_t at = 0; at < text.len;) {
+        uint8_t byte = text.data[at];
+        depth += byte == '{' || byte == '[';
+        most = depth > most ? depth : most;
+        depth -= byte == '}' || byte == ']';
+        at += byte == '"' ? string_len(span_skip(text, at)) : 1;
+    }
+    return most;
+}
+
+struct span json_compact(struct span text, struct arena *arena)
+{
+    uint8_t *start = arena_take(arena, text.len), *to = start;
+    for (size_t at = 0, len; at < text.len; at += len) {
+        len = text.data[at] == '"' ? string_len(span_skip(text, at)) : 1;
+        if (is_space(text.data[at]))
+            continue;
+        memcpy(to, text.data + at, len);
+        to += len;
+    }
+    return span_of(start, (size_t)(to - start));
+}
+
 static size_t value_len(struct span text)
 {
     if (text.data[0] == '"')

@@ -22,6 +22,11 @@ bool json_check(struct span text, size_t *ret_fault_at);
 /* Without the white space around it. */
 struct span json_trim(struct span text);
 
+/* How many levels of objects and arrays; 0 for a scalar. */
+size_t json_depth(struct span text);
+/* An object or array without the white space between its parts. */
+struct span json_compact(struct span text, struct arena *arena);
+
 /* Walks over the members of an object or the elements of an array. */
 struct json_walk {
     struct span rest;

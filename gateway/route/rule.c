@@ -14,6 +14,8 @@ void rule_free(struct rule *rule)
 {
     if (!rule)
         return;
+    for (const struct regex_link *link = rule->regexes; link; link = link->next)
+        regex_free(link->regex);
     arena_fini(&rule->arena);
     memory_free(rule);
 }
@@ -60,7 +62,7 @@ enum rule_outcome rule_matches(const struct rule *rule, struct rule_input *input
     if (!payload_usable(rule, input, &json))
         return RULE_BAD_PAYLOAD;
     uint8_t scratch[SCRATCH_BYTES];
-    struct evaluation evaluation = {input->message, json, arena_of(scratch, sizeof scratch)};
+    struct evaluation evaluation = {input->message, input->random, json, arena_of(scratch, sizeof scratch)};
     bool holds = where_holds(rule, &evaluation);
     arena_fini(&evaluation.arena);
     return holds ? RULE_MATCH : RULE_NO_MATCH;
@@ -129,7 +131,7 @@ enum rule_outcome rule_select(const struct rule *rule, struct rule_input *input,
         return RULE_MATCH;
     }
     uint8_t scratch[SCRATCH_BYTES];
-    struct evaluation evaluation = {input->message, json, arena_of(scratch, sizeof scratch)};
+    struct evaluation evaluation = {input->message, input->random, json, arena_of(scratch, sizeof scratch)};
     write_object(rule, &evaluation, out_json);
     arena_fini(&evaluation.arena);
     return RULE_MATCH;

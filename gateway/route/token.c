@@ -51,7 +51,7 @@ static size_t symbol_len(struct span text)
     if (span_starts_with(text, SPAN_LITERAL("<>")) || span_starts_with(text, SPAN_LITERAL("<=")) ||
         span_starts_with(text, SPAN_LITERAL(">=")))
         return 2;
-    return text.data[0] != 0 && strchr("*,.()=<>+-/%", text.data[0]) ? 1 : 0;
+    return text.data[0] != 0 && strchr("*,.:()[]{}=<>+-/%", text.data[0]) ? 1 : 0;
 }
 
 /* Bytes of the string up to the quote that ends it, or the text's length if none does. */

@@ -106,8 +106,13 @@ struct value value_of_json(struct span json, struct arena *arena)
 
 bool value_to_number(struct value value, struct value *ret_number)
 {
-    bool is_number = value.kind == VALUE_NUMBER;
-    if (!is_number && (value.kind != VALUE_STRING || !value_parse_number(value.text, &value)))
+    if (value.kind == VALUE_STRING) {
+        struct span text = value.text;
+        if ((text.len > 0 && memchr(text.data, '+', text.len)) || !value_parse_number(text, &value))
+            return false;
+        value.is_int = false;
+    }
+    if (value.kind != VALUE_NUMBER)
         return false;
     *ret_number = value;
     return isfinite(value.number); /* 1e999 has its digits, but nothing can be computed with it */
@@ -135,9 +140,9 @@ bool value_to_text(struct value value, struct arena *arena, struct span *ret_tex
     case VALUE_UNDEFINED:
     case VALUE_NULL: return false;
     case VALUE_BOOLEAN: *ret_text = value.boolean ? SPAN_LITERAL("true") : SPAN_LITERAL("false"); return true;
-    case VALUE_STRING:
+    case VALUE_STRING: *ret_text = value.text; return true;
     case VALUE_ARRAY:
-    case VALUE_OBJECT: *ret_text = value.text; return true;
+    case VALUE_OBJECT: *ret_text = json_compact(value.text, arena); return true;
     case VALUE_NUMBER: break;
     }
     char digits[JSON_NUMBER_BYTES];

@@ -52,7 +52,8 @@ struct value value_of_json(struct span json, struct arena *arena);
 /* Reads digits, sign, fraction and exponent; false if `text` is anything else. */
 bool value_parse_number(struct span text, struct value *ret_number);
 
-/* The conversions. False where AWS gives Undefined. */
+/* The conversions. False where AWS gives Undefined. A String that stands for a number, in AWS's form
+ * -?\d+(\.\d+)?(E-?\d+)?, is a Decimal. */
 bool value_to_number(struct value value, struct value *ret_number);
 bool value_to_boolean(struct value value, bool *ret_boolean);
 bool value_to_text(struct value value, struct arena *arena, struct span *ret_text);

@@ -41,7 +41,7 @@ static void measure_rule(const char *sql)
     size_t matched = 0;
     double start_ns = now_ns();
     for (int i = 0; i < ROUNDS; i++) {
-        struct rule_input input = rule_input_of(&message);
+        struct rule_input input = rule_input_of(&message, (struct rule_random){0});
         if (rule_matches(rule, &input) == RULE_MATCH)
             matched += rule_select(rule, &input, &out) == RULE_MATCH;
         buffer_consume(&out, buffer_len(&out));

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void select_is_json(const struct rule *rule, struct span payload)
 {
     struct message message = {.topic = SPAN_LITERAL("farm/7/telemetry"), .payload = payload};
-    struct rule_input input = rule_input_of(&message);
+    struct rule_input input = rule_input_of(&message, (struct rule_random){0});
     struct buffer out = {0};
     enum rule_outcome matches = rule_matches(rule, &input);
     enum rule_outcome selected = rule_select(rule, &input, &out);

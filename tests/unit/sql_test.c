@@ -64,7 +64,7 @@ static void an_error_names_the_place_and_what_is_allowed(void **state)
         {"SELECT * FROM 'a' WHERE a ! 1", 1, 27, "the character `!`"},
         {"SELECT \xc3\xa9 FROM 'a'", 1, 8, "a character that is not part of SQL"},
         {"SELECT '\xc3\xa9' AS a, ! FROM 'a'", 1, 18, "the character `!`"},
-        {"SELECT sha256(a) AS b FROM 'a'", 1, 8, "no function sha256(); allowed: abs, ceil, clientid"},
+        {"SELECT sha256(a) AS b FROM 'a'", 1, 8, "no function sha256(); allowed: abs, cast, ceil, clientid"},
         {"SELECT topic(1, 2) AS b FROM 'a'", 1, 8, "topic() has 2 arguments; it takes 0 to 1"},
         {"SELECT abs() AS b FROM 'a'", 1, 8, "abs() has 0 arguments; it takes 1"},
         {"SELECT abs(*) AS b FROM 'a'", 1, 12, "expected a value"},
@@ -104,7 +104,8 @@ static void nesting_without_bound_is_refused(void **state)
     (void)state;
     static const struct {
         const char *middle, *after;
-    } rows[] = {{"(", ")"}, {"abs(", ")"}, {"- ", ""}, {"NOT ", ""}, {"", " + a"}, {"", ".a"}, {"a = ", ""}};
+    } rows[] = {{"(", ")"},   {"abs(", ")"}, {"- ", ""},      {"NOT ", ""},          {"", " + a"}, {"", ".a"},
+                {"a = ", ""}, {"[", "]"},    {"{'a': ", "}"}, {"cast(", " AS Int)"}, {"(", ").a"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (size_t count = 40; count <= 10000; count += 9960) {
             char *sql = repeat("SELECT * FROM 'x' WHERE ", rows[i].middle, rows[i].after, "", count);
@@ -125,8 +126,9 @@ static void counts_without_bound_are_refused(void **state)
     static const struct {
         const char *before, *after, *end, *says;
     } rows[] = {
-        {"SELECT concat(", ", a", ") AS b FROM 'x'", "too many arguments; at most 64"},
+        {"SELECT concat(", ", a", ") AS b FROM 'x'", "too many arguments; at most 256"},
         {"SELECT CASE ", " WHEN 1 THEN 2", " END AS b FROM 'x'", "too many WHEN"},
+        {"SELECT [", ", a", "] AS b FROM 'x'", "too many arguments; at most 256"},
         {"SELECT b", ", 1 AS ", " FROM 'x'", "expected a name after AS"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
