@@ -10,7 +10,7 @@
 /* One connection's way to an answer: a check in the pool, or a SCRAM conversation. */
 struct exchange {
     struct authenticator *authenticator;
-    struct channel *channel; /* NULL: nobody waits for the answer any more */
+    struct authenticator_asker asker; /* answer NULL: nobody waits for it any more */
     struct credentials *credentials;
     struct scram *scram; /* NULL: a check */
 
@@ -86,11 +86,12 @@ struct credentials *authenticator_credentials(const struct authenticator *authen
     return authenticator->credentials;
 }
 
-static struct exchange *exchange_new(struct authenticator *authenticator, struct channel *channel)
+static struct exchange *exchange_new(struct authenticator *authenticator,
+                                     const struct authenticator_asker *asker)
 {
     struct exchange *exchange = memory_new(sizeof *exchange);
     exchange->authenticator = authenticator;
-    exchange->channel = channel;
+    exchange->asker = *asker;
     exchange->credentials = credentials_ref(authenticator->credentials);
     exchange->work.data = exchange;
     authenticator->exchanges++;
@@ -126,7 +127,7 @@ void authenticator_ended(struct authenticator *authenticator, void *ended)
 {
     struct exchange *exchange = ended;
     (void)authenticator;
-    exchange->channel = NULL;
+    exchange->asker.answer = NULL;
     if (exchange->is_queued)
         leave_queue(exchange);
     if (!exchange->is_in_pool)
@@ -203,12 +204,12 @@ static void on_checked(uv_work_t *work, int status)
     else if (exchange->password) /* also of a Client that did not wait: it will come again */
         password_remember(exchange->password, authenticator->memory_key,
                           span_of(exchange->given, exchange->given_len));
-    if (!exchange->channel) {
+    if (!exchange->asker.answer) {
         exchange_free(exchange);
         return;
     }
     struct broker_answer answer = settle(exchange, answer_of(exchange));
-    authenticator->host.answer(authenticator->host.ctx, exchange->channel, &answer);
+    exchange->asker.answer(exchange->asker.ctx, &answer);
 }
 
 static void start_checks(struct authenticator *authenticator)
@@ -222,8 +223,9 @@ static void start_checks(struct authenticator *authenticator)
     }
 }
 
-static enum sluice_error ask_password(struct authenticator *authenticator, struct channel *channel,
-                                      void **ret_exchange, const struct broker_credentials *asked,
+static enum sluice_error ask_password(struct authenticator *authenticator,
+                                      const struct authenticator_asker *asker, void **ret_exchange,
+                                      const struct broker_credentials *asked,
                                       struct broker_answer *ret_answer)
 {
     struct credentials *credentials = authenticator->credentials;
@@ -234,7 +236,7 @@ static enum sluice_error ask_password(struct authenticator *authenticator, struc
         *ret_answer = accept_user(password);
         return SLUICE_OK;
     }
-    struct exchange *exchange = exchange_new(authenticator, channel);
+    struct exchange *exchange = exchange_new(authenticator, asker);
     exchange->password = password;
     exchange->is_token = !password && credentials_has_tokens(credentials) && token_has_form(asked->password);
     exchange->now_s = authenticator->host.wall_ms(authenticator->host.ctx) / 1000;
@@ -252,10 +254,11 @@ static enum sluice_error ask_password(struct authenticator *authenticator, struc
 
 /* ---- SCRAM ---- */
 
-static struct exchange *begin_scram(struct authenticator *authenticator, struct channel *channel)
+static struct exchange *begin_scram(struct authenticator *authenticator,
+                                    const struct authenticator_asker *asker)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    struct exchange *exchange = exchange_new(authenticator, channel);
+    struct exchange *exchange = exchange_new(authenticator, asker);
     uint8_t random[SCRAM_NONCE_BYTES];
     char nonce[SCRAM_NONCE_BYTES + 1];
     authenticator->host.random(authenticator->host.ctx, random, sizeof random);
@@ -267,8 +270,9 @@ static struct exchange *begin_scram(struct authenticator *authenticator, struct 
     return exchange;
 }
 
-static void ask_scram(struct authenticator *authenticator, struct channel *channel, void **exchange,
-                      const struct broker_credentials *asked, struct broker_answer *ret_answer)
+static void ask_scram(struct authenticator *authenticator, const struct authenticator_asker *asker,
+                      void **exchange, const struct broker_credentials *asked,
+                      struct broker_answer *ret_answer)
 {
     const struct passwords *passwords = credentials_passwords(authenticator->credentials);
     if (!span_equal(asked->method, SPAN_LITERAL(SCRAM_METHOD)) || (!passwords && !*exchange)) {
@@ -276,7 +280,7 @@ static void ask_scram(struct authenticator *authenticator, struct channel *chann
         return;
     }
     if (!*exchange)
-        *exchange = begin_scram(authenticator, channel);
+        *exchange = begin_scram(authenticator, asker);
     struct exchange *running = *exchange;
     struct span data = SPAN_EMPTY;
     switch (scram_step(running->scram, credentials_passwords(running->credentials), authenticator->fake_key,
@@ -290,18 +294,18 @@ static void ask_scram(struct authenticator *authenticator, struct channel *chann
 
 /* ---- Asking ---- */
 
-enum sluice_error authenticator_ask(struct authenticator *authenticator, struct channel *channel,
-                                    void **exchange, const struct broker_credentials *asked,
-                                    struct broker_answer *ret_answer)
+enum sluice_error authenticator_ask(struct authenticator *authenticator,
+                                    const struct authenticator_asker *asker, void **exchange,
+                                    const struct broker_credentials *asked, struct broker_answer *ret_answer)
 {
     if (asked->has_method) {
-        ask_scram(authenticator, channel, exchange, asked, ret_answer);
+        ask_scram(authenticator, asker, exchange, asked, ret_answer);
         return SLUICE_OK;
     }
     bool is_certificate = asked->transport->kind == IDENTITY_CERTIFICATE;
     bool says_something = asked->has_user_name || asked->has_password;
     if (!is_certificate && says_something && credentials_any(authenticator->credentials))
-        return ask_password(authenticator, channel, exchange, asked, ret_answer);
+        return ask_password(authenticator, asker, exchange, asked, ret_answer);
     if (asked->transport->kind == IDENTITY_UNKNOWN)
         *ret_answer = refused(MQTT_NOT_AUTHORIZED);
     else

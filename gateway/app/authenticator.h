@@ -1,5 +1,6 @@
 /*
- * Who a Client is: broker_hooks.authenticate over struct credentials.
+ * Who a Client is: broker_hooks.authenticate over struct credentials; and who sends an HTTP request with a
+ * password or a token (app/http_access.h).
  *
  * A certificate is who its listener says, and its User Name and Password are not
  * looked at, unless it asks for an Authentication Method. Else: a User Name that is
@@ -35,8 +36,13 @@ struct authenticator_host {
     uv_loop_t *loop;
     uint64_t (*wall_ms)(void *ctx);
     void (*random)(void *ctx, uint8_t *bytes, size_t len);
-    void (*answer)(void *ctx, struct channel *channel, const struct broker_answer *answer);
     unsigned checks_count; /* in the pool at once */
+};
+
+/* Who asks, and gets the answer that comes later. */
+struct authenticator_asker {
+    void (*answer)(void *ctx, const struct broker_answer *answer);
+    void *ctx;
 };
 
 struct authenticator *authenticator_new(const struct authenticator_host *host,
@@ -53,9 +59,9 @@ void authenticator_set_credentials(struct authenticator *authenticator, struct c
 struct credentials *authenticator_credentials(const struct authenticator *authenticator);
 
 /* As broker_hooks has them. */
-enum sluice_error authenticator_ask(struct authenticator *authenticator, struct channel *channel,
-                                    void **exchange, const struct broker_credentials *asked,
-                                    struct broker_answer *ret_answer);
+enum sluice_error authenticator_ask(struct authenticator *authenticator,
+                                    const struct authenticator_asker *asker, void **exchange,
+                                    const struct broker_credentials *asked, struct broker_answer *ret_answer);
 void authenticator_ended(struct authenticator *authenticator, void *exchange);
 
 #endif

@@ -33,18 +33,19 @@ static void pause_connection(void *ctx, bool paused)
 
 /* ---- What a connection tells its channel ---- */
 
-static const struct config_listen *listen_of(const struct gateway *gateway, const char *listener)
+const struct config_listen *gateway_listen_of(const struct gateway *gateway, const char *listener)
 {
     const struct config *config = gateway->config;
     return strcmp(listener, "mqtt") == 0    ? &config->mqtt
            : strcmp(listener, "mqtts") == 0 ? &config->mqtts
-                                            : &config->https;
+           : strcmp(listener, "https") == 0 ? &config->https
+                                            : &config->http;
 }
 
 static void *on_open(void *ctx, struct net_connection *connection, const struct net_peer *peer)
 {
     struct gateway *gateway = ctx;
-    const struct config_listen *listen = listen_of(gateway, peer->listener);
+    const struct config_listen *listen = gateway_listen_of(gateway, peer->listener);
     bool knows_names = credentials_any(authenticator_credentials(gateway->authenticator));
     if (gateway->stopping || (!peer->certificate && !listen->anonymous && !knows_names))
         return NULL;
@@ -110,7 +111,7 @@ bool gateway_client_allowed(void *ctx, void *connection, const struct identity *
     const struct gateway *gateway = ctx;
     const struct client *client = connection;
     if (identity->kind == IDENTITY_ANONYMOUS)
-        return listen_of(gateway, client->listener)->anonymous;
+        return gateway_listen_of(gateway, client->listener)->anonymous;
     return credentials_still_valid(authenticator_credentials(gateway->authenticator), identity);
 }
 
@@ -136,7 +137,7 @@ static enum sluice_error start_listener(struct gateway *gateway, const char *nam
                                         const struct net_callbacks *callbacks)
 {
     char text[NET_TEXT_BYTES];
-    const struct config_listen *listen = listen_of(gateway, name);
+    const struct config_listen *listen = gateway_listen_of(gateway, name);
     struct net_listener_config config = listener_config(gateway, name, listen);
     config.tls = tls;
     struct net_listener **listener = &gateway->listeners[gateway->listener_count];
@@ -202,14 +203,16 @@ static enum sluice_error start_tls_listener(struct gateway *gateway, const char 
 enum sluice_error gateway_listen(struct gateway *gateway)
 {
     const struct config *config = gateway->config;
-    enum sluice_error plain = SLUICE_OK, tls = SLUICE_OK, https = SLUICE_OK;
+    enum sluice_error plain = SLUICE_OK, tls = SLUICE_OK, https = SLUICE_OK, http = SLUICE_OK;
     struct net_callbacks mqtt = gateway_client_callbacks(gateway);
-    struct net_callbacks http = https_callbacks(gateway->https);
+    struct net_callbacks requests = https_callbacks(gateway->https);
     if (config->mqtt.host)
         plain = start_listener(gateway, "mqtt", NULL, &mqtt);
     if (config->mqtts.host)
         tls = start_tls_listener(gateway, "mqtts", &mqtt);
     if (config->https.host)
-        https = start_tls_listener(gateway, "https", &http);
-    return plain ? plain : tls ? tls : https;
+        https = start_tls_listener(gateway, "https", &requests);
+    if (config->http.host)
+        http = start_listener(gateway, "http", NULL, &requests);
+    return plain ? plain : tls ? tls : https ? https : http;
 }

@@ -60,6 +60,7 @@ struct config_access {
     struct config_strings publish;
     struct config_strings subscribe;
     struct config_strings client_ids;
+    struct config_strings invoke;
 };
 
 enum config_token_algorithm {
@@ -75,6 +76,14 @@ struct config_token {
     char *audience;
     enum config_token_algorithm algorithm;
     char *key;
+};
+
+/* What requests are signed with (AWS Signature Version 4): see app/access_keys.h. */
+struct config_key {
+    struct config_place place;
+    char *id;
+    char *secret; /* a file */
+    char *user;   /* who signs with it; NULL: the id is its name */
 };
 
 struct config_limits {
@@ -93,6 +102,8 @@ struct config_limits {
     uint64_t http_head_bytes;
     uint64_t http_body_bytes;
     uint64_t http_timeout_ms;
+    uint64_t invoke_count;
+    uint64_t invoke_bytes;
     /* Control Packets */
     uint64_t packet_bytes;
     uint64_t connect_bytes;
@@ -167,12 +178,12 @@ enum config_invocation_type {
 struct config_event {
     struct config_place place;
     char *sql;
-    struct rule *rule; /* sql, compiled; NULL for a schedule */
+    struct rule *rule;           /* sql, compiled; NULL for a schedule */
     struct config_strings rates; /* of a schedule, and compiled: */
     struct schedule *schedules;
-    char *input; /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
-    size_t number;     /* its place among the function's events of the file, from 1 */
-    bool enabled;      /* those that are not are left out */
+    char *input;   /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
+    size_t number; /* its place among the function's events of the file, from 1 */
+    bool enabled;  /* those that are not are left out */
     bool report_batch_item_failures;
     enum config_frames frames;
     uint64_t batch_size; /* 0: no batches, the event is the bare selected JSON */
@@ -215,6 +226,7 @@ struct config {
     struct config_listen mqtt;
     struct config_listen mqtts;
     struct config_listen https;
+    struct config_listen http;     /* of this machine alone */
     struct config_strings origins; /* of web pages; also `same` and `none` */
     bool https_certificates;       /* https asks for Client certificates */
     struct config_tls tls;
@@ -223,6 +235,8 @@ struct config {
     char *passwords; /* see app/passwords.h; NULL: none */
     struct config_token *tokens;
     size_t token_count;
+    struct config_key *keys;
+    size_t key_count;
     struct config_limits limits;
     struct config_journal journal;
     struct config_sys sys;

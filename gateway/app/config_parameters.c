@@ -6,6 +6,7 @@
 #define CONFIG(member)   offsetof(struct config, member)
 #define ACCESS(member)   offsetof(struct config_access, member)
 #define TOKEN(member)    offsetof(struct config_token, member)
+#define KEY(member)      offsetof(struct config_key, member)
 #define FUNCTION(member) offsetof(struct config_function, member)
 #define EVENT(member)    offsetof(struct config_event, member)
 
@@ -66,7 +67,9 @@ const struct parameter config_parameters[] = {
      .text = "MQTT without TLS; port 0 is one that the system chooses"},
     {"gateway.listen.mqtts", PARAMETER_LISTEN, CONFIG(mqtts), .allowed = "0.0.0.0", .text = "MQTT over TLS"},
     {"gateway.listen.https", PARAMETER_LISTEN, CONFIG(https), .allowed = "0.0.0.0",
-     .text = "HTTPS: MQTT over WebSocket, at the path /mqtt"},
+     .text = "HTTPS: MQTT over WebSocket, at the path /mqtt, and the Invoke API"},
+    {"gateway.listen.http", PARAMETER_LISTEN, CONFIG(http), .allowed = "127.0.0.1",
+     .text = "the same without TLS, for programs on this machine: 127.0.0.1 or [::1] alone"},
     {"gateway.anonymous", PARAMETER_ANONYMOUS,
      .text = "listeners that take Clients who do not say who they are"},
 
@@ -104,6 +107,8 @@ const struct parameter config_parameters[] = {
     {"gateway.access[].clientIds", PARAMETER_CLIENT_IDS, ACCESS(client_ids),
      .text = "Client Identifiers that they may use, with `*` and %u; a device's own is always among them. "
              "Without it, a device may use only its own, and others any"},
+    {"gateway.access[].invoke", PARAMETER_CLIENT_IDS, ACCESS(invoke),
+     .text = "functions that they may invoke over HTTP, by name; `*` is any text"},
     {"gateway.passwords", PARAMETER_PATH, CONFIG(passwords),
      .text = "users and their passwords, a file that `sluice passwd` writes"},
     {"gateway.tokens", PARAMETER_ITEMS, CONFIG(tokens), sizeof(struct config_token),
@@ -115,6 +120,14 @@ const struct parameter config_parameters[] = {
      .allowed = "ES256 | RS256 | HS256", .text = "how it is signed"},
     {"gateway.tokens[].key", PARAMETER_PATH, TOKEN(key), .required = true,
      .text = "the issuer's public key as a PEM file; for HS256, a file with the secret"},
+
+    {"gateway.keys", PARAMETER_ITEMS, CONFIG(keys), sizeof(struct config_key),
+     .text = "access keys with which AWS's tools sign what they send to the Invoke API"},
+    {"gateway.keys[].id", PARAMETER_TEXT, KEY(id), .required = true, .text = "the access key ID"},
+    {"gateway.keys[].secretFile", PARAMETER_PATH, KEY(secret), .required = true,
+     .text = "a file with the secret access key"},
+    {"gateway.keys[].user", PARAMETER_TEXT, KEY(user),
+     .text = "who signs with it: the name that rules know as `user:NAME`; without it, the id"},
 
     GROUP("gateway.limits", "bounds; at each the gateway pushes back or refuses, and counts it"),
     COUNT("gateway.limits.connections", CONFIG(limits.connections_count), "connections", "100000", 1, 1000000,
@@ -145,6 +158,10 @@ const struct parameter config_parameters[] = {
           "body of an HTTP request"),
     SECONDS("gateway.limits.httpTimeout", CONFIG(limits.http_timeout_ms), "10", 0.1, 600,
             "for a whole HTTP request, from the connection or from the answer before"),
+    COUNT("gateway.limits.invocations", CONFIG(limits.invoke_count), "invocations", "1000", 1, 100000,
+          "under way at once over HTTP; more are answered with 429"),
+    COUNT("gateway.limits.invocationBytes", CONFIG(limits.invoke_bytes), "bytes", "67108864", 6291456,
+          BYTES_64, "of their events together; each may have 6291456"),
     COUNT("gateway.limits.packetBytes", CONFIG(limits.packet_bytes), "bytes", "262144", 128, 268435460,
           "largest Control Packet, and largest frame of a WebSocket"),
     COUNT("gateway.limits.connectBytes", CONFIG(limits.connect_bytes), "bytes", "16384", 128, 1048576,

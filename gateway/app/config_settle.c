@@ -1,6 +1,8 @@
 #include "app/config_table.h"
 #include "app/config_value.h"
 
+#include <arpa/inet.h>
+
 #define NOWHERE ((struct config_place){0, 0})
 
 enum {
@@ -24,17 +26,39 @@ static void settle_tls_listener(const struct config *config, const char *name,
         return;
     if (!config->tls.certificate || !config->tls.key)
         config_error(problems, listen->place, "%s needs gateway.tls.certificate and gateway.tls.key", name);
-    if (!listen->anonymous && !(asks_certificates && config->tls.client_ca) && !knows_names(config))
+    bool takes_keys = listen == &config->https && config->key_count > 0;
+    if (!listen->anonymous && !(asks_certificates && config->tls.client_ca) && !knows_names(config) &&
+        !takes_keys)
         config_error(problems, listen->place,
                      "nobody can use the listener %s; allowed: gateway.tls.clientCa%s, gateway.passwords, "
                      "gateway.tokens, or %s in gateway.anonymous",
                      name, asks_certificates ? "" : " with gateway.websocket.clientCertificates", name);
 }
 
+/* Without TLS it is for this machine's programs: anywhere else, what they send could be read. */
+static void settle_http(const struct config *config, struct config_problems *problems)
+{
+    const struct config_listen *http = &config->http;
+    if (!http->host)
+        return;
+    struct in_addr ipv4;
+    bool is_loopback = strcmp(http->host, "::1") == 0 ||
+                       (inet_pton(AF_INET, http->host, &ipv4) == 1 && ntohl(ipv4.s_addr) >> 24 == 127);
+    if (!is_loopback)
+        config_error(problems, http->place,
+                     "gateway.listen.http is at %s, where others could read it; allowed: 127.0.0.1 or [::1], "
+                     "or gateway.listen.https",
+                     http->host);
+    if (!http->anonymous && !knows_names(config) && config->key_count == 0)
+        config_error(problems, http->place,
+                     "nobody can use the listener http; allowed: gateway.passwords, gateway.tokens, "
+                     "gateway.keys, or http in gateway.anonymous");
+}
+
 static void settle_listeners(struct config *config, struct config_problems *problems)
 {
     struct config_listen *mqtt = &config->mqtt;
-    if (!mqtt->host && !config->mqtts.host && !config->https.host) {
+    if (!mqtt->host && !config->mqtts.host && !config->https.host && !config->http.host) {
         mqtt->host = arena_string(&config->arena, SPAN_LITERAL("127.0.0.1"));
         mqtt->port = 1883;
     }
@@ -44,6 +68,7 @@ static void settle_listeners(struct config *config, struct config_problems *prob
                        "gateway.passwords and gateway.tokens, and gateway.anonymous does not name it");
     settle_tls_listener(config, "mqtts", &config->mqtts, true, problems);
     settle_tls_listener(config, "https", &config->https, config->https_certificates, problems);
+    settle_http(config, problems);
     if (config->origins.count == 0)
         config_strings_add(config, &config->origins, arena_string(&config->arena, SPAN_LITERAL("same")));
     if (config->tls.crl && !config->tls.client_ca)
@@ -137,7 +162,8 @@ static void settle_event(const struct config_function *function, struct config_e
 
 /* Leaves the events out that nothing here is the source of, that are not enabled, or whose SQL had an error;
  * the others keep their numbers. */
-static void settle_events(struct config_function *function, struct config_problems *problems)
+static void settle_events(const struct config *config, struct config_function *function,
+                          struct config_problems *problems)
 {
     size_t kept = 0;
     for (size_t i = 0; i < function->event_count; i++) {
@@ -150,7 +176,8 @@ static void settle_events(struct config_function *function, struct config_proble
             rule_free(event->rule);
     }
     function->event_count = kept;
-    if (kept == 0 && problems->error_count == 0)
+    bool may_be_invoked = config->https.host || config->http.host;
+    if (kept == 0 && !may_be_invoked && problems->error_count == 0)
         config_warning(problems, function->place,
                        "functions.%s has no event that is served: nothing invokes it", function->name);
 }
@@ -186,7 +213,7 @@ static void settle_function(struct config *config, struct config_function *funct
                      "allowed: at most %llu",
                      function->name, (unsigned long long)function->reserved_concurrency);
     settle_environment(config, function);
-    settle_events(function, problems);
+    settle_events(config, function, problems);
 }
 
 void config_settle(struct config *config, struct config_problems *problems)

@@ -39,8 +39,8 @@ const struct parameter *parameter_find(const char *path)
 bool parameter_reloads(const struct parameter *parameter)
 {
     static const char *const groups[] = {
-        "gateway.anonymous", "gateway.tls.",   "gateway.websocket.",           "gateway.access",
-        "gateway.passwords", "gateway.tokens", "gateway.limits.tokenClockSkew"};
+        "gateway.anonymous", "gateway.tls.",   "gateway.websocket.", "gateway.access",
+        "gateway.passwords", "gateway.tokens", "gateway.keys",       "gateway.limits.tokenClockSkew"};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         if (strncmp(parameter->path, groups[i], strlen(groups[i])) == 0)
             return true;
@@ -63,7 +63,7 @@ static const char *type_text(enum parameter_type type)
         [PARAMETER_CHOICE] = "a word",
         [PARAMETER_FLAG] = "a word",
         [PARAMETER_LISTEN] = "HOST:PORT, [IPv6]:PORT or PORT",
-        [PARAMETER_ANONYMOUS] = "a list of mqtt, mqtts and https",
+        [PARAMETER_ANONYMOUS] = "a list of mqtt, mqtts, https and http",
         [PARAMETER_ORIGINS] = "a list of SCHEME://HOST or SCHEME://HOST:PORT in lower case, same and none",
         [PARAMETER_WHO] = "device:PATTERN, user:PATTERN, token:PATTERN or anonymous",
         [PARAMETER_FILTERS] = "a list of Topic Filters",

@@ -186,6 +186,8 @@ static void read_anonymous(const struct config_scalar *scalar)
         scalar->config->mqtts.anonymous = true;
     else if (span_equal(scalar->text, SPAN_LITERAL("https")))
         scalar->config->https.anonymous = true;
+    else if (span_equal(scalar->text, SPAN_LITERAL("http")))
+        scalar->config->http.anonymous = true;
     else
         refuse(scalar);
 }

@@ -14,6 +14,7 @@ struct credentials {
     struct passwords *passwords;
     struct token_issuer **issuers;
     size_t issuer_count;
+    struct access_keys *keys;
     uint64_t skew_s;
 };
 
@@ -54,6 +55,14 @@ static enum sluice_error load_issuers(struct credentials *credentials, const str
     return SLUICE_OK;
 }
 
+static enum sluice_error load_keys(struct credentials *credentials, const struct config *config,
+                                   char *ret_text)
+{
+    for (size_t i = 0; i < config->key_count; i++)
+        warn_if_open(config->keys[i].secret, "is a secret");
+    return access_keys_new(config, &credentials->keys, ret_text);
+}
+
 enum sluice_error credentials_new(const struct config *config, struct credentials **ret_credentials,
                                   char *ret_text)
 {
@@ -65,6 +74,8 @@ enum sluice_error credentials_new(const struct config *config, struct credential
         error = load_passwords(credentials, config->passwords, ret_text);
     if (!error)
         error = load_issuers(credentials, config, ret_text);
+    if (!error)
+        error = load_keys(credentials, config, ret_text);
     if (error)
         credentials_unref(credentials);
     else
@@ -86,6 +97,7 @@ void credentials_unref(struct credentials *credentials)
     for (size_t i = 0; i < credentials->issuer_count; i++)
         token_issuer_free(credentials->issuers[i]);
     memory_free(credentials->issuers);
+    access_keys_free(credentials->keys);
     memory_free(credentials);
 }
 
@@ -97,6 +109,11 @@ bool credentials_any(const struct credentials *credentials)
 const struct passwords *credentials_passwords(const struct credentials *credentials)
 {
     return credentials->passwords;
+}
+
+const struct access_keys *credentials_keys(const struct credentials *credentials)
+{
+    return credentials->keys;
 }
 
 bool credentials_has_tokens(const struct credentials *credentials)

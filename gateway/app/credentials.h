@@ -1,6 +1,6 @@
 /*
- * What the configuration knows of Clients without a certificate: passwords and the
- * issuers of tokens. All files are read and checked when it is made; it never
+ * What the configuration knows of Clients without a certificate: passwords, the
+ * issuers of tokens, and access keys. All files are read and checked when it is made; it never
  * changes: a reload makes a new one and puts it in the place of the old one as a
  * whole. Reference-counted; references are counted, and passwords remembered, on
  * the loop's thread only, the rest is safe on the threads of the pool.
@@ -8,6 +8,7 @@
 #ifndef SLUICE_APP_CREDENTIALS_H
 #define SLUICE_APP_CREDENTIALS_H
 
+#include "app/access_keys.h"
 #include "app/passwords.h"
 #include "app/token.h"
 
@@ -26,6 +27,8 @@ void credentials_unref(struct credentials *credentials); /* NULL is allowed */
 bool credentials_any(const struct credentials *credentials);
 /* NULL: the configuration has none. */
 const struct passwords *credentials_passwords(const struct credentials *credentials);
+/* Of the Invoke API; there may be none in it. */
+const struct access_keys *credentials_keys(const struct credentials *credentials);
 bool credentials_has_tokens(const struct credentials *credentials);
 /* As token_verify, by any of the issuers; what is wrong is what the last of them says. */
 const char *credentials_verify_token(const struct credentials *credentials, struct span token, uint64_t now_s,

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "invoke/worker_protocol.h"
 
 #include <stdio.h>
 
@@ -164,6 +165,17 @@ static void add_mappings(struct functions *all, struct function *function, size_
     }
 }
 
+/* What is asked for directly has no rule: its payload is the event. */
+static void add_direct_mapping(struct functions *all, struct function *function, size_t *at)
+{
+    static const struct config_event direct_event = {.maximum_batching_bytes = WORKER_PAYLOAD_BYTES_MAX};
+    struct mapping *mapping = &all->mappings[(*at)++];
+    mapping->function = function;
+    mapping->event = &direct_event;
+    mapping->queue_name = format_string("%s%s", function->config->name, "/invoke");
+    function->direct = mapping;
+}
+
 static void functions_free(struct functions *functions)
 {
     for (size_t i = 0; i < functions->mapping_count; i++) {
@@ -188,7 +200,7 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     struct functions *all = memory_new(sizeof *all);
     size_t mapping_max = 0;
     for (size_t i = 0; i < config->function_count; i++)
-        mapping_max += config->functions[i].event_count;
+        mapping_max += config->functions[i].event_count + 1;
     all->config = config;
     all->host = *host;
     all->function_count = config->function_count;
@@ -204,6 +216,7 @@ enum sluice_error functions_start(const struct config *config, const char *worke
         function->arn = format_string("arn:aws:lambda:%s:000000000000:function:%s", config->region,
                                       function->config->name);
         add_mappings(all, function, &all->mapping_count);
+        add_direct_mapping(all, function, &all->mapping_count);
         enum sluice_error failed = function_pool_start(function, workers);
         if (failed)
             error = failed;

@@ -5,7 +5,7 @@
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
 
-#include "app/functions.h"
+#include "app/direct_invocation.h"
 #include "app/scheduled.h"
 #include "base/buffer.h"
 #include "deliver/queue.h"
@@ -17,6 +17,7 @@ struct function {
     const struct config_function *config;
     struct invoke_pool *pool;
     char *arn;
+    struct mapping *direct; /* of asynchronous invocations, which come from no message */
 };
 
 /* Whether dead letters of a queue are to go back into it. */
@@ -30,7 +31,8 @@ enum replay_state {
 struct mapping {
     struct function *function;
     const struct config_event *event;
-    char *queue_name; /* the function's; from its second event on NAME/2, ... */
+    char
+        *queue_name; /* the function's; from its second event on NAME/2, ...; of the direct one NAME/invoke */
     uint32_t queue_id;
     struct queue *queue;
     struct scheduled *scheduled; /* NULL: messages are what invokes it */
@@ -93,6 +95,9 @@ static inline struct rule_random functions_random(const struct functions *functi
 /* Starts the workers of a function; on failure the log has one sentence. */
 enum sluice_error function_pool_start(struct function *function, const char *workers);
 
+/* The same when the message is tried again, also after a restart: RFC 9562, version 8, whose bits are ours.
+ */
+void invocation_request_id(const struct mapping *mapping, uint64_t ordinal, char ret_id[REQUEST_ID_BYTES]);
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
 

@@ -1,6 +1,7 @@
 #include "app/gateway_internal.h"
 
 #include "app/file.h"
+#include "app/invoke_api.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "wire/frame.h"
@@ -29,6 +30,7 @@ static void on_durable(void *ctx, uint64_t seq)
     broker_durable(gateway->broker, seq);
     if (gateway->functions)
         functions_journal_durable(gateway->functions, seq);
+    invoke_api_durable(gateway->invoke_api, seq);
     broker_resume(gateway->broker); /* whoever was held back for the journal's bounds */
 }
 
@@ -181,12 +183,6 @@ struct access *gateway_make_access(const struct config *config)
     return access;
 }
 
-static void on_authenticated(void *ctx, struct channel *channel, const struct broker_answer *answer)
-{
-    (void)ctx;
-    channel_authenticated(channel, answer);
-}
-
 static enum sluice_error start_authenticator(struct gateway *gateway)
 {
     char text[CREDENTIALS_TEXT_BYTES];
@@ -200,7 +196,6 @@ static enum sluice_error start_authenticator(struct gateway *gateway)
                                       .loop = gateway->loop,
                                       .wall_ms = gateway_wall_ms,
                                       .random = gateway_random,
-                                      .answer = on_authenticated,
                                       .checks_count =
                                           (unsigned)gateway->config->limits.credential_checks_count};
     gateway->authenticator = authenticator_new(&host, credentials);
@@ -277,6 +272,7 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     start_turns(gateway);
     gateway->net = net_new(loop);
     gateway->https = https_new(gateway);
+    gateway->invoke_api = invoke_api_new(gateway);
     gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
     enum sluice_error error = start_authenticator(gateway);
     start_broker(gateway);
@@ -330,6 +326,7 @@ static void on_storage_stopped(void *ctx)
         gateway_print_ledger(gateway);
     net_stop(gateway->net);
     https_free(gateway->https);
+    invoke_api_free(gateway->invoke_api);
     intake_free(gateway->intake);
     retained_queue_free(gateway->retained);
     frames_free(gateway->frames);

@@ -15,7 +15,7 @@
 #include "net/tls.h"
 
 enum {
-    GATEWAY_LISTENERS = 3,
+    GATEWAY_LISTENERS = 4,
     TLS_SESSIONS_COUNT = 20000, /* that can be resumed */
     TLS_SESSION_TIMEOUT_S = 24 * 3600,
 };
@@ -38,6 +38,7 @@ struct gateway {
     uint64_t wall_read_ms; /* the loop's clock at that time */
     struct net *net;
     struct https *https;
+    struct invoke_api *invoke_api;
     struct net_listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
     uv_check_t turn;     /* the end of each loop turn */
@@ -57,6 +58,8 @@ struct broker_hooks gateway_broker_hooks(struct gateway *gateway);
 enum sluice_error gateway_restore(struct gateway *gateway);
 /* clients.c: listens as configured. */
 enum sluice_error gateway_listen(struct gateway *gateway);
+/* A listener's settings, as they are now. */
+const struct config_listen *gateway_listen_of(const struct gateway *gateway, const char *listener);
 /* broker_hooks.allowed; what was allowed may have been withdrawn by a reload since the connection was opened.
  */
 bool gateway_client_allowed(void *ctx, void *connection, const struct identity *identity);

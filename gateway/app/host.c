@@ -162,11 +162,17 @@ static uint64_t retained_removed(void *ctx, struct span topic)
 
 /* ---- Who a Client is ---- */
 
+static void on_authenticated(void *ctx, const struct broker_answer *answer)
+{
+    channel_authenticated(ctx, answer);
+}
+
 static enum sluice_error authenticate(void *ctx, struct channel *channel, void **exchange,
                                       const struct broker_credentials *credentials,
                                       struct broker_answer *ret_answer)
 {
-    return authenticator_ask(((struct gateway *)ctx)->authenticator, channel, exchange, credentials,
+    struct authenticator_asker asker = {on_authenticated, channel};
+    return authenticator_ask(((struct gateway *)ctx)->authenticator, &asker, exchange, credentials,
                              ret_answer);
 }
 

@@ -1,17 +1,22 @@
 #include "app/https.h"
 
 #include "app/gateway_internal.h"
+#include "app/https_request.h"
+#include "app/invoke_api.h"
 #include "base/json_write.h"
 #include "base/memory.h"
 #include "base/timers.h"
 #include "net/http.h"
 #include "net/websocket_upgrade.h"
 
+#include <arpa/inet.h>
+
 struct https {
     struct gateway *gateway;
     struct net_callbacks client_callbacks; /* of a connection that speaks MQTT */
     struct timers timers;
     struct https_connection *connections;
+    uint64_t reserved_bytes; /* for the bodies of invocations under way */
 };
 
 /* Where a page comes from, as its browser says. */
@@ -28,7 +33,12 @@ struct https_connection {
     void *client; /* the user of client_callbacks, once it speaks MQTT; what follows is gone then */
     struct http *http;
     struct net_peer *peer;
-    struct timer deadline; /* of the request */
+    struct timer deadline;              /* of the request */
+    const struct http_request *request; /* that is not answered yet, or NULL */
+    void (*on_gone)(void *owner);       /* of a request whose answer comes later, or NULL */
+    void *owner;
+    bool is_invocation; /* the request is one for the Invoke API */
+    uint64_t reserved_bytes;
     bool closing;
 };
 
@@ -45,27 +55,6 @@ static uint64_t now_of(const struct https *https)
 
 /* ---- Answers ---- */
 
-/* `request` is NULL where none could be read. */
-static void respond_error(struct https_connection *connection, const struct http_request *request,
-                          struct http_refusal why, const char *headers)
-{
-    struct buffer body = {0};
-    json_write_raw(&body, "{\"message\":");
-    json_write_string(&body, span_from_string(why.text));
-    json_write_raw(&body, "}\n");
-    struct http_response response = {.status = why.status,
-                                     .headers = headers,
-                                     .type = "application/json",
-                                     .body = buffer_span(&body),
-                                     .closes = !request || !request->keep_alive};
-    http_respond(request, &response, net_output(connection->connection));
-    buffer_fini(&body);
-    if (response.closes) {
-        connection->closing = true;
-        net_close(connection->connection);
-    }
-}
-
 /* The next request has as much time as this one had. */
 static void set_deadline(struct https_connection *connection)
 {
@@ -74,17 +63,99 @@ static void set_deadline(struct https_connection *connection)
                now_of(https) + https->gateway->started->limits.http_timeout_ms);
 }
 
+static bool is_slow(const struct https_connection *connection)
+{
+    return buffer_len(net_output(connection->connection)) >
+           connection->https->gateway->started->limits.output_bytes;
+}
+
+static void release_body(struct https_connection *connection)
+{
+    connection->https->reserved_bytes -= connection->reserved_bytes;
+    connection->reserved_bytes = 0;
+}
+
+const struct http_request *https_request(const struct https_connection *connection)
+{
+    return connection->request;
+}
+
+const struct net_peer *https_peer(const struct https_connection *connection)
+{
+    return connection->peer;
+}
+
+void https_defer(struct https_connection *connection, void (*on_gone)(void *owner), void *owner)
+{
+    connection->on_gone = on_gone;
+    connection->owner = owner;
+    net_pause(connection->connection, true);
+}
+
+void https_defer_long(struct https_connection *connection)
+{
+    timers_stop(&connection->https->timers, &connection->deadline);
+}
+
+void https_respond(struct https_connection *connection, const struct http_response *response)
+{
+    struct http_response answer = *response;
+    answer.closes = response->closes || !connection->request || !connection->request->keep_alive;
+    http_respond(connection->request, &answer, net_output(connection->connection));
+    release_body(connection);
+    connection->request = NULL;
+    if (connection->on_gone && (answer.closes || !is_slow(connection)))
+        net_pause(connection->connection, false);
+    connection->on_gone = NULL;
+    if (answer.closes) {
+        connection->closing = true;
+        net_close(connection->connection);
+    } else {
+        http_next(connection->http);
+        set_deadline(connection);
+    }
+    net_flush_soon(connection->connection);
+}
+
+static void respond_error(struct https_connection *connection, struct http_refusal why, const char *headers)
+{
+    struct buffer body = {0};
+    json_write_raw(&body, "{\"message\":");
+    json_write_string(&body, span_from_string(why.text));
+    json_write_raw(&body, "}\n");
+    https_respond(connection, &(struct http_response){.status = why.status,
+                                                      .headers = headers,
+                                                      .type = "application/json",
+                                                      .body = buffer_span(&body)});
+    buffer_fini(&body);
+}
+
+/* Whoever was to answer need not any more. */
+static void forget_owner(struct https_connection *connection)
+{
+    void (*on_gone)(void *owner) = connection->on_gone;
+    connection->on_gone = NULL;
+    if (on_gone)
+        on_gone(connection->owner);
+}
+
 static void on_deadline(void *owner, uint64_t now_ms)
 {
     struct https_connection *connection = owner;
+    struct http_refusal why = {HTTP_REQUEST_TIMEOUT, "the request took too long"};
     (void)now_ms;
     if (connection->closing)
         return;
+    if (connection->on_gone) { /* as when the disk does not answer */
+        forget_owner(connection);
+        net_pause(connection->connection, false);
+        why = (struct http_refusal){HTTP_SERVICE_UNAVAILABLE, "the gateway could not answer in time"};
+    }
+    connection->request = NULL; /* which closes */
     if (http_is_idle(connection->http))
         net_close(connection->connection);
     else
-        respond_error(connection, NULL,
-                      (struct http_refusal){HTTP_REQUEST_TIMEOUT, "the request took too long"}, NULL);
+        respond_error(connection, why, NULL);
     connection->closing = true;
 }
 
@@ -137,7 +208,7 @@ static void upgrade_to_mqtt(struct https_connection *connection, const struct ht
     const struct net_callbacks *callbacks = &connection->https->client_callbacks;
     struct http_refusal why;
     if (websocket_upgrade_check(request, "mqtt", &why)) {
-        respond_error(connection, request, why,
+        respond_error(connection, why,
                       why.status == HTTP_UPGRADE_REQUIRED ? WEBSOCKET_UPGRADE_HEADERS : NULL);
         return;
     }
@@ -151,10 +222,11 @@ static void upgrade_to_mqtt(struct https_connection *connection, const struct ht
         client = callbacks->on_open(callbacks->ctx, connection->connection, connection->peer);
     }
     if (!client) {
-        respond_error(connection, request, why, NULL);
+        respond_error(connection, why, NULL);
         return;
     }
     connection->client = client;
+    connection->request = NULL;
     websocket_upgrade_accept(request, "mqtt", net_output(connection->connection));
     net_start_websocket(connection->connection, gateway->started->limits.packet_bytes);
 }
@@ -165,18 +237,17 @@ static const struct https_route routes[] = {
     {"GET", "/mqtt", upgrade_to_mqtt},
 };
 
-static void answer(struct https_connection *connection, const struct http_request *request)
+static void answer_by_route(struct https_connection *connection, const struct http_request *request)
 {
     const struct https_route *route = routes, *end = routes + sizeof routes / sizeof *routes;
     while (route < end && !span_equal(request->path, span_from_string(route->path)))
         route++;
     if (route == end) {
-        respond_error(connection, request, (struct http_refusal){HTTP_NOT_FOUND, "there is nothing here"},
-                      NULL);
+        respond_error(connection, (struct http_refusal){HTTP_NOT_FOUND, "there is nothing here"}, NULL);
     } else if (!span_equal(request->method, span_from_string(route->method))) {
         char allow[64];
         snprintf(allow, sizeof allow, "Allow: %s\r\n", route->method);
-        respond_error(connection, request,
+        respond_error(connection,
                       (struct http_refusal){HTTP_METHOD_NOT_ALLOWED, "the method is not allowed here"},
                       allow);
     } else {
@@ -184,30 +255,86 @@ static void answer(struct https_connection *connection, const struct http_reques
     }
 }
 
-static bool is_slow(const struct https_connection *connection)
+/* A page whose name its owner points to this machine would be let in as one of this machine's programs. */
+static bool host_is_right(const struct https_connection *connection, const struct http_request *request)
 {
-    return buffer_len(net_output(connection->connection)) >
-           connection->https->gateway->started->limits.output_bytes;
+    struct span host = http_header(request, "Host");
+    const uint8_t *port = host.len > 0 ? memrchr(host.data, ':', host.len) : NULL;
+    char name[INET6_ADDRSTRLEN];
+    struct in_addr ipv4;
+    if (connection->peer->tls || host.len == 0)
+        return true;
+    if (port && host.data[host.len - 1] != ']')
+        host.len = (size_t)(port - host.data);
+    snprintf(name, sizeof name, "%.*s", (int)host.len, (const char *)host.data);
+    return http_same(host, SPAN_LITERAL("localhost")) || span_equal(host, SPAN_LITERAL("[::1]")) ||
+           (inet_pton(AF_INET, name, &ipv4) == 1 && ntohl(ipv4.s_addr) >> 24 == 127);
+}
+
+static void answer(struct https_connection *connection)
+{
+    const struct http_request *request = connection->request;
+    if (!host_is_right(connection, request))
+        respond_error(
+            connection,
+            (struct http_refusal){HTTP_FORBIDDEN, "the listener http is for localhost, by that name"}, NULL);
+    else if (connection->is_invocation)
+        invoke_api_request(connection->https->gateway->invoke_api, connection);
+    else
+        answer_by_route(connection, request);
+}
+
+/* http_limits.allow_body. What invokes a function may be large, and all that is under way together may not.
+ */
+static bool allow_body(void *ctx, const struct http_request *head, uint64_t announced_bytes,
+                       uint32_t *body_bytes, struct http_refusal *ret_why)
+{
+    struct https_connection *connection = ctx;
+    struct https *https = connection->https;
+    const struct gateway *gateway = https->gateway;
+    connection->is_invocation = invoke_api_serves(head->path);
+    bool says_who = connection->peer->certificate || http_header_count(head, "Authorization") > 0 ||
+                    gateway_listen_of(gateway, connection->peer->listener)->anonymous;
+    if (!connection->is_invocation || !says_who || announced_bytes == 0)
+        return true;
+    *body_bytes = INVOKE_API_BODY_BYTES;
+    uint64_t wanted = announced_bytes == UINT64_MAX ? INVOKE_API_BODY_BYTES : announced_bytes;
+    if (wanted > INVOKE_API_BODY_BYTES)
+        return false;
+    if (https->reserved_bytes + wanted > gateway->started->limits.invoke_bytes) {
+        *ret_why = (struct http_refusal){HTTP_TOO_MANY_REQUESTS, "gateway.limits.invocationBytes is reached"};
+        return false;
+    }
+    connection->reserved_bytes = wanted;
+    https->reserved_bytes += wanted;
+    return true;
+}
+
+/* Of a request that cannot be read further. */
+static void refuse_request(struct https_connection *connection)
+{
+    struct http_refusal why = http_why(connection->http);
+    if (connection->is_invocation)
+        invoke_api_refuse(connection, why);
+    else
+        respond_error(connection, why, NULL);
 }
 
 /* One request or a part of one; returns the bytes taken. */
 static size_t take_request(struct https_connection *connection, struct span input)
 {
-    const struct http_request *request;
     struct buffer *out = net_output(connection->connection);
     size_t used;
-    enum sluice_error error = http_input(connection->http, input, out, &used, &request);
+    if (http_is_idle(connection->http))
+        connection->is_invocation = false;
+    enum sluice_error error = http_input(connection->http, input, out, &used, &connection->request);
     if (error == SLUICE_INVALID)
-        respond_error(connection, NULL, http_why(connection->http), NULL);
+        refuse_request(connection);
     if (error)
         return used;
-    answer(connection, request);
-    if (connection->client) {
+    answer(connection);
+    if (connection->client)
         stop_http(connection);
-    } else {
-        http_next(connection->http);
-        set_deadline(connection);
-    }
     return used;
 }
 
@@ -223,7 +350,9 @@ static void *on_open(void *ctx, struct net_connection *net_connection, const str
     connection->https = https;
     connection->connection = net_connection;
     connection->http = http_new(&(struct http_limits){.head_bytes = (uint32_t)limits->http_head_bytes,
-                                                      .body_bytes = (uint32_t)limits->http_body_bytes});
+                                                      .body_bytes = (uint32_t)limits->http_body_bytes,
+                                                      .allow_body = allow_body,
+                                                      .ctx = connection});
     connection->peer = memory_new(sizeof *peer);
     *connection->peer = *peer;
     connection->deadline = (struct timer){.on_expired = on_deadline, .owner = connection};
@@ -242,7 +371,8 @@ static size_t on_data(void *user, struct span input)
     if (connection->client)
         return connection->https->client_callbacks.on_data(connection->client, input);
     struct span rest = input;
-    while (rest.len > 0 && !connection->client && !connection->closing && !is_slow(connection))
+    while (rest.len > 0 && !connection->client && !connection->closing && !connection->request &&
+           !is_slow(connection))
         rest = span_skip(rest, take_request(connection, rest));
     /* Frames before the answer to the handshake: RFC 6455 has clients wait for it. */
     if (connection->client && rest.len > 0)
@@ -258,7 +388,7 @@ static void on_drained(void *user)
     struct https_connection *connection = user;
     if (connection->client)
         connection->https->client_callbacks.on_drained(connection->client);
-    else
+    else if (!connection->request)
         net_pause(connection->connection, false);
 }
 
@@ -287,6 +417,8 @@ static void on_closed(void *user, enum sluice_error why)
         connection->https->client_callbacks.on_closed(connection->client, why);
     else
         stop_http(connection);
+    forget_owner(connection);
+    release_body(connection);
     unlink_connection(connection);
     memory_free(connection->origin.text);
     memory_free(connection);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 enum {
-    UUID_BYTES = 37, /* with the NUL */
     FAULT_BYTES = 256,
 };
 
@@ -33,12 +32,10 @@ static void invocation_free(struct invocation *invocation)
 
 /* ---- The event ---- */
 
-/* The same when the message is tried again, also after a restart: RFC 9562, version 8, whose bits are ours.
- */
-static void write_request_id(const struct invocation *invocation, char request_id[static UUID_BYTES])
+void invocation_request_id(const struct mapping *mapping, uint64_t ordinal, char ret_id[REQUEST_ID_BYTES])
 {
-    snprintf(request_id, UUID_BYTES, "%08" PRIx32 "-0000-8000-8000-%012" PRIx64,
-             invocation->mapping->queue_id, invocation->batch->items[0].ordinal & UINT64_C(0xffffffffffff));
+    snprintf(ret_id, REQUEST_ID_BYTES, "%08" PRIx32 "-0000-8000-8000-%012" PRIx64, mapping->queue_id,
+             ordinal & UINT64_C(0xffffffffffff));
 }
 
 static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
@@ -53,7 +50,7 @@ static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
 static bool select_event(struct invocation *invocation, size_t index, uint64_t now_ms, struct buffer *out)
 {
     struct queue_item *item = &invocation->batch->items[index];
-    if (!invocation->mapping->event->rule) { /* a scheduled run is its event */
+    if (!invocation->mapping->event->rule) { /* what no message brought is its event */
         buffer_append(out, item->message->payload);
         return true;
     }
@@ -126,8 +123,8 @@ static bool write_event(struct invocation *invocation, uint64_t now_ms)
 static void write_context(const struct invocation *invocation, struct buffer *out)
 {
     const struct function *function = invocation->mapping->function;
-    char request_id[UUID_BYTES];
-    write_request_id(invocation, request_id);
+    char request_id[REQUEST_ID_BYTES];
+    invocation_request_id(invocation->mapping, invocation->batch->items[0].ordinal, request_id);
     json_write_raw(out, "{\"requestId\":");
     json_write_string(out, span_from_string(request_id));
     json_write_raw(out, ",\"functionName\":");

@@ -27,6 +27,7 @@ void gateway_print_ledger(const struct gateway *gateway)
     field(&out, ",", "replayed", functions.replayed);
     field(&out, ",", "invocations", functions.invocations);
     field(&out, ",", "invoked", functions.succeeded);
+    field(&out, ",", "direct", functions.direct);
     field(&out, ",", "results", functions.results);
     field(&out, ",", "unpublished", functions.unpublished);
     field(&out, ",", "queued", functions.queued);

@@ -121,9 +121,9 @@ enum sluice_error access_allow_client_id(struct access *access, const char *who,
 
 /* ---- Matching ---- */
 
-/* `*` stands for any run of characters. On a mismatch only the last `*` has to give, so this is linear in
+/* On a mismatch only the last `*` has to give, so this is linear in
  * practice and bounded by the product of the lengths. */
-static bool glob_matches(struct span pattern, struct span text)
+bool access_pattern_matches(struct span pattern, struct span text)
 {
     size_t at = 0, text_at = 0, star = SIZE_MAX, star_text = 0;
     while (text_at < text.len) {
@@ -145,13 +145,13 @@ static bool glob_matches(struct span pattern, struct span text)
     return at == pattern.len;
 }
 
-static bool rule_is_for(const struct rule *rule, const struct identity *identity)
+bool access_who_is(const char *who, const struct identity *identity)
 {
     if (identity->kind == IDENTITY_ANONYMOUS)
-        return strcmp(rule->who, "anonymous") == 0;
-    struct span prefix = prefix_of(identity->kind), who = span_from_string(rule->who);
-    return prefix.len > 0 && span_starts_with(who, prefix) && identity->name[0] &&
-           glob_matches(span_skip(who, prefix.len), span_from_string(identity->name));
+        return strcmp(who, "anonymous") == 0;
+    struct span prefix = prefix_of(identity->kind), pattern = span_from_string(who);
+    return prefix.len > 0 && span_starts_with(pattern, prefix) && identity->name[0] &&
+           access_pattern_matches(span_skip(pattern, prefix.len), span_from_string(identity->name));
 }
 
 /* What `%` and this letter stand for; empty where they give nothing. Any other letter is no substitution. */
@@ -197,13 +197,13 @@ bool access_client_id(const struct access *access, const struct identity *identi
     for (const struct rule *rule = access ? access->rules : NULL; rule; rule = rule->next) {
         uint8_t bytes[SUBSTITUTED_BYTES];
         struct writer out = writer_of(bytes, sizeof bytes);
-        if (rule->action != CLIENT_ID || !rule_is_for(rule, identity))
+        if (rule->action != CLIENT_ID || !access_who_is(rule->who, identity))
             continue;
         is_bound = true;
         if (strchr(identity->name, '*')) /* in a pattern it would be a wildcard */
             continue;
         if (substitute(rule->filter, identity, SPAN_EMPTY, &out) &&
-            glob_matches(writer_span(&out), client_id))
+            access_pattern_matches(writer_span(&out), client_id))
             return true;
     }
     return !is_bound;
@@ -234,7 +234,7 @@ struct grants *grants_new(const struct access *access, const struct identity *id
     for (const struct rule *rule = access ? access->rules : NULL; rule; rule = rule->next) {
         uint8_t bytes[SUBSTITUTED_BYTES];
         struct writer out = writer_of(bytes, sizeof bytes);
-        if (rule->action == CLIENT_ID || !rule_is_for(rule, identity) ||
+        if (rule->action == CLIENT_ID || !access_who_is(rule->who, identity) ||
             !substitute(rule->filter, identity, client_id, &out))
             continue;
         struct span filter = writer_span(&out);

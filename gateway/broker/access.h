@@ -64,6 +64,10 @@ void access_free(struct access *access); /* NULL is allowed */
 
 /* Whether `who` has one of the forms above, for a configuration check that names the place. */
 bool access_who_valid(const char *who);
+/* Whether a rule for `who` is one for this identity. */
+bool access_who_is(const char *who, const struct identity *identity);
+/* Whether a pattern, in which `*` stands for any run of characters, is for the whole of this text. */
+bool access_pattern_matches(struct span pattern, struct span text);
 /* Allows `who` one filter. SLUICE_INVALID: `who` or `filter` is malformed. */
 enum sluice_error access_allow(struct access *access, const char *who, enum access_action action,
                                const char *filter);

@@ -26,6 +26,8 @@
 
 struct invoke_pool;
 
+enum { INVOKE_LOG_BYTES = 4096 };
+
 struct invoke_config {
     const char *function_name;
     const char *handler;          /* as the function's configuration has it; for `native` a path to the .so */
@@ -76,11 +78,13 @@ struct invoke_result {
     uint32_t retry_after_ms;   /* INVOKE_THROTTLED */
     uint64_t duration_us;      /* from the worker getting the request; 0 if none did */
     uint64_t init_us;          /* cold start, on a worker's first invocation only; else 0 */
+    struct span log; /* the last lines that its worker printed meanwhile, where it ran alone there */
 };
 
 struct invoke_request {
     struct span context; /* JSON object, at most 64 KiB */
     struct span event;
+    bool wants_log; /* at most INVOKE_LOG_BYTES are kept for it */
     void (*on_done)(void *ctx, const struct invoke_result *result);
     void *ctx;
 };
@@ -97,6 +101,10 @@ enum sluice_error invoke_submit(struct invoke_pool *pool, const struct invoke_re
 
 /* How many small requests invoke_submit would take now. */
 size_t invoke_capacity(const struct invoke_pool *pool);
+
+/* Whether a request would have to wait until another one has ended: all workers that there may be are taken.
+ */
+bool invoke_is_busy(const struct invoke_pool *pool);
 
 struct invoke_counters {
     uint64_t submitted_count;

@@ -16,11 +16,11 @@ static void complete(struct invoke_pool *pool, struct request *request, const st
     struct invoke_result given = *result;
     given.duration_us = request->began_ns ? (uv_hrtime() - request->began_ns) / 1000 : 0;
     given.init_us = request->init_us;
-    void (*on_done)(void *ctx, const struct invoke_result *result) = request->on_done;
-    void *ctx = request->ctx;
-    memory_free(request);
+    given.log = buffer_span(&request->log);
     pool->counters.completed_count[given.outcome]++;
-    on_done(ctx, &given);
+    request->on_done(request->ctx, &given);
+    buffer_fini(&request->log);
+    memory_free(request);
 }
 
 static void complete_all(struct invoke_pool *pool, struct request_list requests,
@@ -314,6 +314,7 @@ static struct request *request_new(const struct invoke_request *given, size_t by
     struct request *request = memory_new(sizeof *request + bytes_len);
     request->on_done = given->on_done;
     request->ctx = given->ctx;
+    request->wants_log = given->wants_log;
     request->bytes_len = bytes_len;
     return request;
 }
@@ -365,6 +366,19 @@ size_t invoke_capacity(const struct invoke_pool *pool)
     if (pool->waiting.count < waiting_max && pool->waiting_bytes < pool->config.waiting_bytes_max)
         capacity += waiting_max - pool->waiting.count;
     return capacity;
+}
+
+bool invoke_is_busy(const struct invoke_pool *pool)
+{
+    uint64_t expected_room;
+    live_workers(pool, &expected_room);
+    uint32_t startable = pool->config.workers_max > pool->counters.workers
+                             ? pool->config.workers_max - pool->counters.workers
+                             : 0;
+    uint64_t room = expected_room + (uint64_t)startable * pool->expected_concurrency;
+    for (const struct invoke_worker *worker = pool->workers; worker; worker = worker->next)
+        room += worker_room(worker);
+    return pool->stopping || pool->waiting.count >= room;
 }
 
 struct invoke_counters invoke_counters(const struct invoke_pool *pool)

@@ -22,10 +22,15 @@ struct request {
     uint64_t began_ns;    /* when a worker got it; 0: none did yet */
     uint64_t deadline_ms; /* of the loop's clock */
     uint64_t init_us;     /* of a cold start */
-    size_t context_len;   /* of `bytes`; the event is the rest */
+    bool wants_log;
+    struct buffer log;  /* its last lines */
+    size_t context_len; /* of `bytes`; the event is the rest */
     size_t bytes_len;
     uint8_t bytes[]; /* only of a request that waits: nobody reads them once a worker has got it */
 };
+
+/* A line that its worker has printed. */
+void request_log(struct request *request, struct span line);
 
 /* First in, first out. A zeroed one is empty. */
 struct request_list {

@@ -51,6 +51,7 @@ static void log_output(void *ctx, enum worker_log_level level, struct span line)
     };
     const struct process *process = ctx;
     log_line(levels[level], "%s: %.*s", process->name, (int)line.len, (const char *)line.data);
+    process->hooks.on_line(process->hooks.ctx, line);
 }
 
 static uint64_t now_ms(const struct process *process)
@@ -147,7 +148,7 @@ void process_read(struct process *process)
     }
 }
 
-static void read_output(struct process *process)
+void process_read_output(struct process *process)
 {
     char bytes[OUTPUT_READ_BYTES];
     for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
@@ -222,7 +223,7 @@ static void on_output(uv_poll_t *handle, int status, int events)
     struct process *process = handle->data;
     (void)events;
     if (status == 0)
-        read_output(process);
+        process_read_output(process);
     else
         uv_poll_stop(handle);
 }
@@ -235,7 +236,7 @@ static void on_child_exit(uv_process_t *child, int64_t exit_status, int signal)
     kill(-child->pid, SIGKILL);
     process->running = false;
     process_read(process);
-    read_output(process);
+    process_read_output(process);
     output_lines_end(&process->lines, now_ms(process));
     if (process->listening)
         stop_listening(process);

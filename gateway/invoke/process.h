@@ -32,6 +32,8 @@ struct process_hooks {
     /* Nothing more can be read: it broke the protocol (`reason` says how) or closed its socket (reason NULL).
      */
     void (*on_broken)(void *ctx, const char *reason);
+    /* A line that goes to the log: a view. May call nothing of this header. */
+    void (*on_line)(void *ctx, struct span line);
     void (*on_exit)(void *ctx, int64_t exit_status, int signal);
     void (*on_closed)(void *ctx);
 };
@@ -46,6 +48,8 @@ enum sluice_error process_send(struct process *process, const struct worker_fram
 void process_flush(struct process *process);
 /* Reads now what the loop would read next. */
 void process_read(struct process *process);
+/* The same of what it has printed. */
+void process_read_output(struct process *process);
 /* To the process and all that it started. */
 void process_signal(struct process *process, int signal);
 /* SIGKILL, and nothing of it is listened to any more; on_exit follows. */

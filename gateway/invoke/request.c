@@ -1,5 +1,14 @@
 #include "invoke/pool.h"
 
+void request_log(struct request *request, struct span line)
+{
+    struct buffer *log = &request->log;
+    buffer_append(log, line);
+    buffer_append(log, SPAN_LITERAL("\n"));
+    if (buffer_len(log) > INVOKE_LOG_BYTES)
+        buffer_consume(log, buffer_len(log) - INVOKE_LOG_BYTES);
+}
+
 void request_list_append(struct request_list *list, struct request *request)
 {
     request->next = NULL;

@@ -175,6 +175,8 @@ static void on_answer(struct invoke_worker *worker, const struct worker_frame *f
         fail(worker, &result);
         return;
     }
+    if (worker->running.first && worker->running.first->wants_log)
+        process_read_output(worker->process); /* what was printed before the answer belongs to it */
     struct request *request = request_list_take(&worker->running, frame->invocation);
     if (!request) {
         break_protocol(worker, "an answer to an invocation that is not open");
@@ -205,6 +207,14 @@ static void on_broken(void *ctx, const char *reason)
         break_protocol(worker, reason);
     else if (worker->state == WORKER_STARTING || worker->state == WORKER_SERVING)
         process_signal(worker->process, SIGKILL); /* mostly it is dying already: on_exit says of what */
+}
+
+/* With several invocations at once nobody knows whose it is. */
+static void on_line(void *ctx, struct span line)
+{
+    struct invoke_worker *worker = ctx;
+    if (worker->running.count == 1 && worker->running.first->wants_log)
+        request_log(worker->running.first, line);
 }
 
 static void on_exit(void *ctx, int64_t exit_status, int signal)
@@ -245,7 +255,7 @@ int worker_start(struct invoke_pool *pool, struct invoke_worker **ret_worker)
         .arguments = pool->config.arguments,
         .environment = pool->config.environment,
     };
-    const struct process_hooks hooks = {worker, on_frame, on_broken, on_exit, on_closed};
+    const struct process_hooks hooks = {worker, on_frame, on_broken, on_line, on_exit, on_closed};
     int error = process_start(pool->loop, &config, &hooks, &worker->process);
     if (error) {
         memory_free(worker);

@@ -21,6 +21,7 @@ struct http {
     size_t searched_bytes; /* of the head, where its end is not */
     struct buffer line;    /* of a chunked body's framing: what has come of it */
     struct buffer body;
+    uint32_t body_bytes; /* the bound of this one */
     uint64_t left_bytes; /* of the body, or of the chunk */
     size_t trailer_bytes;
     struct http_request request;
@@ -79,10 +80,17 @@ static struct span take(struct span *input, uint64_t most)
 
 static void begin_body(struct http *http, const struct http_framing *framing, struct buffer *out)
 {
+    const struct http_limits *limits = &http->limits;
+    struct http_refusal why = {HTTP_CONTENT_TOO_LARGE, "the body is too large"};
     http->left_bytes = framing->body_bytes;
+    http->body_bytes = limits->body_bytes;
     http->state = framing->chunked ? STATE_CHUNK_LINE : framing->body_bytes > 0 ? STATE_BODY : STATE_WHOLE;
-    if (http->left_bytes > http->limits.body_bytes)
-        refuse(http, HTTP_CONTENT_TOO_LARGE, "the body is too large");
+    bool allowed =
+        !limits->allow_body ||
+        limits->allow_body(limits->ctx, &http->request, framing->chunked ? UINT64_MAX : framing->body_bytes,
+                           &http->body_bytes, &why);
+    if (!allowed || http->left_bytes > http->body_bytes)
+        refuse(http, why.status, why.text);
     else if (framing->expects_continue && http->state != STATE_WHOLE)
         buffer_append(out, SPAN_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
 }
@@ -153,7 +161,7 @@ static void begin_chunk(struct http *http, struct span line)
         size = size << 4 | (uint64_t)hex_digit(line.data[i]);
     if (i == 0 || (i < line.len && line.data[i] != ';')) {
         refuse(http, HTTP_BAD_REQUEST, "a chunk's size is no hexadecimal number");
-    } else if (size > http->limits.body_bytes - buffer_len(&http->body)) {
+    } else if (size > http->body_bytes - buffer_len(&http->body)) {
         refuse(http, HTTP_CONTENT_TOO_LARGE, "the body is too large");
     } else {
         http->left_bytes = size;

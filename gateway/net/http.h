@@ -29,6 +29,9 @@ enum {
 
 enum http_status {
     HTTP_SWITCHING_PROTOCOLS = 101,
+    HTTP_OK = 200,
+    HTTP_ACCEPTED = 202,
+    HTTP_NO_CONTENT = 204,
     HTTP_BAD_REQUEST = 400,
     HTTP_FORBIDDEN = 403,
     HTTP_NOT_FOUND = 404,
@@ -37,8 +40,11 @@ enum http_status {
     HTTP_CONTENT_TOO_LARGE = 413,
     HTTP_EXPECTATION_FAILED = 417,
     HTTP_UPGRADE_REQUIRED = 426,
+    HTTP_TOO_MANY_REQUESTS = 429,
     HTTP_HEADERS_TOO_LARGE = 431,
+    HTTP_INTERNAL_SERVER_ERROR = 500,
     HTTP_NOT_IMPLEMENTED = 501,
+    HTTP_SERVICE_UNAVAILABLE = 503,
     HTTP_VERSION_NOT_SUPPORTED = 505,
 };
 
@@ -57,14 +63,20 @@ struct http_request {
     bool keep_alive;       /* the connection may go on after the answer */
 };
 
-struct http_limits {
-    uint32_t head_bytes; /* request line and headers, and a chunked body's trailers */
-    uint32_t body_bytes;
-};
-
 struct http_refusal {
     enum http_status status;
     const char *text; /* one sentence */
+};
+
+struct http_limits {
+    uint32_t head_bytes; /* request line and headers, and a chunked body's trailers */
+    uint32_t body_bytes;
+    /* NULL, or asked for each request of which the head is there: whether its body may come.
+     * `announced_bytes` is its Content-Length, UINT64_MAX for one in chunks; *body_bytes is the bound above,
+     * and may be changed. False: it is refused with *ret_why. */
+    bool (*allow_body)(void *ctx, const struct http_request *head, uint64_t announced_bytes,
+                       uint32_t *body_bytes, struct http_refusal *ret_why);
+    void *ctx;
 };
 
 struct http;

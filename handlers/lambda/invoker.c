@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/timers.h"
-#include "lambda/sigv4.h"
+#include "base/sigv4.h"
 
 #include <curl/curl.h>
 

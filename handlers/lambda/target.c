@@ -1,7 +1,7 @@
 #include "lambda/target.h"
 
 #include "base/memory.h"
-#include "lambda/sigv4.h"
+#include "base/sigv4.h"
 
 #include <curl/curl.h>
 

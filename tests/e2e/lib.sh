@@ -108,7 +108,7 @@ gateway:
 END
 }
 
-# start_gateway [OPTION...]: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT, MQTTS and HTTPS to its ports. The log
+# start_gateway [OPTION...]: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT, MQTTS, HTTPS and HTTP to its ports. The log
 # goes on where the last gateway's ended; READY_COUNT counts the starts in it.
 READY_COUNT=0
 start_gateway() {
@@ -119,6 +119,7 @@ start_gateway() {
     wait_until gateway_ready
     MQTT=$(sed -n 's/^INFO mqtt listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
     MQTTS=$(sed -n 's/^INFO mqtts listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
+    HTTP=$(sed -n 's/^INFO http listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
     HTTPS=$(sed -n 's/^INFO https listens on .*:\([0-9]*\)$/\1/p' "$DIR/gateway.log" | tail -n 1)
 }
 

@@ -11,7 +11,7 @@
  */
 #include "base/buffer.h"
 #include "base/log.h"
-#include "lambda/sigv4.h"
+#include "base/sigv4.h"
 
 #include <arpa/inet.h>
 #include <poll.h>

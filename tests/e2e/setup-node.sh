@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the Node.js packages of the end-to-end tests, from the npm registry
 # alone, and where the machine's Node.js is too old for them a newer one from
-# there too. Leaves a folder node_modules in tests/e2e/serverless (the cloud) and
-# tests/e2e/mqttjs (a browser's MQTT client); does nothing if they are up to
+# there too. Leaves a folder node_modules in tests/e2e/serverless (the cloud),
+# tests/e2e/mqttjs (a browser's MQTT client) and tests/e2e/awssdk; does nothing if they are up to
 # date, and nothing on a machine without npm: the tests then skip.
 set -eu
 cd "$(dirname "$0")"
@@ -37,6 +37,6 @@ install_node() {
     cp "node_modules/.node-install/node_modules/$twin/bin/node" node_modules/.node/bin/node
 }
 
-for folder in serverless mqttjs; do
+for folder in serverless mqttjs awssdk; do
     (cd "$folder" && install "$folder" && install_node)
 done

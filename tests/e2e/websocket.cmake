@@ -1,2 +1,2 @@
-# The https listener, and a browser's MQTT client on it.
-sluice_e2e(websocket browser)
+# The https listener: a browser's MQTT client on it, and the Invoke API.
+sluice_e2e(websocket browser invoke_api)

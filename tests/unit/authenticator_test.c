@@ -13,7 +13,13 @@
 
 enum { CLIENTS = 8 };
 
+struct world;
+struct asking {
+    struct world *world;
+};
+
 struct world {
+    struct asking self;
     uv_loop_t loop;
     struct authenticator *authenticator;
     char file[64];
@@ -34,11 +40,19 @@ static void on_random(void *ctx, uint8_t *bytes, size_t len)
     memset(bytes, 9, len);
 }
 
-static void on_answer(void *ctx, struct channel *channel, const struct broker_answer *answer)
+static void on_answer(void *ctx, const struct broker_answer *answer)
 {
-    struct world *world = ctx;
-    world->order[world->answered++ % CLIENTS] = channel;
+    struct world *world = ((struct asking *)ctx)->world;
+    world->order[world->answered++ % CLIENTS] = ctx;
     world->last = *answer;
+}
+
+static enum sluice_error start_asking(struct asking *asking, void **exchange,
+                                      const struct broker_credentials *asked,
+                                      struct broker_answer *ret_answer)
+{
+    struct authenticator_asker asker = {on_answer, asking};
+    return authenticator_ask(asking->world->authenticator, &asker, exchange, asked, ret_answer);
 }
 
 /* Writes the file, each user with the password, and loads it. */
@@ -68,10 +82,10 @@ static const char *const only_bob[] = {"bob", NULL};
 
 static void set_up_with(struct world *world, unsigned checks_count)
 {
-    *world = (struct world){.file = "/tmp/authenticator_test.XXXXXX"};
+    *world = (struct world){.self = {world}, .file = "/tmp/authenticator_test.XXXXXX"};
     close(mkstemp(world->file));
     assert_int_equal(uv_loop_init(&world->loop), 0);
-    struct authenticator_host host = {world, &world->loop, on_wall, on_random, on_answer, checks_count};
+    struct authenticator_host host = {world, &world->loop, on_wall, on_random, checks_count};
     struct credentials *credentials = load(world, ann_and_bob, "right");
     world->authenticator = authenticator_new(&host, credentials);
     credentials_unref(credentials);
@@ -107,8 +121,7 @@ static struct broker_answer ask(struct world *world, const struct broker_credent
 {
     struct broker_answer answer = {0};
     void *exchange = NULL;
-    *ret_later =
-        authenticator_ask(world->authenticator, (void *)world, &exchange, asked, &answer) == SLUICE_AGAIN;
+    *ret_later = start_asking(&world->self, &exchange, asked, &answer) == SLUICE_AGAIN;
     if (*ret_later) {
         uv_run(&world->loop, UV_RUN_DEFAULT);
         answer = world->last;
@@ -188,8 +201,7 @@ static void who_did_not_wait_is_remembered_too(void **state)
     struct broker_credentials right = says(&unknown, "ann", "right");
     struct broker_answer answer;
     void *exchange = NULL;
-    assert_int_equal(authenticator_ask(world.authenticator, (void *)&world, &exchange, &right, &answer),
-                     SLUICE_AGAIN);
+    assert_int_equal(start_asking(&world.self, &exchange, &right, &answer), SLUICE_AGAIN);
     authenticator_ended(world.authenticator, exchange);
     uv_run(&world.loop, UV_RUN_DEFAULT);
     assert_int_equal(ask(&world, &right, &later).reason, MQTT_SUCCESS);
@@ -205,12 +217,12 @@ static void checks_wait_for_each_other(void **state)
     set_up(&world);
     struct broker_credentials asked = says(&unknown, "ann", "wrong");
     void *exchanges[CLIENTS] = {0};
-    static char channels[CLIENTS];
+    struct asking clients[CLIENTS];
     struct broker_answer answer;
-    for (size_t i = 0; i < CLIENTS; i++)
-        assert_int_equal(
-            authenticator_ask(world.authenticator, (void *)&channels[i], &exchanges[i], &asked, &answer),
-            SLUICE_AGAIN);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        clients[i].world = &world;
+        assert_int_equal(start_asking(&clients[i], &exchanges[i], &asked, &answer), SLUICE_AGAIN);
+    }
     authenticator_ended(world.authenticator, exchanges[0]);           /* in the pool */
     authenticator_ended(world.authenticator, exchanges[3]);           /* in the queue */
     authenticator_ended(world.authenticator, exchanges[CLIENTS - 1]); /* the last of it */
@@ -218,7 +230,7 @@ static void checks_wait_for_each_other(void **state)
     static const size_t wanted[] = {1, 2, 4, 5, 6};
     assert_int_equal(world.answered, 5);
     for (size_t i = 0; i < 5; i++) {
-        assert_ptr_equal(world.order[i], &channels[wanted[i]]);
+        assert_ptr_equal(world.order[i], &clients[wanted[i]]);
         authenticator_ended(world.authenticator, exchanges[wanted[i]]);
     }
     tear_down(&world);
@@ -239,8 +251,7 @@ static void several_checks_run_at_once(void **state)
         size_t waiting = 0;
         world.answered = 0;
         for (size_t i = 0; i < CLIENTS; i++)
-            waiting += authenticator_ask(world.authenticator, (void *)&world, &exchanges[i], &asked[i % 3],
-                                         &answer) == SLUICE_AGAIN;
+            waiting += start_asking(&world.self, &exchanges[i], &asked[i % 3], &answer) == SLUICE_AGAIN;
         while (world.answered == 0)
             uv_run(&world.loop, UV_RUN_ONCE);
         struct credentials *same = load(&world, ann_and_bob, "right");
@@ -265,8 +276,7 @@ static void a_check_that_outlives_its_user_is_refused(void **state)
     struct broker_credentials asked = says(&unknown, "ann", "right");
     struct broker_answer answer;
     void *exchange = NULL;
-    assert_int_equal(authenticator_ask(world.authenticator, (void *)&world, &exchange, &asked, &answer),
-                     SLUICE_AGAIN);
+    assert_int_equal(start_asking(&world.self, &exchange, &asked, &answer), SLUICE_AGAIN);
     struct credentials *other = load(&world, only_bob, "right");
     authenticator_set_credentials(world.authenticator, other);
     credentials_unref(other);
@@ -285,8 +295,7 @@ static void it_may_end_before_its_checks(void **state)
     struct broker_credentials asked = says(&unknown, "ann", "right");
     struct broker_answer answer;
     void *exchange = NULL;
-    assert_int_equal(authenticator_ask(world.authenticator, (void *)&world, &exchange, &asked, &answer),
-                     SLUICE_AGAIN);
+    assert_int_equal(start_asking(&world.self, &exchange, &asked, &answer), SLUICE_AGAIN);
     authenticator_ended(world.authenticator, exchange);
     tear_down(&world);
     assert_int_equal(world.answered, 0);

@@ -66,7 +66,7 @@ static bool feed(struct http *http, struct span input, struct script *script)
 
 static void read_cut_at(struct span input, size_t cut, struct script *script)
 {
-    struct http *http = http_new(&(struct http_limits){HEAD_BYTES, BODY_BYTES});
+    struct http *http = http_new(&(struct http_limits){.head_bytes = HEAD_BYTES, .body_bytes = BODY_BYTES});
     *script = (struct script){.len = 0};
     if (feed(http, span_of(input.data, cut), script) && feed(http, span_skip(input, cut), script) &&
         !http_is_idle(http))
@@ -76,7 +76,7 @@ static void read_cut_at(struct span input, size_t cut, struct script *script)
 
 static void one_byte_at_a_time(struct span input, struct script *script)
 {
-    struct http *http = http_new(&(struct http_limits){HEAD_BYTES, BODY_BYTES});
+    struct http *http = http_new(&(struct http_limits){.head_bytes = HEAD_BYTES, .body_bytes = BODY_BYTES});
     *script = (struct script){.len = 0};
     for (size_t i = 0; i < input.len && feed(http, span_of(input.data + i, 1), script); i++)
         ;
@@ -308,7 +308,7 @@ static void responses_are_framed(void **state)
 static void no_websocket_over_the_first_version(void **state)
 {
     (void)state;
-    struct http *http = http_new(&(struct http_limits){HEAD_BYTES, 0});
+    struct http *http = http_new(&(struct http_limits){.head_bytes = HEAD_BYTES});
     const struct http_request *request = NULL;
     struct http_refusal why = {HTTP_SWITCHING_PROTOCOLS, NULL};
     struct buffer out = {0};
@@ -356,7 +356,7 @@ static void websocket_handshakes(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct http *http = http_new(&(struct http_limits){HEAD_BYTES, 0});
+        struct http *http = http_new(&(struct http_limits){.head_bytes = HEAD_BYTES});
         const struct http_request *request = NULL;
         struct http_refusal why = {HTTP_SWITCHING_PROTOCOLS, NULL};
         struct buffer text = {0}, out = {0};
@@ -380,6 +380,51 @@ static void websocket_handshakes(void **state)
     }
 }
 
+/* As the gateway does it: a path of its own has its own bound, and one is refused. */
+static bool allow_by_path(void *ctx, const struct http_request *head, uint64_t announced_bytes,
+                          uint32_t *body_bytes, struct http_refusal *ret_why)
+{
+    *(uint64_t *)ctx = announced_bytes;
+    if (span_equal(head->path, SPAN_LITERAL("/large")))
+        *body_bytes = 2 * BODY_BYTES;
+    if (!span_equal(head->path, SPAN_LITERAL("/full")))
+        return true;
+    *ret_why = (struct http_refusal){HTTP_TOO_MANY_REQUESTS, "there are too many"};
+    return false;
+}
+
+static void a_body_is_asked_about_before_it_comes(void **state)
+{
+    static const struct {
+        struct span input;
+        const char *script;
+        uint64_t announced_bytes;
+    } rows[] = {
+        {SPAN_LITERAL("POST /large HTTP/1.1\r\n" HOST "Content-Length: 17\r\n\r\n0123456789abcdefg"),
+         "POST /large 0123456789abcdefg", 17},
+        {SPAN_LITERAL("POST /large HTTP/1.1\r\n" HOST "Content-Length: 33\r\n\r\n"), "!413", 33},
+        {SPAN_LITERAL("POST / HTTP/1.1\r\n" HOST "Content-Length: 17\r\n\r\n"), "!413", 17},
+        {SPAN_LITERAL("POST /large HTTP/1.1\r\n" HOST
+                      "Transfer-Encoding: chunked\r\n\r\n11\r\n0123456789abcdefg\r\n0\r\n\r\n"),
+         "POST /large 0123456789abcdefg", UINT64_MAX},
+        {SPAN_LITERAL("POST /full HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\nx"), "!429", 1},
+        {SPAN_LITERAL("GET /full HTTP/1.1\r\n" HOST "\r\n"), "!429", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t announced_bytes = 12345;
+        struct http *http = http_new(&(struct http_limits){.head_bytes = HEAD_BYTES,
+                                                           .body_bytes = BODY_BYTES,
+                                                           .allow_body = allow_by_path,
+                                                           .ctx = &announced_bytes});
+        struct script script = {.len = 0};
+        feed(http, rows[i].input, &script);
+        assert_string_equal(script.text, rows[i].script);
+        assert_int_equal(announced_bytes, rows[i].announced_bytes);
+        http_free(http);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +432,7 @@ int main(void)
         cmocka_unit_test(what_could_be_smuggled_is_refused_wherever_it_is_cut),
         cmocka_unit_test(heads_lines_and_trailers_are_bounded),
         cmocka_unit_test(a_client_that_asks_first_is_told_to_go_on),
+        cmocka_unit_test(a_body_is_asked_about_before_it_comes),
         cmocka_unit_test(responses_are_framed),
         cmocka_unit_test(no_websocket_over_the_first_version),
         cmocka_unit_test(websocket_handshakes),

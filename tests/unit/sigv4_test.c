@@ -1,9 +1,9 @@
 /*
- * lambda/sigv4.h against AWS's own vectors, step by step, where their folder is
+ * base/sigv4.h against AWS's own vectors, step by step, where their folder is
  * there (SIGV4_VECTORS); and against an example of AWS's documentation and the
  * paths of this product, which need no folder.
  */
-#include "lambda/sigv4.h"
+#include "base/sigv4.h"
 
 #include <cjson/cJSON.h>
 #include <mbedtls/sha256.h>

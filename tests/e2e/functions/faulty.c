@@ -75,12 +75,20 @@ static enum sluice_outcome be_closed(struct sluice_context *context)
     return SLUICE_SUCCEEDED;
 }
 
+static enum sluice_outcome print(struct sluice_context *context)
+{
+    puts("printed in between");
+    fflush(stdout);
+    sluice_write(context, "{}", 2);
+    return SLUICE_SUCCEEDED;
+}
+
 static const struct {
     const char *text;
     enum sluice_outcome (*run)(struct sluice_context *context);
 } faults[] = {
     {"crash", crash},           {"exit", leave},        {"hang", hang},       {"fail", be_at_fault},
-    {"garbage", write_garbage}, {"wait", wait_at_gate}, {"knock", be_closed},
+    {"garbage", write_garbage}, {"wait", wait_at_gate}, {"knock", be_closed}, {"print", print},
 };
 
 enum sluice_outcome sluice_handle(struct sluice_context *context, const char *event, size_t event_len)

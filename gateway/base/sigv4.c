@@ -1,4 +1,4 @@
-#include "lambda/sigv4.h"
+#include "base/sigv4.h"
 
 #include "base/memory.h"
 

@@ -13,8 +13,8 @@
  * out of memory ends the process (base/memory.h). There are no other errors: a
  * request that makes no sense gets a signature that the service refuses.
  */
-#ifndef SLUICE_LAMBDA_SIGV4_H
-#define SLUICE_LAMBDA_SIGV4_H
+#ifndef SLUICE_BASE_SIGV4_H
+#define SLUICE_BASE_SIGV4_H
 
 #include "base/buffer.h"
 

@@ -1,0 +1,116 @@
+#include "app/functions_internal.h"
+
+#include "base/json_write.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct function *functions_find(struct functions *functions, struct span name)
+{
+    for (size_t i = 0; i < functions->function_count; i++) {
+        if (span_equal(span_from_string(functions->functions[i].config->name), name))
+            return &functions->functions[i];
+    }
+    return NULL;
+}
+
+struct function *functions_at(struct functions *functions, size_t index)
+{
+    return index < functions->function_count ? &functions->functions[index] : NULL;
+}
+
+const struct config_function *function_config(const struct function *function)
+{
+    return function->config;
+}
+
+const char *function_arn(const struct function *function)
+{
+    return function->arn;
+}
+
+/* RFC 9562, version 4: nobody asks for the same invocation twice. */
+static void new_request_id(const struct functions_host *host, char ret_request_id[REQUEST_ID_BYTES])
+{
+    uint32_t words[4];
+    for (size_t i = 0; i < 4; i++)
+        words[i] = host->random(host->ctx);
+    snprintf(ret_request_id, REQUEST_ID_BYTES,
+             "%08" PRIx32 "-%04" PRIx32 "-4%03" PRIx32 "-%04" PRIx32 "-%04" PRIx32 "%08" PRIx32, words[0],
+             words[1] >> 16, words[1] & 0xfff, (words[2] >> 16 & 0x3fff) | 0x8000, words[2] & 0xffff,
+             words[3]);
+}
+
+static void write_context(const struct function *function, const char *request_id, struct span client_context,
+                          struct buffer *out)
+{
+    json_write_raw(out, "{\"requestId\":");
+    json_write_string(out, span_from_string(request_id));
+    json_write_raw(out, ",\"functionName\":");
+    json_write_string(out, span_from_string(function->config->name));
+    json_write_raw(out, ",\"invokedFunctionArn\":");
+    json_write_string(out, span_from_string(function->arn));
+    json_write_raw(out, ",\"attempt\":1");
+    if (client_context.len > 0) {
+        json_write_raw(out, ",\"clientContext\":");
+        buffer_append(out, client_context);
+    }
+    json_write_raw(out, "}");
+}
+
+enum sluice_error function_invoke(struct function *function, const struct direct_invocation *invocation,
+                                  char ret_request_id[REQUEST_ID_BYTES])
+{
+    struct functions *all = function->all;
+    if (all->stopping)
+        return SLUICE_CLOSED;
+    if (invoke_is_busy(function->pool))
+        return SLUICE_FULL;
+    char request_id[REQUEST_ID_BYTES];
+    struct buffer context = {0};
+    new_request_id(&all->host, request_id);
+    write_context(function, request_id, invocation->client_context, &context);
+    struct invoke_request request = {.context = buffer_span(&context),
+                                     .event = invocation->event,
+                                     .wants_log = invocation->wants_log,
+                                     .on_done = invocation->on_done,
+                                     .ctx = invocation->ctx};
+    enum sluice_error error = invoke_submit(function->pool, &request);
+    buffer_fini(&context);
+    if (error)
+        return error;
+    all->counters.direct++;
+    memcpy(ret_request_id, request_id, sizeof request_id);
+    return SLUICE_OK;
+}
+
+/* The crash argument: the caller hears of it only when the record's seq is on disk. */
+enum sluice_error function_enqueue(struct function *function, struct span event, uint64_t *ret_seq,
+                                   char ret_request_id[REQUEST_ID_BYTES])
+{
+    struct functions *all = function->all;
+    struct mapping *mapping = function->direct;
+    if (all->stopping)
+        return SLUICE_CLOSED;
+    char topic[128];
+    int len = snprintf(topic, sizeof topic, "$invoke/%s", function->config->name);
+    struct message view = {.qos = 1,
+                           .topic = span_of(topic, (size_t)len),
+                           .payload = event,
+                           .received_ms = all->host.wall_ms(all->host.ctx)};
+    if (!queue_has_room(mapping->queue, 1, message_bytes(&view)))
+        return SLUICE_FULL;
+    struct journal_target target = {
+        .queue = mapping->queue_id, .ordinal = queue_next_ordinal(mapping->queue), .qos = 1};
+    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
+    enum sluice_error error =
+        journal_append_messages(all->host.journal, (struct journal_origin){0}, &stored, 1, ret_seq);
+    if (error)
+        return error;
+    struct message *message = message_new(&view);
+    queue_add(mapping->queue, message, stored.ret_position, uv_now(all->host.loop));
+    message_unref(message);
+    all->counters.accepted++;
+    invocation_request_id(mapping, target.ordinal, ret_request_id);
+    return SLUICE_OK;
+}

@@ -1,0 +1,45 @@
+/*
+ * Invocations that come from no message: somebody asks for one function by name
+ * (the Invoke API). A synchronous one goes past the queue straight to the pool and
+ * is tried once; it counts towards the function's reserved concurrency, and what
+ * is beyond that is refused, as Lambda does it. An asynchronous one becomes a
+ * message of the function's own queue NAME/invoke, whose payload is the event:
+ * retries, age and dead letters are those of every queue.
+ *
+ * The loop's thread. Nothing is kept of the spans that are handed in.
+ */
+#ifndef SLUICE_APP_DIRECT_INVOCATION_H
+#define SLUICE_APP_DIRECT_INVOCATION_H
+
+#include "app/functions.h"
+#include "invoke/invoke.h"
+
+enum { REQUEST_ID_BYTES = 37 }; /* of a UUID as text, with its NUL */
+
+struct function;
+
+/* NULL: there is none of that name. */
+struct function *functions_find(struct functions *functions, struct span name);
+/* In the order of the configuration; NULL past the last. */
+struct function *functions_at(struct functions *functions, size_t index);
+const struct config_function *function_config(const struct function *function);
+const char *function_arn(const struct function *function);
+
+struct direct_invocation {
+    struct span event;
+    struct span client_context; /* a JSON object, or empty */
+    bool wants_log;
+    void (*on_done)(void *ctx, const struct invoke_result *result);
+    void *ctx;
+};
+
+/* SLUICE_OK: on_done is called later, once. SLUICE_FULL: as many run as may. SLUICE_TOO_LARGE; SLUICE_CLOSED:
+ * the gateway stops. */
+enum sluice_error function_invoke(struct function *function, const struct direct_invocation *invocation,
+                                  char ret_request_id[REQUEST_ID_BYTES]);
+/* SLUICE_OK: it is queued, and durable once broker_durable() would be told *ret_seq. SLUICE_FULL: the queue
+ * or the journal has no room; or the errors of journal_append_messages. */
+enum sluice_error function_enqueue(struct function *function, struct span event, uint64_t *ret_seq,
+                                   char ret_request_id[REQUEST_ID_BYTES]);
+
+#endif

@@ -1,0 +1,31 @@
+/* What invoke_api.c and invoke_api_describe.c share. Nobody else includes it. */
+#ifndef SLUICE_APP_INVOKE_API_INTERNAL_H
+#define SLUICE_APP_INVOKE_API_INTERNAL_H
+
+#include "app/direct_invocation.h"
+#include "app/https_request.h"
+#include "base/buffer.h"
+
+/* A function as people call it: NAME, NAME:QUALIFIER, or an ARN or its end. Spans are into `text`. */
+struct invoke_api_name {
+    struct span name;
+    struct span qualifier; /* empty: none was given */
+};
+/* False: it is none of these. */
+bool invoke_api_name_read(struct span text, struct invoke_api_name *ret_name);
+/* Decodes %XX. False: one of them is none. */
+bool invoke_api_decode(struct span text, struct buffer *out);
+
+/* Answers with the fault of that type: one of the table in invoke_api_fault.c. `reason` is of those of
+ * Lambda's that have one, or NULL; 0: nothing is said of when to try again. */
+void invoke_api_respond_fault(struct https_connection *connection, const char *type, const char *message,
+                              const char *reason, uint32_t retry_after_s);
+
+/* The lines of an invocation as Lambda logs them: START, what the function printed, END and REPORT. */
+void invoke_api_write_log(const struct function *function, const char *request_id,
+                          const struct invoke_result *result, struct buffer *out);
+/* FunctionConfiguration, and what GetFunction has around it. */
+void invoke_api_write_configuration(const struct function *function, struct buffer *out);
+void invoke_api_write_function(const struct function *function, struct buffer *out);
+
+#endif
