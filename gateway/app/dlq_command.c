@@ -120,9 +120,10 @@ static enum sluice_error mark(struct dlq *dlq, uint64_t *ret_count)
         const struct config_function *function = &dlq->config->functions[i];
         if (dlq->which.function.len > 0 && !span_equal(dlq->which.function, span_from_string(function->name)))
             continue;
-        for (size_t j = 0; j < function->event_count; j++) {
+        for (size_t j = 0; j <= function->event_count; j++) { /* and the queue of no event */
             uint64_t count = 0;
-            char *queue = functions_queue_name(function, &function->events[j]);
+            char *queue =
+                functions_queue_name(function, j < function->event_count ? &function->events[j] : NULL);
             enum sluice_error error =
                 state_mark_replays(dlq->state, span_from_string(queue), dlq->which.id, &count);
             memory_free(queue);

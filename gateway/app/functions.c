@@ -144,6 +144,8 @@ static char *format_string(const char *format, const char *first, const char *se
 char *functions_queue_name(const struct config_function *function, const struct config_event *event)
 {
     char number[24];
+    if (!event)
+        return format_string("%s%s", function->name, "/invoke");
     snprintf(number, sizeof number, "/%zu", event->number);
     return format_string("%s%s", function->name, event->number > 1 ? number : "");
 }
@@ -172,7 +174,8 @@ static void add_direct_mapping(struct functions *all, struct function *function,
     struct mapping *mapping = &all->mappings[(*at)++];
     mapping->function = function;
     mapping->event = &direct_event;
-    mapping->queue_name = format_string("%s%s", function->config->name, "/invoke");
+    mapping->queue_name = functions_queue_name(function->config, NULL);
+    mapping->replay = REPLAY_DUE;
     function->direct = mapping;
 }
 

@@ -31,8 +31,7 @@ enum replay_state {
 struct mapping {
     struct function *function;
     const struct config_event *event;
-    char
-        *queue_name; /* the function's; from its second event on NAME/2, ...; of the direct one NAME/invoke */
+    char *queue_name; /* the function's; then NAME/2, ...; of the direct one NAME/invoke */
     uint32_t queue_id;
     struct queue *queue;
     struct scheduled *scheduled; /* NULL: messages are what invokes it */

@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/timers.h"
 #include "base/sigv4.h"
+#include "base/timers.h"
 
 #include <curl/curl.h>
 

@@ -36,7 +36,7 @@ functions:
   echo: {handler: $BUILD/tests/faulty.so, reply: out/echo}
   short: {handler: $BUILD/tests/faulty.so, timeout: 0.5, reservedConcurrency: 2}
   gate: {handler: $BUILD/tests/faulty.so, environment: {GATE: $DIR/gate}, timeout: 300}
-  private: {handler: $BUILD/tests/faulty.so}
+  private: {handler: $BUILD/tests/faulty.so, maximumRetryAttempts: 0}
 END
 start_gateway
 subscribe out $(plain) -q 1 -t 'out/#'
@@ -94,6 +94,25 @@ who_may_is_told_by_every_credential() {
     body_is '{"message":"Missing Authentication Token"}'
 }
 
+is_dead() {
+    dead_letters | grep -q "$1"
+}
+
+# An event is on disk before its 202, and lives on as a message does: here it ends as a dead letter, and goes back.
+events_are_kept() {
+    kill_gateway
+    start_gateway
+    status 202 "https://localhost:$HTTPS/$API/private/invocations" -u 'anna:correct horse' \
+        -H 'X-Amz-Invocation-Type: Event' -d '"fail"'
+    kill_gateway
+    start_gateway
+    wait_until is_dead '^private/invoke .* Refused'
+    "$BUILD/bin/sluice" dlq replay --config "$DIR/serverless.yml" private > "$DIR/replay.log" 2>&1 || fail "no replay"
+    grep -q '^1 ' "$DIR/replay.log" || fail "$(cat "$DIR/replay.log")"
+    stop_gateway
+    start_gateway
+}
+
 # What a page in somebody's browser could do to the listener that lets everybody of this machine in.
 pages_are_kept_out() {
     status 200 "http://127.0.0.1:$HTTP/$API/echo/invocations" -d '{"n":2}'
@@ -114,6 +133,7 @@ bodies_are_bounded() {
 the_javascript_client_works
 the_command_line_works
 who_may_is_told_by_every_credential
+events_are_kept
 pages_are_kept_out
 bodies_are_bounded
 stop_gateway

@@ -2,8 +2,8 @@
 # Installs the Node.js packages of the end-to-end tests, from the npm registry
 # alone, and where the machine's Node.js is too old for them a newer one from
 # there too. Leaves a folder node_modules in tests/e2e/serverless (the cloud),
-# tests/e2e/mqttjs (a browser's MQTT client) and tests/e2e/awssdk; does nothing if they are up to
-# date, and nothing on a machine without npm: the tests then skip.
+# tests/e2e/mqttjs (a browser's MQTT client) and tests/e2e/awssdk (what invokes Lambda);
+# does nothing if they are up to date, and nothing on a machine without npm: the tests then skip.
 set -eu
 cd "$(dirname "$0")"
 
