@@ -33,7 +33,8 @@ static enum sluice_error load_secret(const struct config_key *config, struct acc
     struct buffer file = {0};
     enum sluice_error error = file_read(config->secret, SECRET_BYTES_MAX + 1, &file);
     struct span secret = buffer_span(&file);
-    while (secret.len > 0 && (secret.data[secret.len - 1] == '\n' || secret.data[secret.len - 1] == '\r'))
+    while (secret.data && secret.len > 0 &&
+           (secret.data[secret.len - 1] == '\n' || secret.data[secret.len - 1] == '\r'))
         secret.len--;
     if (error && error != SLUICE_TOO_LARGE) {
         snprintf(ret_text, ACCESS_KEYS_TEXT_BYTES, "%s cannot be read: %s", config->secret, strerror(errno));
