@@ -87,7 +87,7 @@ static inline enum sluice_error fixture_submit(struct fixture *fixture, struct s
     *ticket = (struct fixture_ticket){fixture, &fixture->results[fixture->submitted_count]};
     enum sluice_error error = invoke_submit(
         fixture->pool, &(struct invoke_request){SPAN_LITERAL("{\"requestId\":\"8476a536\",\"attempt\":1}"),
-                                                event, fixture_on_done, ticket});
+                                                event, false, fixture_on_done, ticket});
     if (error)
         free(ticket);
     else
