@@ -103,7 +103,7 @@ static void submit(struct bench *bench)
         bench->began_ns[bench->submitted_count] = uv_hrtime();
     enum sluice_error error = invoke_submit(
         bench->pool, &(struct invoke_request){SPAN_LITERAL("{\"requestId\":\"8476a536-e9f4-11e8-9739\"}"),
-                                              next_event(bench), on_done, bench});
+                                              next_event(bench), false, on_done, bench});
     if (error) {
         fprintf(stderr, "invoke_submit: %s\n", sluice_error_text(error));
         exit(1);
