@@ -103,6 +103,7 @@ static enum sluice_error expand(struct frames *frames, const struct message *vie
     make_room(frames, frames->decoder.sample_count);
     struct message sample = *view;
     sample.payload = SPAN_EMPTY;
+    sample.payload_is_json = false;
     sample.properties = json_properties(&frames->properties[0], view->properties, "application/json");
     return write_samples(frames, &sample, ret_count);
 }
@@ -149,6 +150,7 @@ bool frames_senml(struct frames *frames, const struct message *first, struct mes
     frame_write_senml(&out, &frames->decoder, name);
     *ret_message = frames->view;
     ret_message->payload = writer_span(&out);
+    ret_message->payload_is_json = false;
     ret_message->properties =
         json_properties(&frames->properties[1], frames->view.properties, "application/senml+json");
     return true;

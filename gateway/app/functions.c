@@ -369,6 +369,8 @@ size_t functions_select(struct functions *functions, const struct message *messa
         add_selection(functions, entry->user, index, message_bytes(message));
         found++;
     }
+    for (size_t i = functions->selection_count - found; i < functions->selection_count; i++)
+        functions->selections[i].payload_is_json = input.payload == RULE_PAYLOAD_JSON;
     return found;
 }
 
@@ -402,6 +404,7 @@ struct journal_target functions_selected_target(const struct functions *function
 void functions_selected_queue(struct functions *functions, size_t selection, struct message *message,
                               uint64_t position, uint64_t now_ms)
 {
+    message->payload_is_json |= functions->selections[selection].payload_is_json;
     queue_add(functions->selections[selection].mapping->queue, message, position, now_ms);
     functions->counters.accepted++;
 }

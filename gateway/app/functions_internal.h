@@ -45,6 +45,7 @@ struct selection {
     struct mapping *mapping;
     uint64_t ordinal;
     size_t message;
+    bool payload_is_json; /* a rule has looked, so that no invocation has to */
 };
 
 /* A dead letter on its way to the disk; ticket 0: it was dropped, and only its entry is left to finish. */

@@ -13,6 +13,8 @@ struct message {
     uint32_t refs;
     uint8_t qos;
     bool retain;
+    bool payload_is_json; /* somebody has checked that, and rules rely on it: who makes a message with another
+                             payload of this one clears it. False: nobody has, or it is none */
     uint8_t publisher_kind; /* with publisher_name, of one that may be kept: see there */
     uint64_t received_ms;   /* wall clock, Unix epoch, when the gateway took it in */
     uint64_t expires_ms;    /* the same clock; 0: never */

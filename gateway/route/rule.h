@@ -58,7 +58,7 @@ struct span rule_filter(const struct rule *rule);
 bool rule_topic_matches(const struct rule *rule, struct span topic);
 
 /* One message, as any number of rules look at it: its payload is checked at most once, when the first rule
- * needs it to be JSON. `message` must live as long. */
+ * needs it to be JSON and the message does not say so itself. `message` must live as long. */
 struct rule_input {
     const struct message *message;
     struct rule_random random; /* without it newuuid() is Undefined */
@@ -68,7 +68,11 @@ struct rule_input {
 
 static inline struct rule_input rule_input_of(const struct message *message, struct rule_random random)
 {
-    return (struct rule_input){.message = message, .random = random};
+    return (struct rule_input){
+        .message = message,
+        .random = random,
+        .payload = message->payload_is_json ? RULE_PAYLOAD_JSON : RULE_PAYLOAD_UNCHECKED,
+    };
 }
 
 enum rule_outcome {

@@ -3,6 +3,8 @@ sluice_test(sql_test SOURCES unit/sql_test.c LIBS sluice_route)
 sluice_test(rule_test SOURCES unit/rule_test.c LIBS sluice_route)
 sluice_test(sql_cases_test SOURCES unit/sql_cases_test.c LIBS sluice_route)
 target_compile_definitions(sql_cases_test PRIVATE SQL_CASES="${CMAKE_CURRENT_SOURCE_DIR}/unit/sql_cases.tsv")
+sluice_test(parse_once_test SOURCES unit/parse_once_test.c LIBS sluice_route)
+target_link_options(parse_once_test PRIVATE LINKER:--wrap=json_check)
 sluice_test(schedule_test SOURCES unit/schedule_test.c LIBS sluice_route)
 target_compile_definitions(schedule_test PRIVATE
   SCHEDULE_VECTORS="${CMAKE_CURRENT_SOURCE_DIR}/vectors/schedule/cron.txt")
