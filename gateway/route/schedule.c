@@ -7,6 +7,7 @@
 
 enum {
     MINUTE_MS = 60 * 1000,
+    DAY_S = 24 * 3600,
     DAY_MS = 24 * 60 * MINUTE_MS,
     DAY_MINUTES = 24 * 60,
     NO_MINUTE = -1,
@@ -305,7 +306,7 @@ enum sluice_error schedule_parse(struct span text, struct schedule *ret_schedule
 static int64_t month_start(int year, int month)
 {
     struct tm first = {.tm_year = year - 1900, .tm_mon = month, .tm_mday = 1};
-    return timegm(&first) / (24 * 3600);
+    return timegm(&first) / DAY_S;
 }
 
 /* 1 is SUN; `start` is the month's first day, and days count from 1. */
