@@ -1,6 +1,7 @@
 #include "app/config.h"
 
 #include "app/config_table.h"
+#include "app/config_variables.h"
 #include "app/file.h"
 #include "base/memory.h"
 
@@ -79,26 +80,40 @@ static void print_problems(struct config_problems *problems, const char *file, F
 
 /* ---- Loading ---- */
 
-char *config_resolve(const struct config *config, struct arena *arena, const char *path)
+char *config_resolve(const char *file, struct arena *arena, const char *path)
 {
-    const char *slash = strrchr(config->file, '/');
+    const char *slash = strrchr(file, '/');
     if (path[0] == '/' || !slash)
         return arena_string(arena, span_from_string(path));
-    size_t folder = (size_t)(slash - config->file) + 1, len = strlen(path);
+    size_t folder = (size_t)(slash - file) + 1, len = strlen(path);
     char *resolved = arena_take(arena, folder + len + 1);
-    memcpy(resolved, config->file, folder);
+    memcpy(resolved, file, folder);
     memcpy(resolved + folder, path, len + 1);
     return resolved;
 }
 
-enum sluice_error config_parse(struct span text, const char *file, FILE *problems_out,
+/* The tree goes when it has been read. */
+static void read_tree(struct config *config, struct span text, struct config_problems *problems)
+{
+    struct arena arena = {0};
+    struct config_tree_source source = {.text = text};
+    struct config_node *root = config_tree_parse(&arena, &source, problems);
+    struct config_variables *variables =
+        config_variables_new(&arena, root, config->file, config->stage, problems);
+    config_read(config, root, variables, problems);
+    if (root)
+        config_settle(config, problems);
+    arena_fini(&arena);
+}
+
+enum sluice_error config_parse(struct span text, const char *file, const char *stage, FILE *problems_out,
                                struct config **ret_config)
 {
     struct config *config = memory_new(sizeof *config);
     struct config_problems problems = {.arena = &config->arena};
     config->file = arena_string(&config->arena, span_from_string(file));
-    if (config_read(config, text, &problems))
-        config_settle(config, &problems);
+    config->stage = stage ? arena_string(&config->arena, span_from_string(stage)) : NULL;
+    read_tree(config, text, &problems);
     print_problems(&problems, file, problems_out);
     bool good = problems.error_count == 0;
     memory_free(problems.items);
@@ -109,7 +124,8 @@ enum sluice_error config_parse(struct span text, const char *file, FILE *problem
     return good ? SLUICE_OK : SLUICE_INVALID;
 }
 
-enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config)
+enum sluice_error config_load_stage(const char *file, const char *stage, FILE *problems,
+                                    struct config **ret_config)
 {
     struct buffer text = {0};
     enum sluice_error error = file_read(file, CONFIG_FILE_BYTES_MAX, &text);
@@ -122,9 +138,14 @@ enum sluice_error config_load(const char *file, FILE *problems, struct config **
         fprintf(problems, "%s: cannot be read: %s\n", file, strerror(errno));
         return SLUICE_IO;
     }
-    error = config_parse(buffer_span(&text), file, problems, ret_config);
+    error = config_parse(buffer_span(&text), file, stage, problems, ret_config);
     buffer_fini(&text);
     return error;
+}
+
+enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config)
+{
+    return config_load_stage(file, NULL, problems, ret_config);
 }
 
 void config_free(struct config *config)

@@ -221,6 +221,7 @@ struct config_function {
 struct config {
     struct arena arena; /* holds everything below */
     char *file;         /* as it was given */
+    char *stage;        /* as it was given, or NULL; it stands before all topics and at the end of `data` */
     char *region;
     char *data; /* folder of all that must survive a restart */
     struct config_listen mqtt;
@@ -253,11 +254,13 @@ struct config {
     } provider;
 };
 
-/* Reads `file`, and writes a line to `problems` for each error and warning, in the order of the file.
- * SLUICE_IO: it cannot be read. SLUICE_INVALID: it has errors. */
-enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config);
+/* Reads `file` for a stage (NULL: none was named), and writes a line to `problems` for each error and
+ * warning, in the order of the file. SLUICE_IO: it cannot be read. SLUICE_INVALID: it has errors. */
+enum sluice_error config_load_stage(const char *file, const char *stage, FILE *problems,
+                                    struct config **ret_config);
+enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config); /* no stage */
 /* The same for text that is in memory; `file` is its name in problems and gives the folder of paths. */
-enum sluice_error config_parse(struct span text, const char *file, FILE *problems,
+enum sluice_error config_parse(struct span text, const char *file, const char *stage, FILE *problems,
                                struct config **ret_config);
 void config_free(struct config *config); /* NULL is allowed */
 

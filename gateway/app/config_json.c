@@ -6,57 +6,49 @@
 enum { DEPTH_MAX = 32 };
 
 struct json_writer {
-    yaml_document_t *document;
+    struct config_variables *variables;
     struct buffer text;
 };
 
-static struct span text_of(const yaml_node_t *node)
+static void write_scalar(struct json_writer *writer, const struct config_node *node)
 {
-    return span_of(node->data.scalar.value, node->data.scalar.length);
-}
-
-static void write_scalar(struct json_writer *writer, const yaml_node_t *node)
-{
-    struct span text = text_of(node);
+    struct span text = node->text;
     size_t fault_at;
-    bool is_plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    if (is_plain && (text.len == 0 || span_equal(text, SPAN_LITERAL("~"))))
+    if (node->is_plain && (text.len == 0 || span_equal(text, SPAN_LITERAL("~"))))
         json_write_raw(&writer->text, "null");
-    else if (is_plain && json_check(text, &fault_at))
+    else if (node->is_plain && json_check(text, &fault_at))
         buffer_append(&writer->text, text);
     else
         json_write_string(&writer->text, text);
 }
 
-static bool write_node(struct json_writer *writer, const yaml_node_t *node, int depth);
+static bool write_node(struct json_writer *writer, const struct config_node *node, int depth);
 
-static bool write_list(struct json_writer *writer, const yaml_node_t *node, int depth)
+static bool write_list(struct json_writer *writer, const struct config_node *node, int depth)
 {
     json_write_raw(&writer->text, "[");
-    const yaml_node_item_t *item = node->data.sequence.items.start;
-    for (; item < node->data.sequence.items.top; item++) {
-        if (item > node->data.sequence.items.start)
+    for (size_t i = 0; i < node->count; i++) {
+        if (i > 0)
             json_write_raw(&writer->text, ",");
-        if (!write_node(writer, yaml_document_get_node(writer->document, *item), depth))
+        if (!write_node(writer, config_variables_resolve(writer->variables, node->pairs[i].value), depth))
             return false;
     }
     json_write_raw(&writer->text, "]");
     return true;
 }
 
-static bool write_mapping(struct json_writer *writer, const yaml_node_t *node, int depth)
+static bool write_mapping(struct json_writer *writer, const struct config_node *node, int depth)
 {
     json_write_raw(&writer->text, "{");
-    const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-    for (; pair < node->data.mapping.pairs.top; pair++) {
-        const yaml_node_t *key = yaml_document_get_node(writer->document, pair->key);
-        if (key->type != YAML_SCALAR_NODE)
+    for (size_t i = 0; i < node->count; i++) {
+        const struct config_pair *pair = &node->pairs[i];
+        if (pair->key->kind != CONFIG_TEXT)
             return false;
-        if (pair > node->data.mapping.pairs.start)
+        if (i > 0)
             json_write_raw(&writer->text, ",");
-        json_write_string(&writer->text, text_of(key));
+        json_write_string(&writer->text, pair->key->text);
         json_write_raw(&writer->text, ":");
-        if (!write_node(writer, yaml_document_get_node(writer->document, pair->value), depth))
+        if (!write_node(writer, config_variables_resolve(writer->variables, pair->value), depth))
             return false;
     }
     json_write_raw(&writer->text, "}");
@@ -64,25 +56,26 @@ static bool write_mapping(struct json_writer *writer, const yaml_node_t *node, i
 }
 
 /* Stops when the text is too large, so that aliases within aliases end too. */
-static bool write_node(struct json_writer *writer, const yaml_node_t *node, int depth)
+static bool write_node(struct json_writer *writer, const struct config_node *node, int depth)
 {
-    if (depth == 0 || buffer_len(&writer->text) > CONFIG_JSON_BYTES_MAX)
+    if (!node || depth == 0 || buffer_len(&writer->text) > CONFIG_JSON_BYTES_MAX)
         return false;
-    switch (node->type) {
-    case YAML_SEQUENCE_NODE: return write_list(writer, node, depth - 1);
-    case YAML_MAPPING_NODE: return write_mapping(writer, node, depth - 1);
-    default: write_scalar(writer, node); return true;
+    switch (node->kind) {
+    case CONFIG_LIST: return write_list(writer, node, depth - 1);
+    case CONFIG_MAPPING: return write_mapping(writer, node, depth - 1);
+    case CONFIG_TEXT: write_scalar(writer, node); break;
     }
+    return true;
 }
 
-char *config_json(yaml_document_t *document, const yaml_node_t *node, struct arena *arena)
+char *config_json(struct config_variables *variables, const struct config_node *node, struct arena *arena)
 {
-    struct json_writer writer = {.document = document};
+    struct json_writer writer = {.variables = variables};
     size_t fault_at;
     char *json = NULL;
     bool is_written = true;
-    if (node->type == YAML_SCALAR_NODE)
-        buffer_append(&writer.text, text_of(node));
+    if (node->kind == CONFIG_TEXT)
+        buffer_append(&writer.text, node->text);
     else
         is_written = write_node(&writer, node, DEPTH_MAX);
     struct span text = buffer_span(&writer.text);

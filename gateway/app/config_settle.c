@@ -109,7 +109,7 @@ static void settle_local(struct config *config, struct config_function *function
         config_error(problems, function->place,
                      "functions.%s has no handler; it is the path of a shared object", function->name);
     else
-        function->handler = config_resolve(config, &config->arena, function->handler);
+        function->handler = config_resolve(config->file, &config->arena, function->handler);
     if (function->endpoint)
         config_error(problems, function->place, "functions.%s has an endpoint but no `lambda:`",
                      function->name);

@@ -91,11 +91,16 @@ void config_warning(struct config_problems *problems, struct config_place place,
 
 /* ---- The steps of loading ---- */
 
-/* Reads the text into `config`, whose arena holds what it makes. False: it is no YAML. */
-bool config_read(struct config *config, struct span text, struct config_problems *problems);
+struct config_node;
+struct config_variables;
+
+/* Reads a tree (NULL: there is none, and only defaults are set) into `config`, whose arena holds what it
+ * makes. */
+void config_read(struct config *config, struct config_node *root, struct config_variables *variables,
+                 struct config_problems *problems);
 /* After reading: settles what depends on several parameters, and checks it. */
 void config_settle(struct config *config, struct config_problems *problems);
-/* A path as the current folder sees it. */
-char *config_resolve(const struct config *config, struct arena *arena, const char *path);
+/* A path that stands in `file`, as the current folder sees it. */
+char *config_resolve(const char *file, struct arena *arena, const char *path);
 
 #endif

@@ -89,7 +89,7 @@ static void read_path(const struct config_scalar *scalar)
     if (scalar->text.len == 0)
         refuse(scalar);
     else
-        set_text(scalar, config_resolve(scalar->config, &scalar->config->arena, keep(scalar)));
+        set_text(scalar, config_resolve(scalar->config->file, &scalar->config->arena, keep(scalar)));
 }
 
 static void read_path_of_list(const struct config_scalar *scalar)
@@ -98,7 +98,7 @@ static void read_path_of_list(const struct config_scalar *scalar)
         refuse(scalar);
     else
         config_strings_add(scalar->config, scalar->field,
-                           config_resolve(scalar->config, &scalar->config->arena, keep(scalar)));
+                           config_resolve(scalar->config->file, &scalar->config->arena, keep(scalar)));
 }
 
 /* Seconds are stored as milliseconds; what would be a part of one is refused, like a part of a count. */

@@ -32,7 +32,7 @@ every_error_is_told_at_once() {
         "bad.yml:13:3: bad name is no function's name; allowed: 1 to 64 letters, digits, - and _" \
         'bad.yml:17:3: functions.alert: the runtime python3.12 is not served by this version; allowed: native, or `lambda:` with the name of a function in AWS' \
         "bad.yml:19:14: functions.NAME.timeout is '901'; allowed: a number from 0.001 to 900 s" \
-        'bad.yml:20:28: functions.NAME.environment has the variable ${env:...}, which the gateway does not resolve; allowed: the value itself' \
+        "bad.yml:20:28: the variable \${self:custom.none} has no value here; allowed: self, opt:stage, sls:stage, env, param, file or aws with something that is there, or a default, as in \${env:NAME, 'text'}" \
         'bad.yml:21:12: functions.NAME.reply is no topic template; a `${` has no closing `}`' \
         "bad.yml:23:20: SQL 1:38: expected a value: a path, 'text', a number, true, false, null, CASE, a function or \`(\`, found the end" \
         "bad.yml:24:20: SQL 1:15: 'a/#/b' is no Topic Filter; \`+\` is a whole level, \`#\` the whole last one" \
@@ -60,7 +60,7 @@ functions:
   alert:
     runtime: python3.12
     timeout: 901
-    environment: {A: x, B: "${env:HOME}"}
+    environment: {A: x, B: "${self:custom.none}"}
     reply: "farm/${device/alerts"
     events:
       - iot: {sql: "SELECT * FROM 'a' WHERE temperature >"}
@@ -89,7 +89,7 @@ END
     refuses "bad.yml: warning: $nobody" 'bad.yml:1:1: the file is no mapping; allowed: `name: value` lines' << 'END'
 - a
 END
-    refuses "bad.yml: warning: $nobody" 'bad.yml:1:1: the file is empty; allowed: a mapping, as in `functions: ...`' < /dev/null
+    refuses 'bad.yml:1:1: the file is empty; allowed: a mapping, as in `functions: ...`' < /dev/null
 }
 
 a_file_that_is_not_there_is_named() {

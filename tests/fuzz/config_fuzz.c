@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t bytes;
     struct config *config = NULL;
     FILE *out = open_memstream(&problems, &bytes);
-    enum sluice_error error = config_parse(span_of(data, size), "serverless.yml", out, &config);
+    enum sluice_error error = config_parse(span_of(data, size), "serverless.yml", "dev", out, &config);
     fclose(out);
     assert((error == SLUICE_OK) == (config != NULL));
     assert(error == SLUICE_OK || bytes > 0);

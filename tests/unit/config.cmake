@@ -1,1 +1,2 @@
 sluice_test(config_test SOURCES unit/config_test.c LIBS sluice_config)
+sluice_test(config_variables_test SOURCES unit/config_variables_test.c LIBS sluice_config)

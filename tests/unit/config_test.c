@@ -10,15 +10,20 @@
 #include <cmocka.h>
 
 /* Parses text under the name dir/serverless.yml; the problems are the caller's to free. */
-static struct config *parse(const char *text, char **ret_problems)
+static struct config *parse_stage(const char *text, const char *stage, char **ret_problems)
 {
     struct config *config = NULL;
     size_t bytes;
     FILE *out = open_memstream(ret_problems, &bytes);
-    enum sluice_error error = config_parse(span_from_string(text), "dir/serverless.yml", out, &config);
+    enum sluice_error error = config_parse(span_from_string(text), "dir/serverless.yml", stage, out, &config);
     fclose(out);
     assert_int_equal(error, config ? SLUICE_OK : SLUICE_INVALID);
     return config;
+}
+
+static struct config *parse(const char *text, char **ret_problems)
+{
+    return parse_stage(text, NULL, ret_problems);
 }
 
 static struct config *parse_good(const char *text)
@@ -317,7 +322,7 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {ORIGIN("'https://'"), "is 'https://'; allowed"},
         {ORIGIN("'://app.example'"), "is '://app.example'; allowed"},
         {"gateway: {tls: {crl: a}}", "gateway.tls.crl needs gateway.tls.clientCa"},
-        {"gateway: {data: '${env:DATA}'}", "has the variable ${env:...}, which the gateway does not resolve"},
+        {"gateway: {data: '${env:DATA}'}", ":1:17: the variable ${env:DATA} has no value here; allowed: self"},
         {"gateway: {data: \"a\\0b\"}", "has a NUL character"},
         {"gateway: {workers: {restartBase: 5, restartCap: 1}}", "restartCap is under restartBase"},
         {"provider: {environment: {1A: x}}", ":1:26: provider.environment: 1A is no variable's name"},
