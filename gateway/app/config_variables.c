@@ -321,7 +321,9 @@ static enum outcome from_source(const struct variable *variable, struct span wor
                    {"aws", from_aws},       {"AWS", from_aws}};
     struct span rest = words, parameter = SPAN_EMPTY;
     size_t type_len = 0;
-    while (words.data && type_len < words.len && isalnum(words.data[type_len]))
+    if (!words.data) /* nothing between two commas */
+        return NO_VALUE;
+    while (type_len < words.len && isalnum(words.data[type_len]))
         type_len++;
     struct span type = {words.data, type_len};
     rest = span_skip(rest, type_len);

@@ -23,7 +23,7 @@ every_error_is_told_at_once() {
         "bad.yml:5:18: gateway.listen.mqtt is '127.0.0.1:99999'; allowed: HOST:PORT, [IPv6]:PORT or PORT" \
         'bad.yml:5:44: mqtts needs gateway.tls.certificate and gateway.tls.key' \
         'bad.yml:5:44: nobody can use the listener mqtts; allowed: gateway.tls.clientCa, gateway.passwords, gateway.tokens, or mqtts in gateway.anonymous' \
-        "bad.yml:6:21: gateway.anonymous is 'mqqt'; allowed: a list of mqtt, mqtts and https" \
+        "bad.yml:6:21: gateway.anonymous is 'mqqt'; allowed: a list of mqtt, mqtts, https and http" \
         'bad.yml:9:7: gateway.access[].who is missing; it is the Clients: `device:`, `user:` or `token:` and a name, in which `*` is any text; or `anonymous`' \
         "bad.yml:9:18: gateway.access[].publish is 'a/#/b'; allowed: a list of Topic Filters" \
         "bad.yml:10:13: gateway.access[].who is 'someone'; allowed: device:PATTERN, user:PATTERN, token:PATTERN or anonymous" \
@@ -34,7 +34,7 @@ every_error_is_told_at_once() {
         "bad.yml:19:14: functions.NAME.timeout is '901'; allowed: a number from 0.001 to 900 s" \
         "bad.yml:20:28: the variable \${self:custom.none} has no value here; allowed: self, opt:stage, sls:stage, env, param, file or aws with something that is there, or a default, as in \${env:NAME, 'text'}" \
         'bad.yml:21:12: functions.NAME.reply is no topic template; a `${` has no closing `}`' \
-        "bad.yml:23:20: SQL 1:38: expected a value: a path, 'text', a number, true, false, null, CASE, a function or \`(\`, found the end" \
+        "bad.yml:23:20: SQL 1:38: expected a value: a path, 'text', a number, true, false, null, CASE, a function, \`(\`, \`[\` or \`{\`, found the end" \
         "bad.yml:24:20: SQL 1:15: 'a/#/b' is no Topic Filter; \`+\` is a whole level, \`#\` the whole last one" \
         'bad.yml:24:45: there is no functions.NAME.events[].iot.batchsize; did you mean batchSize?' \
         'bad.yml:25:9: functions.alert: maximumBatchingWindow, maximumBatchingBytes and functionResponseType need a batchSize' \
