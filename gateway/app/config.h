@@ -154,6 +154,8 @@ enum config_sandbox {
 
 struct config_workers {
     enum config_sandbox sandbox;
+    uint64_t first_user; /* 0: functions have the gateway's own */
+    uint64_t process_count;
     uint64_t open_file_count;
     uint64_t nice;
     uint64_t init_timeout_ms;
@@ -202,6 +204,7 @@ struct config_function {
     uint64_t timeout_ms;
     uint64_t memory_mb;
     struct config_strings environment; /* "NAME=value": the provider's, then the function's own */
+    uint64_t scratch_mb;
     bool network;
     struct config_strings readable; /* paths */
     struct config_strings writable;

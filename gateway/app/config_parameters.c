@@ -249,6 +249,11 @@ const struct parameter config_parameters[] = {
      .allowed = "off | available | required",
      .text = "confines functions (handlers/README.md): as far as this system can, with a warning that names "
              "what it cannot; or not at all; or not without all of it"},
+    COUNT("gateway.workers.firstUser", CONFIG(workers.first_user), "number", "2000000000", 0, 4294000000.0,
+          "where the gateway runs as root: number of the first function's user and group; the next function "
+          "has the next one; 0: all have root, without its privileges"),
+    COUNT("gateway.workers.processes", CONFIG(workers.process_count), "processes", "128", 1, 100000,
+          "and threads of one worker"),
     COUNT("gateway.workers.openFiles", CONFIG(workers.open_file_count), "files", "1024", 16, 1048576,
           "that one may have open at once"),
     COUNT("gateway.workers.nice", CONFIG(workers.nice), "steps", "5", 0, 19,
@@ -273,6 +278,8 @@ const struct parameter config_parameters[] = {
           "memory limit of one worker; without it, the provider's"),
     {"functions.NAME.environment", PARAMETER_ENVIRONMENT, FUNCTION(environment),
      .text = "environment variables, before the provider's"},
+    COUNT("functions.NAME.ephemeralStorageSize", FUNCTION(scratch_mb), "MB", "64", 0, 10240,
+          "of a worker's own /tmp, in memory"),
     {"functions.NAME.network", PARAMETER_BOOLEAN, FUNCTION(network), .fallback = "false",
      .text = "whether it may use the network"},
     GROUP("functions.NAME.files",
@@ -306,7 +313,6 @@ const struct parameter config_parameters[] = {
     NOT_HERE("functions.NAME.condition", edge),
     NOT_HERE("functions.NAME.dependsOn", edge),
     NOT_HERE("functions.NAME.disableLogs", edge),
-    NOT_HERE("functions.NAME.ephemeralStorageSize", edge),
     NOT_HERE("functions.NAME.fileSystemConfig", edge),
     NOT_HERE("functions.NAME.iamRoleStatements", edge),
     NOT_HERE("functions.NAME.image", "is not served by this version"),

@@ -13,10 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MEGABYTE = 1024 * 1024, REPORT_BYTES = 2048 };
+enum { MEGABYTE = 1024 * 1024, REPORT_BYTES = 2048, PROCESSES_TRIED = 16 };
 
 /* --- A list of words that grows --- */
 
@@ -53,29 +54,82 @@ static void add_paths(struct words *words, const char *option, const struct conf
 
 /* --- Options --- */
 
-/* Or is it. */
-static bool is_inside(const char *path, const char *folder)
+static void add_launcher(struct words *words, const char *workers)
 {
-    char real_path[PATH_MAX], real_folder[PATH_MAX];
-    if (!path || !realpath(path, real_path) || !realpath(folder, real_folder))
-        return false;
-    size_t len = strlen(real_folder);
-    return strncmp(real_path, real_folder, len) == 0 &&
-           (real_path[len] == '/' || real_path[len] == '\0' || len == 1);
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/launch", workers);
+    add(words, path);
 }
 
-/* A function's code has its libraries and data beside it. But where the gateway has its own secrets there
- * too, only the file itself is the function's. */
-static void add_code(struct words *words, const struct config *config, const char *handler)
+/* Whether `file` is in `folder` or below. */
+static bool is_folder_of(const char *folder, const char *file)
 {
-    const char *const secrets[] = {config->data, config->file, config->tls.key, config->passwords};
+    char real_folder[PATH_MAX], real_file[PATH_MAX];
+    if (!realpath(folder, real_folder) || !realpath(file, real_file))
+        return false;
+    size_t len = strlen(real_folder);
+    return strncmp(real_file, real_folder, len) == 0 && (real_file[len] == '/' || len == 1);
+}
+
+/* A function's code has its libraries and data beside it. Often the gateway has its own things there too, and
+ * beside the gateway's key those of the authority. */
+static void add_code(struct words *words, const struct config *config, const struct config_function *function)
+{
+    const char *const secrets[] = {config->data, config->file, config->passwords, config->tls.key};
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s", handler);
-    const char *folder = dirname(path);
-    bool holds_secrets = false;
-    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
-        holds_secrets |= is_inside(secrets[i], folder);
-    add_option(words, "--read", holds_secrets ? handler : folder);
+    snprintf(path, sizeof path, "%s", function->handler);
+    add_option(words, "--read", dirname(path));
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        if (secrets[i])
+            add_option(words, "--hide", secrets[i]);
+    }
+    snprintf(path, sizeof path, "%s", config->tls.key ? config->tls.key : "");
+    const char *keys = dirname(path);
+    if (config->tls.key && !is_folder_of(keys, function->handler))
+        add_option(words, "--hide", keys);
+}
+
+/* Root gives each function a user of its own, by its place in the file; 0: it does not. */
+static uint64_t user_of(const struct config *config, const struct config_function *function)
+{
+    if (geteuid() != 0 || config->workers.first_user == 0)
+        return 0;
+    return config->workers.first_user + (uint64_t)(function - config->functions);
+}
+
+/* Whether a user who is neither its owner nor in its group may read it. What is not there is said elsewhere.
+ */
+static bool others_can_read(const char *path)
+{
+    char real[PATH_MAX];
+    struct stat status;
+    if (!realpath(path, real) || stat(real, &status) != 0)
+        return errno == ENOENT;
+    if (!(status.st_mode & S_IROTH))
+        return false;
+    for (char *slash = strrchr(real, '/'); slash && slash != real; slash = strrchr(real, '/')) {
+        *slash = '\0';
+        if (stat(real, &status) != 0 || !(status.st_mode & S_IXOTH))
+            return false;
+    }
+    return true;
+}
+
+static void add_user(struct words *words, const struct config *config, const struct config_function *function,
+                     const char *worker)
+{
+    uint64_t user = user_of(config, function);
+    const char *unreadable = NULL;
+    if (!others_can_read(worker))
+        unreadable = worker;
+    else if (!others_can_read(function->handler))
+        unreadable = function->handler;
+    if (user > 0 && unreadable && config->workers.sandbox != CONFIG_SANDBOX_REQUIRED)
+        log_warning("function %s runs as root, without its privileges, because %s is not readable for a user "
+                    "of its own",
+                    function->name, unreadable);
+    else if (user > 0)
+        add_number(words, "--user", user);
 }
 
 /* Our own worker for remote functions runs nobody's code, and reads credentials wherever they are. */
@@ -89,22 +143,23 @@ static void add_local(struct words *words, const struct config *config,
                       const struct config_function *function, const char *worker)
 {
     add_option(words, "--read", worker);
-    add_code(words, config, function->handler);
+    add_code(words, config, function);
     add_paths(words, "--read", &function->readable);
     add_paths(words, "--write", &function->writable);
     add_option(words, "--network", function->network ? "all" : "none");
     add_number(words, "--data-bytes", function->memory_mb * MEGABYTE);
+    add_number(words, "--scratch-bytes", function->scratch_mb * MEGABYTE);
+    add_number(words, "--processes", config->workers.process_count * function->reserved_concurrency);
+    add_user(words, config, function, worker);
 }
 
 char **sandbox_launcher(const struct config *config, const struct config_function *function,
                         const char *workers, const char *worker)
 {
-    char launcher[PATH_MAX];
     struct words words = {0};
     if (config->workers.sandbox == CONFIG_SANDBOX_OFF)
         return NULL;
-    snprintf(launcher, sizeof launcher, "%s/launch", workers);
-    add(&words, launcher);
+    add_launcher(&words, workers);
     if (function->lambda)
         add_remote(&words);
     else
@@ -144,9 +199,9 @@ static void read_report(int fd, char report[static REPORT_BYTES])
 }
 
 /* 0, or an errno. */
-static int run_check(char *launcher, char report[static REPORT_BYTES])
+static int run_check(char *const *arguments, char report[static REPORT_BYTES])
 {
-    char *const arguments[] = {launcher, "--check", NULL}, *const environment[] = {NULL};
+    char *const environment[] = {NULL};
     int pipes[2], status = 0;
     pid_t child;
     if (pipe2(pipes, O_CLOEXEC) != 0)
@@ -154,7 +209,7 @@ static int run_check(char *launcher, char report[static REPORT_BYTES])
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
-    int error = posix_spawn(&child, launcher, &actions, NULL, arguments, environment);
+    int error = posix_spawn(&child, arguments[0], &actions, NULL, arguments, environment);
     posix_spawn_file_actions_destroy(&actions);
     close(pipes[1]);
     if (!error) {
@@ -169,16 +224,24 @@ static int run_check(char *launcher, char report[static REPORT_BYTES])
 
 enum sluice_error sandbox_check(const struct config *config, const char *workers)
 {
-    char launcher[PATH_MAX], report[REPORT_BYTES] = "";
+    char report[REPORT_BYTES] = "";
+    struct words words = {0};
     if (config->workers.sandbox == CONFIG_SANDBOX_OFF || config->function_count == 0)
         return SLUICE_OK;
-    snprintf(launcher, sizeof launcher, "%s/launch", workers);
-    int error = run_check(launcher, report);
-    if (error) {
-        log_error("functions cannot be confined: the launcher %s cannot be run: %s", launcher,
+    add_launcher(&words, workers);
+    add(&words, "--check");
+    add_option(&words, "--network", "loopback");
+    add_number(&words, "--scratch-bytes", MEGABYTE);
+    add_number(&words, "--processes", PROCESSES_TRIED);
+    if (user_of(config, config->functions) > 0)
+        add_number(&words, "--user", user_of(config, config->functions));
+    int error = run_check(words.items, report);
+    if (error)
+        log_error("functions cannot be confined: the launcher %s cannot be run: %s", words.items[0],
                   strerror(error));
+    sandbox_launcher_free(words.items);
+    if (error)
         return SLUICE_IO;
-    }
     if (!*report)
         return SLUICE_OK;
     if (config->workers.sandbox == CONFIG_SANDBOX_REQUIRED) {

@@ -1,8 +1,13 @@
 #include "launch/launch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/landlock.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -11,10 +16,20 @@ enum {
     FIRST_OTHER_FD = 4, /* standard input, output, error, and the worker's socket (invoke/process.c) */
 };
 
-int launch_close_descriptors(const struct launch *launch)
+int launch_close_descriptors(struct launch *launch)
 {
     (void)launch;
     return syscall(SYS_close_range, FIRST_OTHER_FD, ~0U, 0) == 0 ? 0 : errno;
+}
+
+int launch_write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int error = write(fd, text, strlen(text)) < 0 ? errno : 0;
+    close(fd);
+    return error;
 }
 
 /* --- Landlock. Its rights came with versions of its interface, the later ones after Debian's headers. --- */
@@ -103,35 +118,65 @@ static int allow(int ruleset, const char *path, uint64_t rights)
     return error;
 }
 
-static int allow_all(int ruleset, const char *const *paths, size_t count, uint64_t rights)
+/* Whether `path` is `folder`, or inside it. */
+static bool is_inside(const char *path, const char *folder)
 {
-    int error = 0;
-    for (size_t i = 0; i < count && !error; i++)
-        error = allow(ruleset, paths[i], rights);
+    char real[PATH_MAX];
+    size_t len = strlen(folder);
+    return realpath(path, real) && strncmp(real, folder, len) == 0 &&
+           (real[len] == '/' || real[len] == '\0' || folder[len - 1] == '/');
+}
+
+/* Landlock can only give. So of a folder with something hidden inside, each entry is given by itself, and of
+ * the folder its list. */
+static int allow_around(int ruleset, const struct launch_paths *hide, const char *path, uint64_t rights)
+{
+    char folder[PATH_MAX];
+    bool holds_hidden = false;
+    if (!realpath(path, folder))
+        return 0;
+    for (size_t i = 0; i < hide->count; i++) {
+        if (is_inside(folder, hide->items[i]))
+            return 0;
+        holds_hidden |= is_inside(hide->items[i], folder);
+    }
+    if (!holds_hidden)
+        return allow(ruleset, folder, rights);
+    DIR *entries = opendir(folder);
+    int error = allow(ruleset, folder, rights & LANDLOCK_ACCESS_FS_READ_DIR);
+    for (struct dirent *entry; entries && !error && (entry = readdir(entries));) {
+        char inner[PATH_MAX];
+        bool is_named = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+        if (is_named && entry->d_type != DT_LNK && /* a link leads to what has a rule of its own, or none */
+            snprintf(inner, sizeof inner, "%s/%s", folder, entry->d_name) < (int)sizeof inner)
+            error = allow_around(ruleset, hide, inner, rights);
+    }
+    if (entries)
+        closedir(entries);
     return error;
 }
 
-static int restrict_self(const struct ruleset_attributes *attributes, size_t bytes,
-                         const struct launch *launch, uint64_t handled)
+static int allow_all(int ruleset, const struct launch *launch, const char *const *paths, size_t count,
+                     uint64_t rights)
 {
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, attributes, bytes, 0);
-    if (ruleset < 0)
-        return errno;
     int error = 0;
-    if (handled) {
-        error = allow_all(ruleset, system_paths, sizeof system_paths / sizeof *system_paths,
+    for (size_t i = 0; i < count && !error; i++)
+        error = allow_around(ruleset, &launch->hide, paths[i], rights);
+    return error;
+}
+
+static int add_rules(int ruleset, const struct launch *launch, uint64_t handled)
+{
+    int error = allow_all(ruleset, launch, system_paths, sizeof system_paths / sizeof *system_paths,
                           handled & RIGHTS_TO_READ);
-        if (!error)
-            error =
-                allow_all(ruleset, devices, sizeof devices / sizeof *devices, handled & RIGHTS_TO_DEVICES);
-        if (!error)
-            error = allow_all(ruleset, launch->read.items, launch->read.count, handled & RIGHTS_TO_READ);
-        if (!error)
-            error = allow_all(ruleset, launch->write.items, launch->write.count, handled & RIGHTS_TO_WRITE);
-    }
-    if (!error && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-        error = errno;
-    close(ruleset);
+    if (!error)
+        error = allow_all(ruleset, launch, devices, sizeof devices / sizeof *devices,
+                          handled & RIGHTS_TO_DEVICES);
+    if (!error)
+        error = allow_all(ruleset, launch, launch->read.items, launch->read.count, handled & RIGHTS_TO_READ);
+    if (!error)
+        error =
+            allow_all(ruleset, launch, launch->write.items, launch->write.count, handled & RIGHTS_TO_WRITE);
     return error;
 }
 
@@ -142,23 +187,36 @@ static int landlock_version(void)
     return version > 0 ? (int)version : 0;
 }
 
-int launch_limit_files(const struct launch *launch)
+/* As who it is, because its own user may not list a folder that it may pass through. */
+int launch_name_files(struct launch *launch)
 {
     int version = landlock_version();
     if (version == 0)
         return errno;
-    uint64_t handled = handled_rights(version);
-    const struct ruleset_attributes attributes = {.files = handled};
-    int error = restrict_self(&attributes, sizeof attributes.files, launch, handled);
-    if (error)
-        return error;
-    return version < VERSION_TRUNCATE ? EOPNOTSUPP : 0;
+    const struct ruleset_attributes attributes = {.files = handled_rights(version)};
+    launch->ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.files, 0);
+    int error = launch->ruleset < 0 ? errno : add_rules(launch->ruleset, launch, attributes.files);
+    return !error && version < VERSION_TRUNCATE ? EOPNOTSUPP : error;
 }
 
-int launch_limit_signals(const struct launch *launch)
+static int restrict_self(int ruleset)
 {
+    int error = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0 ? 0 : errno;
+    close(ruleset);
+    return error;
+}
+
+int launch_limit_files(struct launch *launch)
+{
+    return launch->ruleset > 0 ? restrict_self(launch->ruleset) : 0; /* why there is none was said */
+}
+
+int launch_limit_signals(struct launch *launch)
+{
+    (void)launch;
     if (landlock_version() < VERSION_SCOPES)
         return EOPNOTSUPP;
     const struct ruleset_attributes attributes = {.scopes = ALL_SCOPES};
-    return restrict_self(&attributes, sizeof attributes, launch, 0);
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+    return ruleset < 0 ? errno : restrict_self(ruleset);
 }

@@ -18,10 +18,13 @@ static const char usage[] =
     "Confines itself and becomes PROGRAM. The gateway starts workers with it.\n"
     "  --read PATH          may be read and executed, besides the system's own folders\n"
     "  --write PATH         may be changed too\n"
-    "  --network WHAT       none (the default) or all\n"
+    "  --hide PATH          not, though a folder above it may be read\n"
+    "  --network WHAT       none (the default), loopback (its own, with nobody else) or all\n"
     "  --data-bytes N       of memory that it writes to\n"
     "  --open-files N       at once\n"
-    "  --processes N        of its user, threads included\n"
+    "  --processes N        at once, threads included\n"
+    "  --scratch-bytes N    of a /tmp of its own, in memory\n"
+    "  --user N             to become, where root starts it; the group too\n"
     "  --nice N             below the priority of who starts it\n"
     "  --required           to fail where a measure cannot be had, instead of going on without\n"
     "  --check              to say which measures cannot be had, a line each, and exit\n";
@@ -35,17 +38,23 @@ enum mode {
 /* In the order in which they are taken: each can still be done after those before it. */
 static const struct {
     const char *name;
-    int (*take)(const struct launch *launch);
+    int (*take)(struct launch *launch);
 } measures[] = {
     {"closing other descriptors (close_range)", launch_close_descriptors},
     {"limits of resources", launch_limit_resources},
-    {"no new privileges", launch_give_up_privileges},
+    {"namespaces", launch_enter_namespaces},
+    {"a network of its own (network namespace)", launch_leave_network},
+    {"a " LAUNCH_SCRATCH " of its own (mount namespace)", launch_make_scratch},
+    {"limits of file access (Landlock)", launch_name_files},
+    {"a user of its own", launch_become_user},
+    {"a limit of processes", launch_limit_processes},
+    {"no privileges", launch_give_up_privileges},
     {"limits of file access (Landlock)", launch_limit_files},
     {"limits of signals (Landlock scopes)", launch_limit_signals},
     {"limits of system calls (seccomp)", launch_limit_calls},
 };
 
-static void confine(const struct launch *launch, enum mode mode)
+static void confine(struct launch *launch, enum mode mode)
 {
     for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
         int error = measures[i].take(launch);
@@ -65,6 +74,8 @@ static void __attribute__((noreturn)) refuse(const char *what)
 
 static void add_path(struct launch_paths *paths, const char *path)
 {
+    if (!path)
+        return; /* what is not there needs not be hidden */
     if (paths->count == LAUNCH_PATHS_MAX)
         refuse("more paths than 64");
     paths->items[paths->count++] = path;
@@ -82,11 +93,13 @@ static uint64_t number(const char *text)
 
 static enum launch_network network_of(const char *text)
 {
-    if (strcmp(text, "none") == 0)
-        return LAUNCH_NO_NETWORK;
-    if (strcmp(text, "all") != 0)
-        refuse("--network is none or all");
-    return LAUNCH_WHOLE_NETWORK;
+    static const char *const names[] = {
+        [LAUNCH_NO_NETWORK] = "none", [LAUNCH_LOOPBACK] = "loopback", [LAUNCH_WHOLE_NETWORK] = "all"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0)
+            return (enum launch_network)i;
+    }
+    refuse("--network is none, loopback or all");
 }
 
 static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
@@ -98,6 +111,9 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
                                             {"open-files", required_argument, NULL, 'o'},
                                             {"processes", required_argument, NULL, 'p'},
                                             {"nice", required_argument, NULL, 'i'},
+                                            {"hide", required_argument, NULL, 'h'},
+                                            {"scratch-bytes", required_argument, NULL, 's'},
+                                            {"user", required_argument, NULL, 'u'},
                                             {"required", no_argument, NULL, 'R'},
                                             {"check", no_argument, NULL, 'C'},
                                             {0}};
@@ -106,6 +122,9 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
         switch (option) {
         case 'r': add_path(&ret_launch->read, optarg); break;
         case 'w': add_path(&ret_launch->write, optarg); break;
+        case 'h': add_path(&ret_launch->hide, realpath(optarg, NULL)); break;
+        case 's': ret_launch->scratch_bytes = number(optarg); break;
+        case 'u': ret_launch->user = (uid_t)number(optarg); break;
         case 'n': ret_launch->network = network_of(optarg); break;
         case 'd': ret_launch->data_bytes = number(optarg); break;
         case 'o': ret_launch->open_file_count = number(optarg); break;

@@ -21,16 +21,6 @@ static int limit(int resource, uint64_t most)
     return setrlimit((__rlimit_resource_t)resource, &(struct rlimit){most, most}) == 0 ? 0 : errno;
 }
 
-static int write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int error = write(fd, text, strlen(text)) < 0 ? errno : 0;
-    close(fd);
-    return error;
-}
-
 /* Each session may be a group of its own to the scheduler; then a priority counts only inside the group, and
  * the group has one too. */
 static int lower_priority(int by)
@@ -41,11 +31,19 @@ static int lower_priority(int by)
     if (errno || setpriority(PRIO_PROCESS, 0, now + by) != 0)
         return errno;
     snprintf(text, sizeof text, "%d", now + by);
-    int error = write_file("/proc/self/autogroup", text);
+    int error = launch_write_file("/proc/self/autogroup", text);
     return error == ENOENT ? 0 : error;
 }
 
-int launch_limit_resources(const struct launch *launch)
+/* Where others have the same user, their processes would count too. */
+int launch_limit_processes(struct launch *launch)
+{
+    if (launch->process_count == 0)
+        return 0;
+    return launch->own_processes ? limit(RLIMIT_NPROC, launch->process_count) : EPERM;
+}
+
+int launch_limit_resources(struct launch *launch)
 {
     const struct {
         int resource;
@@ -54,7 +52,6 @@ int launch_limit_resources(const struct launch *launch)
     } limits[] = {
         {RLIMIT_CORE, 0, true}, /* what it held is not left on the disk */
         {RLIMIT_NOFILE, launch->open_file_count, launch->open_file_count > 0},
-        {RLIMIT_NPROC, launch->process_count, launch->process_count > 0},
 #ifndef SANITIZER
         {RLIMIT_DATA, launch->data_bytes, launch->data_bytes > 0},
 #endif
@@ -65,7 +62,7 @@ int launch_limit_resources(const struct launch *launch)
             error = limit(limits[i].resource, limits[i].most);
     }
     if (!error)
-        error = write_file("/proc/self/oom_score_adj", oom_score);
+        error = launch_write_file("/proc/self/oom_score_adj", oom_score);
     if (!error && launch->nice > 0)
         error = lower_priority(launch->nice);
     return error;

@@ -99,7 +99,7 @@ static int add_calls(scmp_filter_ctx filter, const struct launch *launch)
     return error;
 }
 
-int launch_limit_calls(const struct launch *launch)
+int launch_limit_calls(struct launch *launch)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!filter)

@@ -71,6 +71,37 @@ static int open_internet6(const char *none)
     return done(socket(AF_INET6, SOCK_DGRAM, 0));
 }
 
+static int reach(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons((in_port_t)port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd < 0 ? errno : done(connect(fd, (struct sockaddr *)&address, sizeof address));
+}
+
+static int reach_port(const char *port)
+{
+    return reach(atoi(port));
+}
+
+static int reach_itself(const char *none)
+{
+    (void)none;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || listen(fd, 1) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        return errno;
+    return reach(ntohs(address.sin_port));
+}
+
+static int be_user(const char *number)
+{
+    uid_t user = (uid_t)atol(number);
+    return getuid() == user && geteuid() == user && getgid() == user && getgroups(0, NULL) == 0 ? 0 : EINVAL;
+}
+
 static int open_packets(const char *none)
 {
     (void)none;
@@ -211,6 +242,9 @@ static const struct {
     {"open an internet 6 socket", open_internet6},
     {"open a packet socket", open_packets},
     {"open a local socket", open_local},
+    {"reach this process", reach_port},
+    {"reach itself", reach_itself},
+    {"be user", be_user},
     {"trace", trace},
     {"read the memory of", read_memory},
     {"open the memory of", open_memory},

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,6 +26,7 @@
 enum { NOBODY = 65534, OPTIONS_MAX = 16, LAUNCH_NOT_CONFINED = 126, TEXT_BYTES = 4096 };
 
 static char self[PATH_MAX];
+static char port[16];            /* that the test listens at */
 static char folder[PATH_MAX];    /* of this test */
 static char process[16];         /* its number */
 static char missing[TEXT_BYTES]; /* measures that this machine does not allow, as the launcher says */
@@ -63,12 +66,14 @@ static int try_free(uid_t user, const char *act, const char *argument)
 /* `options` are words with blanks between them; %s in them is the test's folder. */
 static int try_confined(uid_t user, const char *options, const char *act, const char *argument)
 {
-    char text[2 * PATH_MAX];
+    char text[2 * PATH_MAX] = "";
     const char *arguments[OPTIONS_MAX + 8] = {LAUNCH, "--read", self};
     size_t count = 3;
-    const char *rest = strstr(options, "%s");
-    snprintf(text, sizeof text, "%.*s%s%s", rest ? (int)(rest - options) : (int)strlen(options), options,
-             rest ? folder : "", rest ? rest + 2 : "");
+    for (const char *rest; (rest = strstr(options, "%s")); options = rest + 2) {
+        strncat(text, options, (size_t)(rest - options));
+        strcat(text, folder);
+    }
+    strcat(text, options);
     for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {
         assert_true(count < OPTIONS_MAX);
         arguments[count++] = word;
@@ -115,7 +120,7 @@ static void make_files(void)
 
 static const struct {
     const char *act;
-    const char *argument; /* FOLDER and PROCESS: those of this test */
+    const char *argument; /* FOLDER, PROCESS and PORT: those of this test */
     const char *options;
     int refused_with;    /* 0: it is not */
     const char *measure; /* that refuses it; part of its name */
@@ -145,6 +150,14 @@ static const struct {
     {"trace", "PROCESS", "", EPERM, "Landlock"},
     {"open the memory of", "PROCESS", "", EACCES, "Landlock"},
     {"read the memory of", "PROCESS", "", ENOSYS, "seccomp"},
+    {"read", "FOLDER/file", "--read /tmp --hide %s", EACCES, "Landlock"},
+    {"read", "FOLDER/file", "--read %s --hide %s/program", 0, ""},
+    {"run", "FOLDER/program", "--read %s --hide %s/program", EACCES, "Landlock"},
+    {"list", "FOLDER", "--read %s --hide %s/program", 0, ""},
+    {"reach this process", "PORT", "--network all", 0, ""},
+    {"reach this process", "PORT", "--network loopback", ECONNREFUSED, "network"},
+    {"reach itself", "", "--network loopback", 0, "network"},
+    {"reach itself", "", "", EACCES, "seccomp"},
     {"signal", "PROCESS", "", EPERM, "scopes"},
     {"limit", "PROCESS", "", ENOSYS, "seccomp"},
     {"slow down", "PROCESS", "", ENOSYS, "seccomp"},
@@ -170,6 +183,8 @@ static const char *expand(const char *argument, char path[static PATH_MAX])
 {
     if (strcmp(argument, "PROCESS") == 0)
         return process;
+    if (strcmp(argument, "PORT") == 0)
+        return port;
     if (strncmp(argument, "FOLDER", 6) != 0)
         return argument;
     snprintf(path, PATH_MAX, "%.2048s%s", folder, argument + 6);
@@ -219,9 +234,10 @@ static void unconfined_the_same_is_possible(void **state)
         const char *act;
         const char *argument;
     } possible[] = {
-        {"read", "FOLDER/file"},         {"write", "FOLDER/new"}, {"run", "FOLDER/program"},
-        {"open an internet socket", ""}, {"signal", "PROCESS"},   {"limit", "PROCESS"},
-        {"leave the group", ""},
+        {"read", "FOLDER/file"},        {"write", "FOLDER/new"},
+        {"run", "FOLDER/program"},      {"open an internet socket", ""},
+        {"reach this process", "PORT"}, {"signal", "PROCESS"},
+        {"limit", "PROCESS"},           {"leave the group", ""},
     };
     make_files();
     for (size_t i = 0; i < sizeof possible / sizeof *possible; i++)
@@ -229,6 +245,36 @@ static void unconfined_the_same_is_possible(void **state)
     int other = dup(STDOUT_FILENO);
     assert_int_equal(try_free(getuid(), "find a descriptor", ""), EEXIST);
     close(other);
+    remove_files();
+}
+
+static void a_worker_of_root_has_a_user_of_its_own(void **state)
+{
+    (void)state;
+    static const char options[] = "--user 1999999980 --processes 20";
+    if (getuid() != 0 || try_free(1999999980, "read", self) != 0)
+        skip();
+    make_files();
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_int_equal(try_confined(0, options, "be user", "1999999980"), 0);
+    assert_int_equal(try_confined(0, "--user 1999999980 --read %s", "read", "/etc/passwd"), 0);
+    assert_int_equal(try_confined(0, "--user 1999999980 --read /", "read", "/etc/shadow"), EACCES);
+    assert_int_equal(try_confined(0, options, "start processes", "40"), EAGAIN);
+    remove_files();
+}
+
+/* Root without its privileges owns what it owns, and may no more than another user. */
+static void a_worker_that_stays_root_has_no_privileges(void **state)
+{
+    (void)state;
+    if (getuid() != 0)
+        skip();
+    make_files();
+    char path[PATH_MAX];
+    assert_int_equal(chown(expand("FOLDER/file", path), NOBODY, NOBODY), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(try_free(0, "read", path), 0);
+    assert_int_equal(try_confined(0, "--read %s", "read", path), EACCES);
     remove_files();
 }
 
@@ -259,11 +305,23 @@ static void what_is_required_and_cannot_be_had_ends_the_worker(void **state)
 
 static void ask_what_is_missing(void)
 {
-    FILE *output = popen(LAUNCH " --check", "r"); /* NOLINT(cert-env33-c): a constant */
+    FILE *output = popen(LAUNCH " --check --network loopback --processes 16",
+                         "r"); /* NOLINT(cert-env33-c): a constant */
     assert_non_null(output);
     size_t len = fread(missing, 1, sizeof missing - 1, output);
     missing[len] = '\0';
     assert_int_equal(pclose(output), 0);
+}
+
+static void listen_locally(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 64), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    snprintf(port, sizeof port, "%u", (unsigned)ntohs(address.sin_port));
 }
 
 static int set_up(void **state)
@@ -274,6 +332,7 @@ static int set_up(void **state)
     snprintf(process, sizeof process, "%d", (int)getpid());
     snprintf(folder, sizeof folder, "/tmp/launch_test.XXXXXX");
     assert_non_null(mkdtemp(folder));
+    listen_locally();
     ask_what_is_missing();
     return 0;
 }
@@ -294,6 +353,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(unconfined_the_same_is_possible),
         cmocka_unit_test(a_worker_can_do_its_work_and_nothing_else),
         cmocka_unit_test(the_same_without_root),
+        cmocka_unit_test(a_worker_of_root_has_a_user_of_its_own),
+        cmocka_unit_test(a_worker_that_stays_root_has_no_privileges),
         cmocka_unit_test(a_fork_bomb_ends_at_its_limit),
         cmocka_unit_test(what_is_required_and_cannot_be_had_ends_the_worker),
     };

@@ -1,7 +1,14 @@
 #!/bin/sh
 # A function can do its work and nothing else, and what it ruins is its own event.
+# Not in /tmp: what a function needs from there it could not have beside a /tmp of its own.
+export TMPDIR=/var/tmp
 . "$ROOT/tests/e2e/lib.sh"
 need mosquitto_pub mosquitto_sub
+cp -R "$BUILD/libexec/sluice" "$DIR/workers"
+mkdir "$DIR/code"
+cp "$BUILD/tests/isolated.so" "$DIR/code"
+cp "$BUILD/tests/isolated.so" "$DIR"
+export SLUICE_WORKERS="$DIR/workers"
 
 # Found by the gateway, and by no function.
 export SECRET=hunter2
@@ -17,12 +24,12 @@ gateway:
 provider: {runtime: native}
 functions:
   confined:
-    handler: $BUILD/tests/isolated.so
+    handler: code/isolated.so
     environment: {OWN: variable}
     events: [{iot: {sql: "SELECT * FROM 'confined'"}}]
     reply: out
   free:
-    handler: $BUILD/tests/isolated.so
+    handler: isolated.so
     network: true
     files: {read: [readable], write: [writable]}
     events: [{iot: {sql: "SELECT * FROM 'free'"}}]
@@ -48,8 +55,8 @@ has_answered() {
     [ "$(got out | wc -l)" = "$ANSWER_COUNT" ]
 }
 
-chmod 755 "$DIR"
 mkdir "$DIR/readable" "$DIR/writable"
+chmod 777 "$DIR/writable"
 echo text > "$DIR/readable/file"
 configure "${SANDBOX:-available}"
 start_gateway
@@ -62,12 +69,21 @@ files_of_others_are_out_of_reach() {
     try confined list "$DIR/data" 'Permission denied'
     try confined read "$DIR/readable/file" 'Permission denied'
     try confined write "$DIR/writable/file" 'Permission denied'
-    try confined write /tmp/file 'Permission denied'
+    try confined write /var/tmp/file 'Permission denied'
+    try confined write /tmp/file none
+    [ ! -e /tmp/file ] || fail "a function wrote to the machine's /tmp"
+    try confined read "$DIR/code/isolated.so" none
+    try confined read "$DIR/isolated.so" 'Permission denied'
     try confined read /etc/passwd none
     try free read "$DIR/readable/file" none
     try free write "$DIR/readable/other" 'Permission denied'
     try free write "$DIR/writable/file" none
-    try free list "$DIR/data" 'Permission denied'
+    # Its folder is the gateway's too, but for what the gateway has there.
+    try free read "$DIR/workers/native" none
+    for file in $(find "$DIR/data" -type f); do
+        try free read "$file" 'Permission denied'
+    done
+    try free read "$DIR/serverless.yml" 'Permission denied'
 }
 
 the_network_is_for_those_that_say_so() {

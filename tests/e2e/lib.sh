@@ -4,6 +4,7 @@
 set -eu
 
 DIR=$(mktemp -d)
+chmod 711 "$DIR" # functions have users of their own
 PIDS=
 GATEWAY=
 
