@@ -6,6 +6,7 @@
 #ifndef SLUICE_APP_COMMANDS_H
 #define SLUICE_APP_COMMANDS_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 struct run_options {
@@ -16,9 +17,14 @@ struct run_options {
 /* --config FILE and --verbose. False: another is there, and standard error says so. */
 bool run_options_read(int argc, char **argv, struct run_options *ret_options);
 
+/* The worker programs: SLUICE_WORKERS, or ../libexec/sluice beside the folder that this program is in. False:
+ * they cannot be found, and the log says so. */
+bool find_workers(char folder[PATH_MAX]);
+
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */
 int dlq_command(int argc, char **argv);       /* the dead letters */
+int invoke_command(int argc, char **argv);    /* runs one function once */
 int passwd_command(int argc, char **argv);    /* sets and deletes passwords */
 int pki_command(int argc, char **argv);       /* makes and revokes certificates */
 int reload_command(int argc, char **argv);    /* has the running gateway load what may change */

@@ -20,6 +20,7 @@ static const struct command {
     {"run", run_command, "[--config FILE] [--verbose]", "run the gateway until Ctrl-C or SIGTERM"},
     {"check", check_command, "[--config FILE]", "check a configuration and start nothing"},
     {"reload", reload_command, "[--config FILE]", "have the running gateway load rules, certificates, ..."},
+    {"invoke", invoke_command, "NAME [--event FILE] [--log]", "run a function once, without a gateway"},
     {"passwd", passwd_command, "FILE NAME [--delete]", "set or delete the password of a user"},
     {"pki", pki_command, "init | issue | revoke | renew | list ...",
      "a certificate authority: see `sluice pki`"},

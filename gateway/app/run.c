@@ -34,8 +34,7 @@ bool run_options_read(int argc, char **argv, struct run_options *ret_options)
     return true;
 }
 
-/* The worker programs: SLUICE_WORKERS, or ../libexec/sluice beside the folder that this program is in. */
-static bool find_workers(char folder[static PATH_MAX])
+bool find_workers(char folder[PATH_MAX])
 {
     const char *given = getenv("SLUICE_WORKERS");
     if (given) {
@@ -44,10 +43,11 @@ static bool find_workers(char folder[static PATH_MAX])
     }
     char program[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (len < 0)
-        return false;
-    program[len] = '\0';
-    return snprintf(folder, PATH_MAX, "%s/../libexec/sluice", dirname(program)) < PATH_MAX;
+    program[len > 0 ? len : 0] = '\0';
+    bool found = len > 0 && snprintf(folder, PATH_MAX, "%s/../libexec/sluice", dirname(program)) < PATH_MAX;
+    if (!found)
+        log_error("the folder of the workers cannot be found; set SLUICE_WORKERS to it");
+    return found;
 }
 
 /* Every connection is a descriptor: use all that this user may have. */
@@ -102,10 +102,8 @@ static void watch_signals(uv_loop_t *loop, uv_signal_t *handles, struct gateway 
 static int run_gateway(const struct config *config)
 {
     char workers[PATH_MAX];
-    if (!find_workers(workers)) {
-        log_error("the folder of the workers cannot be found; set SLUICE_WORKERS to it");
+    if (!find_workers(workers))
         return 1;
-    }
     uv_loop_t loop;
     if (uv_loop_init(&loop) != 0)
         log_fatal("the event loop cannot be made");
