@@ -55,7 +55,7 @@ void dlq_print_line(const struct state_dead_letter *letter)
  */
 static void print_document(struct span text)
 {
-    while (text.len > 0) {
+    while (text.len > 0 && text.data) {
         size_t control = log_control_bytes(text);
         uint8_t last = text.data[control > 1 ? 1 : 0];
         if (control == 0 || last == '\n')

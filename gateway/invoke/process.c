@@ -264,13 +264,13 @@ static size_t count_strings(const char *const *strings)
  * whose type lacks the const. */
 static char **string_list(const char *const *before, const char *own, const char *const *after)
 {
-    size_t before_count = count_strings(before), after_count = count_strings(after);
-    char **list = memory_new_array(before_count + after_count + 2, sizeof *list);
-    for (size_t i = 0; i < before_count; i++)
-        list[i] = (char *)(uintptr_t)before[i];
-    list[before_count] = (char *)(uintptr_t)own;
-    for (size_t i = 0; i < after_count; i++)
-        list[before_count + 1 + i] = (char *)(uintptr_t)after[i];
+    char **list = memory_new_array(count_strings(before) + count_strings(after) + 2, sizeof *list);
+    size_t count = 0;
+    for (; before && *before; before++)
+        list[count++] = (char *)(uintptr_t)*before;
+    list[count++] = (char *)(uintptr_t)own;
+    for (; after && *after; after++)
+        list[count++] = (char *)(uintptr_t)*after;
     return list;
 }
 
