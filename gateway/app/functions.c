@@ -343,16 +343,15 @@ static enum functions_form form_of(const struct mapping *mapping)
     return mapping->event->frames == CONFIG_FRAMES_SENML ? FUNCTIONS_OF_SENML : FUNCTIONS_OF_SAMPLES;
 }
 
-bool functions_want_senml(const struct functions *functions, struct span topic)
+bool functions_want_senml(struct functions *functions, struct span topic)
 {
     if (!functions->any_senml)
         return false;
-    size_t cursor = 0;
-    const struct rule_entry *entry;
-    while ((entry = rule_set_next(&functions->rules, topic, &cursor))) {
-        if (form_of(entry->user) == FUNCTIONS_OF_SENML)
+    const struct rule_entry *const *entries;
+    size_t count = rule_set_find(&functions->rules, topic, &entries);
+    for (size_t i = 0; i < count; i++)
+        if (form_of(entries[i]->user) == FUNCTIONS_OF_SENML)
             return true;
-    }
     return false;
 }
 
@@ -360,13 +359,13 @@ size_t functions_select(struct functions *functions, const struct message *messa
                         enum functions_form form)
 {
     struct rule_input input = rule_input_of(message, functions_random(functions));
-    size_t cursor = 0, found = 0;
-    const struct rule_entry *entry;
-    while ((entry = rule_set_next(&functions->rules, message->topic, &cursor))) {
+    const struct rule_entry *const *entries;
+    size_t count = rule_set_find(&functions->rules, message->topic, &entries), found = 0;
+    for (size_t i = 0; i < count; i++) {
         /* A payload that is no JSON is taken too: it becomes a dead letter that says so. */
-        if (form_of(entry->user) != form || rule_matches(entry->rule, &input) == RULE_NO_MATCH)
+        if (form_of(entries[i]->user) != form || rule_matches(entries[i]->rule, &input) == RULE_NO_MATCH)
             continue;
-        add_selection(functions, entry->user, index, message_bytes(message));
+        add_selection(functions, entries[i]->user, index, message_bytes(message));
         found++;
     }
     for (size_t i = functions->selection_count - found; i < functions->selection_count; i++)

@@ -87,7 +87,7 @@ enum functions_form {
     FUNCTIONS_OF_SENML,
 };
 /* Whether a mapping takes messages of this topic with frames as SenML. */
-bool functions_want_senml(const struct functions *functions, struct span topic);
+bool functions_want_senml(struct functions *functions, struct span topic);
 /* Selects the mappings of that form for a message, the `index`-th of its PUBLISH. Returns how many. */
 size_t functions_select(struct functions *functions, const struct message *message, size_t index,
                         enum functions_form form);

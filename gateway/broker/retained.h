@@ -10,7 +10,7 @@
 
 #include "base/timers.h"
 #include "broker/broker.h"
-#include "broker/topic_tree.h"
+#include "base/topic_tree.h"
 
 struct retained {
     struct broker *broker;

@@ -8,7 +8,7 @@
 #ifndef SLUICE_BROKER_SUBSCRIPTIONS_H
 #define SLUICE_BROKER_SUBSCRIPTIONS_H
 
-#include "broker/topic_tree.h"
+#include "base/topic_tree.h"
 
 struct session;
 

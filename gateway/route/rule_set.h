@@ -1,32 +1,39 @@
 /*
- * Which rules a topic concerns. Rules are found in the order in which they were
- * added. Neither the rules nor their users belong to the set; both must outlive
- * it. Owned by one thread; nothing may be added during a search.
+ * Which rules a topic concerns. Neither the rules nor their users belong to the
+ * set; both must outlive it. Owned by one thread; what a search has found lives
+ * until the next one.
  *
- * A search looks at each rule, and at most of them no further than the part of
- * the filter before its first wildcard: for the tens of routes that a gateway
- * has this is quicker than a tree.
+ * A few rules are looked at one after the other, and most of them no further than
+ * the part of the filter before its first wildcard, which is quickest; more are
+ * found in a tree of their filters, whose time does not grow with their number.
  */
 #ifndef SLUICE_ROUTE_RULE_SET_H
 #define SLUICE_ROUTE_RULE_SET_H
 
+#include "base/topic_tree.h"
 #include "route/rule.h"
+
+enum { RULE_SET_LIST_MAX = 16 }; /* from here on by the tree */
 
 struct rule_entry {
     const struct rule *rule;
     void *user;
+    struct rule_entry *next; /* of the same filter */
 };
 
 /* Zeroed it is an empty one. */
 struct rule_set {
-    struct rule_entry *entries;
-    size_t count;
-    size_t capacity;
+    struct rule_entry **entries;
+    size_t count, capacity;
+    struct topic_tree filters;
+    const struct rule_entry **found; /* has room for all */
+    size_t found_count;
 };
 
 void rule_set_fini(struct rule_set *set);
 void rule_set_add(struct rule_set *set, const struct rule *rule, void *user);
-/* The next entry whose FROM matches, or NULL. Start with *cursor = 0. */
-const struct rule_entry *rule_set_next(const struct rule_set *set, struct span topic, size_t *cursor);
+/* Those whose FROM matches, in no particular order; returns how many. The topic has at most TOPIC_LEVELS_MAX
+ * levels. */
+size_t rule_set_find(struct rule_set *set, struct span topic, const struct rule_entry *const **ret_found);
 
 #endif

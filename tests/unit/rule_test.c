@@ -109,40 +109,53 @@ static void events_are_appended_behind_each_other(void **state)
     rule_free(rule);
 }
 
-static void a_set_finds_its_rules_in_order(void **state)
-{
-    (void)state;
-    static const char *const filters[] = {"#",     "farm/+/telemetry", "farm/#", "farm/7/telemetry", "+/7/+",
-                                          "$sys/#"};
-    static const struct {
-        const char *topic, *found;
-    } rows[] = {{"farm/7/telemetry", "01234"},
-                {"farm/8/telemetry", "012"},
-                {"farm", "02"},
+static const struct {
+    const char *topic, *found; /* the numbers of the filters, in their order */
+} searches[] = {{"farm/7/telemetry", "012346"},
+                {"farm/8/telemetry", "0126"},
+                {"farm", "026"},
                 {"farms", "0"},
-                {"farm/7/other", "024"},
+                {"farm/7/other", "0246"},
                 {"$sys/x", "5"},
                 {"$sys", "5"}};
-    struct rule *rules[sizeof filters / sizeof filters[0]];
-    struct rule_set set = {0};
-    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
-        char sql[128];
-        snprintf(sql, sizeof sql, "SELECT * FROM '%s'", filters[i]);
-        rules[i] = parse(sql);
-        assert_true(span_equal(rule_filter(rules[i]), span_from_string(filters[i])));
-        rule_set_add(&set, rules[i], &rules[i]);
-    }
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+
+static void check_searches(struct rule_set *set, struct rule **rules, size_t count)
+{
+    for (size_t i = 0; i < sizeof searches / sizeof searches[0]; i++) {
+        const struct rule_entry *const *entries;
+        size_t found_count = rule_set_find(set, span_from_string(searches[i].topic), &entries);
         char found[64] = "";
-        size_t cursor = 0;
-        const struct rule_entry *entry;
-        while ((entry = rule_set_next(&set, span_from_string(rows[i].topic), &cursor)))
-            snprintf(found + strlen(found), sizeof found - strlen(found), "%td",
-                     (struct rule **)entry->user - rules);
-        assert_string_equal(found, rows[i].found);
+        for (size_t rule = 0; rule < count; rule++)
+            for (size_t j = 0; j < found_count; j++)
+                if (entries[j]->rule == rules[rule] && entries[j]->user == &rules[rule])
+                    snprintf(found + strlen(found), sizeof found - strlen(found), "%zu", rule);
+        assert_string_equal(found, searches[i].found);
+        assert_int_equal(found_count, strlen(searches[i].found));
     }
+}
+
+/* As a list, and as the tree that it becomes by many other rules. */
+static void a_set_finds_the_rules_of_a_topic(void **state)
+{
+    (void)state;
+    static const char *const filters[] = {"#",     "farm/+/telemetry", "farm/#", "farm/7/telemetry",
+                                          "+/7/+", "$sys/#",           "farm/#"};
+    enum { FILTERS = sizeof filters / sizeof filters[0] };
+    struct rule *rules[FILTERS + RULE_SET_LIST_MAX];
+    struct rule_set set = {0};
+    for (size_t i = 0; i < FILTERS + RULE_SET_LIST_MAX; i++) {
+        char sql[128];
+        const char *filter = i < FILTERS ? filters[i] : "elsewhere/+";
+        snprintf(sql, sizeof sql, "SELECT * FROM '%s'", filter);
+        rules[i] = parse(sql);
+        assert_true(span_equal(rule_filter(rules[i]), span_from_string(filter)));
+        rule_set_add(&set, rules[i], &rules[i]);
+        if (i + 1 == FILTERS)
+            check_searches(&set, rules, FILTERS);
+    }
+    check_searches(&set, rules, FILTERS);
     rule_set_fini(&set);
-    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
+    for (size_t i = 0; i < FILTERS + RULE_SET_LIST_MAX; i++)
         rule_free(rules[i]);
 }
 
@@ -196,7 +209,7 @@ int main(void)
         cmocka_unit_test(what_keeps_a_message_from_a_rule_is_explained),
         cmocka_unit_test(a_message_of_no_client_is_said_to_be_so),
         cmocka_unit_test(events_are_appended_behind_each_other),
-        cmocka_unit_test(a_set_finds_its_rules_in_order),
+        cmocka_unit_test(a_set_finds_the_rules_of_a_topic),
         cmocka_unit_test(a_reply_topic_is_filled_from_the_event),
         cmocka_unit_test(a_malformed_reply_template_is_refused),
     };

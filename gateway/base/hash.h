@@ -2,8 +2,8 @@
  * SipHash-1-3 (Aumasson and Bernstein, 2012): the hash of names that clients
  * choose. With a secret key nobody outside can choose names that collide.
  */
-#ifndef SLUICE_BROKER_HASH_H
-#define SLUICE_BROKER_HASH_H
+#ifndef SLUICE_BASE_HASH_H
+#define SLUICE_BASE_HASH_H
 
 #include "wire/span.h"
 

@@ -1,4 +1,4 @@
-#include "broker/topic_tree.h"
+#include "base/topic_tree.h"
 
 #include "base/memory.h"
 #include "wire/topic.h"

@@ -1,4 +1,4 @@
-#include "broker/hash.h"
+#include "base/hash.h"
 
 struct state {
     uint64_t v0, v1, v2, v3;

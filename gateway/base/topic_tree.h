@@ -1,7 +1,7 @@
 /*
- * A tree of topics, one node a level: the subscriptions are one (of Topic
- * Filters), the retained messages another (of Topic Names). A node exists while
- * it has a value or something below it. Children are found in one hash table for
+ * A tree of topics, one node a level: the subscriptions and the rules are one
+ * each (of Topic Filters), the retained messages another (of Topic Names). A node
+ * exists while it has a value or something below it. Children are found in one hash table for
  * the whole tree, so a level with 100,000 children costs what one with 2 costs.
  *
  * Nothing recurses: walks follow parent and sibling links, and a match keeps at
@@ -9,10 +9,10 @@
  * after the tree has changed: what is added behind it, it does not see. Topics have at most TOPIC_LEVELS_MAX
  * levels, which the caller checks. Owned by one thread; out of memory ends the process.
  */
-#ifndef SLUICE_BROKER_TOPIC_TREE_H
-#define SLUICE_BROKER_TOPIC_TREE_H
+#ifndef SLUICE_BASE_TOPIC_TREE_H
+#define SLUICE_BASE_TOPIC_TREE_H
 
-#include "broker/hash.h"
+#include "base/hash.h"
 
 enum { TOPIC_LEVELS_MAX = 32 };
 
