@@ -21,16 +21,22 @@ static void report_dropped(struct output_lines *lines)
     lines->emit(lines->ctx, WORKER_LOG_WARNING, span_of(text, (size_t)len));
 }
 
+static void turn_second(struct output_lines *lines, uint64_t now_ms)
+{
+    if (now_ms - lines->second_began_ms < SECOND_MS)
+        return;
+    report_dropped(lines);
+    lines->second_began_ms = now_ms;
+    lines->emitted_count = 0;
+    lines->fed_bytes = 0;
+}
+
 void output_lines_message(struct output_lines *lines, enum worker_log_level level, struct span text,
                           uint64_t now_ms)
 {
     if (text.len == 0)
         return;
-    if (now_ms - lines->second_began_ms >= SECOND_MS) {
-        report_dropped(lines);
-        lines->second_began_ms = now_ms;
-        lines->emitted_count = 0;
-    }
+    turn_second(lines, now_ms);
     if (lines->emitted_count == OUTPUT_LINES_PER_SECOND) {
         lines->dropped_count++;
         return;
@@ -58,6 +64,8 @@ static void finish_line(struct output_lines *lines, uint64_t now_ms)
 
 void output_lines_feed(struct output_lines *lines, struct span bytes, uint64_t now_ms)
 {
+    turn_second(lines, now_ms);
+    lines->fed_bytes += bytes.len;
     while (bytes.len > 0) {
         const uint8_t *newline = memchr(bytes.data, '\n', bytes.len);
         if (!newline) {
@@ -69,6 +77,12 @@ void output_lines_feed(struct output_lines *lines, struct span bytes, uint64_t n
         finish_line(lines, now_ms);
         bytes = span_skip(bytes, len + 1);
     }
+}
+
+uint64_t output_lines_pause_ms(const struct output_lines *lines, uint64_t now_ms)
+{
+    uint64_t passed_ms = now_ms - lines->second_began_ms;
+    return lines->fed_bytes >= OUTPUT_BYTES_PER_SECOND && passed_ms < SECOND_MS ? SECOND_MS - passed_ms : 0;
 }
 
 void output_lines_end(struct output_lines *lines, uint64_t now_ms)

@@ -19,7 +19,7 @@ enum {
     KEPT_BUFFER_BYTES = 256 * 1024,
     OUTPUT_READ_BYTES = 4096,
     OUTPUT_READS_PER_TURN = 16,
-    HANDLE_COUNT = 3,
+    HANDLE_COUNT = 4,
 };
 
 struct process {
@@ -28,6 +28,7 @@ struct process {
     uv_process_t child;
     uv_poll_t socket;
     uv_poll_t output;
+    uv_timer_t output_pause;
     uv_handle_t *handles[HANDLE_COUNT]; /* those that are initialised, until they are closed */
     int handle_count;
     int socket_fd;
@@ -312,6 +313,8 @@ static int watch(uv_loop_t *loop, struct process *process)
     if (error)
         return error;
     own(process, (uv_handle_t *)&process->output);
+    uv_timer_init(loop, &process->output_pause);
+    own(process, (uv_handle_t *)&process->output_pause);
     process->watched_events = UV_READABLE;
     error = uv_poll_start(&process->socket, UV_READABLE, on_socket);
     return error ? error : uv_poll_start(&process->output, UV_READABLE, on_output);

@@ -92,7 +92,7 @@ static void leave_a_child(struct worker *worker, const struct worker_frame *invo
 
 static void flood(struct worker *worker, const struct worker_frame *invoke)
 {
-    for (int i = 0; i < 50000; i++)
+    for (int i = 0; i < 30000; i++)
         fprintf(stderr, "a line that nobody asked for, number %d\n", i);
     echo(worker, invoke);
 }

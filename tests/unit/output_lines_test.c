@@ -84,9 +84,28 @@ static void restarts_slow_down_to_a_cap(void **state)
                          restarts[i].delay_ms);
 }
 
+static void a_worker_that_prints_without_end_is_read_no_faster(void **state)
+{
+    (void)state;
+    static const char block[OUTPUT_BYTES_PER_SECOND / 2];
+    struct buffer out = {0};
+    struct output_lines lines;
+    output_lines_init(&lines, keep_line, &out);
+    assert_int_equal(output_lines_pause_ms(&lines, 10000), 0);
+    output_lines_feed(&lines, span_of(block, sizeof block), 10000);
+    assert_int_equal(output_lines_pause_ms(&lines, 10100), 0);
+    output_lines_feed(&lines, span_of(block, sizeof block), 10100);
+    assert_int_equal(output_lines_pause_ms(&lines, 10100), 900);
+    assert_int_equal(output_lines_pause_ms(&lines, 11000), 0);
+    output_lines_feed(&lines, span_of(block, sizeof block), 11000);
+    assert_int_equal(output_lines_pause_ms(&lines, 11001), 0);
+    buffer_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_worker_that_prints_without_end_is_read_no_faster),
         cmocka_unit_test(lines_come_out_whole_however_they_came_in),
         cmocka_unit_test(a_long_line_is_cut),
         cmocka_unit_test(too_many_lines_are_counted_and_said_in_the_next_second),
