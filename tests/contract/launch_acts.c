@@ -219,6 +219,58 @@ static int take_megabytes(const char *number)
     return 0;
 }
 
+static int fork_without_end(const char *none)
+{
+    (void)none;
+    while (getpid() > 0)
+        fork();
+    return 0;
+}
+
+static int loop(const char *none)
+{
+    (void)none;
+    volatile int goes_on = 1;
+    while (goes_on)
+        continue;
+    return 0;
+}
+
+static int crash(const char *none)
+{
+    (void)none;
+    signal(SIGSEGV, SIG_DFL); /* no report of a sanitizer */
+    return done(raise(SIGSEGV));
+}
+
+static int print_gigabyte(const char *none)
+{
+    (void)none;
+    char line[1024];
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    for (int i = 0; i < MEGABYTE; i++) {
+        if (write(STDOUT_FILENO, line, sizeof line) < 0)
+            return errno;
+    }
+    return 0;
+}
+
+/* ENOSPC, and the file is gone again. */
+static int fill(const char *path)
+{
+    static char megabyte[MEGABYTE];
+    int error = 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    for (int i = 0; fd >= 0 && i < 64 && !error; i++)
+        error = done(write(fd, megabyte, sizeof megabyte));
+    if (fd < 0)
+        return errno;
+    close(fd);
+    unlink(path);
+    return error;
+}
+
 /* Keeps its parent's death signal through exec: EINVAL where there is none. */
 static int die_with_parent(const char *none)
 {
@@ -259,6 +311,11 @@ static const struct {
     {"open files", open_files},
     {"start processes", start_processes},
     {"take megabytes", take_megabytes},
+    {"fork without end", fork_without_end},
+    {"loop", loop},
+    {"crash", crash},
+    {"print a gigabyte", print_gigabyte},
+    {"fill", fill},
     {"die with the parent", die_with_parent},
 };
 

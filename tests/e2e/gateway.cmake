@@ -18,7 +18,7 @@ function(sluice_e2e)
   endforeach()
 endfunction()
 
-sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound dead_letters access functions failing_functions isolation isolation_without_root crashes clean_stop reload paho paho_python malformed sql_command bad_configuration
+sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound dead_letters access functions failing_functions isolation contained without_root crashes clean_stop reload paho paho_python malformed sql_command bad_configuration
            bad_start full_disk unstored_letter small_journal lost_state quickstart)
 
 sluice_e2e(schedules)

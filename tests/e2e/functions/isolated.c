@@ -1,6 +1,7 @@
 /*
  * A function that tries what it is told, for the tests of isolation: the event is
  * {"try":"read","with":"/etc/shadow"}, the answer {"try":"read","error":"Permission denied"}.
+ * With "must":true the invocation fails instead.
  */
 #include "launch_acts.h"
 
@@ -30,17 +31,26 @@ static void answer(struct sluice_context *context, const char *act, const char *
     cJSON_Delete(result);
 }
 
+static enum sluice_outcome try(struct sluice_context *context, const cJSON *event)
+{
+    const char *act = text_of(event, "try");
+    int error = launch_act(act, text_of(event, "with"));
+    if (error && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(event, "must")))
+        return sluice_fail(context, "Refused", "%s", strerror(error));
+    answer(context, act, error ? strerror(error) : "none");
+    return SLUICE_SUCCEEDED;
+}
+
 enum sluice_outcome sluice_handle(struct sluice_context *context, const char *event_text, size_t event_len)
 {
     cJSON *event = cJSON_ParseWithLength(event_text, event_len);
-    const char *act = text_of(event, "try");
-    if (strcmp(act, "environment") == 0) {
+    enum sluice_outcome outcome = SLUICE_SUCCEEDED;
+    if (strcmp(text_of(event, "try"), "environment") == 0) {
         for (char **variable = environ; *variable; variable++)
             sluice_printf(context, "%s ", *variable);
     } else {
-        int error = launch_act(act, text_of(event, "with"));
-        answer(context, act, error ? strerror(error) : "none");
+        outcome = try(context, event);
     }
     cJSON_Delete(event);
-    return SLUICE_SUCCEEDED;
+    return outcome;
 }
