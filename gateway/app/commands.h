@@ -11,15 +11,19 @@
 
 struct run_options {
     const char *config_file; /* serverless.yml unless it is given */
+    const char *stage;       /* NULL unless it is given */
     bool verbose;
 };
 
-/* --config FILE and --verbose. False: another is there, and standard error says so. */
+/* --config FILE, --stage NAME and --verbose. False: another is there, and standard error says so. */
 bool run_options_read(int argc, char **argv, struct run_options *ret_options);
 
 /* The worker programs: SLUICE_WORKERS, or ../libexec/sluice beside the folder that this program is in. False:
  * they cannot be found, and the log says so. */
 bool find_workers(char folder[PATH_MAX]);
+
+/* Whether it can be a stage, and so stand in topics and paths; if not, standard error says what may. */
+bool stage_valid(const char *stage);
 
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */

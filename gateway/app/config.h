@@ -224,7 +224,8 @@ struct config_function {
 struct config {
     struct arena arena; /* holds everything below */
     char *file;         /* as it was given */
-    char *stage;        /* as it was given, or NULL; it stands before all topics and at the end of `data` */
+    char *stage; /* as it was given, or NULL: then it is part of `data`, and stands before all topics */
+    char *topic_prefix; /* `STAGE/`, or empty: of rules and results; access rules have it already */
     char *region;
     char *data; /* folder of all that must survive a restart */
     struct config_listen mqtt;

@@ -216,8 +216,42 @@ static void settle_function(struct config *config, struct config_function *funct
     settle_events(config, function, problems);
 }
 
+static char *join(struct config *config, const char *first, const char *middle, const char *last)
+{
+    size_t bytes = strlen(first) + strlen(middle) + strlen(last) + 1;
+    char *joined = arena_take(&config->arena, bytes);
+    snprintf(joined, bytes, "%s%s%s", first, middle, last);
+    return joined;
+}
+
+/* The gateway's own topics are every stage's. */
+static void settle_filters(struct config *config, struct config_strings *filters)
+{
+    for (size_t i = 0; i < filters->count; i++) {
+        if (filters->items[i][0] != '$')
+            filters->items[i] = join(config, config->topic_prefix, filters->items[i], "");
+    }
+}
+
+static void settle_stage(struct config *config)
+{
+    config->topic_prefix = "";
+    if (!config->stage)
+        return;
+    config->topic_prefix = join(config, config->stage, "/", "");
+    size_t len = strlen(config->data);
+    while (len > 1 && config->data[len - 1] == '/')
+        config->data[--len] = '\0';
+    config->data = join(config, config->data, "-", config->stage);
+    for (size_t i = 0; i < config->access_count; i++) {
+        settle_filters(config, &config->access[i].publish);
+        settle_filters(config, &config->access[i].subscribe);
+    }
+}
+
 void config_settle(struct config *config, struct config_problems *problems)
 {
+    settle_stage(config);
     settle_listeners(config, problems);
     settle_journal(config, problems);
     if (config->workers.restart_cap_ms < config->workers.restart_base_ms)

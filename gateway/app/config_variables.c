@@ -441,7 +441,7 @@ static struct config_node *resolve(struct config_variables *all, struct config_n
     struct variable variable = {all, node->place, node->text};
     struct config_node *value = NULL;
     if (variable_len(node->text) == node->text.len) {
-        if (evaluate_needed(&variable, &value) != VALUE)
+        if (evaluate_needed(&variable, &value) != VALUE || !value)
             return NULL;
         return value->kind == CONFIG_TEXT ? new_text(&variable, value->text, value->is_plain) : value;
     }

@@ -245,14 +245,17 @@ static int run(const struct subcommand *subcommand, struct dlq *dlq)
 
 int dlq_command(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"all", no_argument, NULL, 'a'}, {0}};
-    const char *config_file = "serverless.yml";
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"stage", required_argument, NULL, 's'},
+                                          {"all", no_argument, NULL, 'a'},
+                                          {0}};
+    const char *config_file = "serverless.yml", *stage = NULL;
     struct dlq dlq = {0};
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "c:", longs, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:s:", longs, NULL)) != -1;) {
         switch (option) {
         case 'c': config_file = optarg; break;
+        case 's': stage = optarg; break;
         case 'a': dlq.all = true; break;
         default: return 2;
         }
@@ -264,7 +267,7 @@ int dlq_command(int argc, char **argv)
     if (subcommand == end)
         return print_usage();
     struct config *config;
-    if (config_load(config_file, stderr, &config) != SLUICE_OK)
+    if ((stage && !stage_valid(stage)) || config_load_stage(config_file, stage, stderr, &config) != SLUICE_OK)
         return 2;
     dlq.config = config;
     int status = read_which(argc - optind - 1, argv + optind + 1, config, &dlq.which) ? run(subcommand, &dlq)

@@ -343,9 +343,26 @@ static enum functions_form form_of(const struct mapping *mapping)
     return mapping->event->frames == CONFIG_FRAMES_SENML ? FUNCTIONS_OF_SENML : FUNCTIONS_OF_SAMPLES;
 }
 
+/* False: it is no topic of this stage. */
+static bool strip_stage(const struct functions *functions, struct span *topic)
+{
+    struct span prefix = span_from_string(functions->config->topic_prefix);
+    bool is_ours = span_starts_with(*topic, prefix);
+    if (is_ours)
+        *topic = span_skip(*topic, prefix.len);
+    return is_ours;
+}
+
+struct message functions_view(const struct functions *functions, const struct message *message)
+{
+    struct message view = *message;
+    strip_stage(functions, &view.topic);
+    return view;
+}
+
 bool functions_want_senml(struct functions *functions, struct span topic)
 {
-    if (!functions->any_senml)
+    if (!functions->any_senml || !strip_stage(functions, &topic))
         return false;
     const struct rule_entry *const *entries;
     size_t count = rule_set_find(&functions->rules, topic, &entries);
@@ -358,9 +375,12 @@ bool functions_want_senml(struct functions *functions, struct span topic)
 size_t functions_select(struct functions *functions, const struct message *message, size_t index,
                         enum functions_form form)
 {
-    struct rule_input input = rule_input_of(message, functions_random(functions));
+    struct message view = *message;
+    if (!strip_stage(functions, &view.topic))
+        return 0;
+    struct rule_input input = rule_input_of(&view, functions_random(functions));
     const struct rule_entry *const *entries;
-    size_t count = rule_set_find(&functions->rules, message->topic, &entries), found = 0;
+    size_t count = rule_set_find(&functions->rules, view.topic, &entries), found = 0;
     for (size_t i = 0; i < count; i++) {
         /* A payload that is no JSON is taken too: it becomes a dead letter that says so. */
         if (form_of(entries[i]->user) != form || rule_matches(entries[i]->rule, &input) == RULE_NO_MATCH)

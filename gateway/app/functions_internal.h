@@ -92,6 +92,9 @@ static inline struct rule_random functions_random(const struct functions *functi
     return (struct rule_random){functions->host.random, functions->host.ctx};
 }
 
+/* A message as the functions of a stage see it: without the stage before its topic, where it is there. */
+struct message functions_view(const struct functions *functions, const struct message *message);
+
 /* Starts the workers of a function; on failure the log has one sentence. */
 enum sluice_error function_pool_start(struct function *function, const char *workers);
 

@@ -54,8 +54,9 @@ static bool select_event(struct invocation *invocation, size_t index, uint64_t n
         buffer_append(out, item->message->payload);
         return true;
     }
-    struct rule_input input =
-        rule_input_of(item->message, functions_random(invocation->mapping->function->all));
+    const struct functions *all = invocation->mapping->function->all;
+    struct message view = functions_view(all, item->message);
+    struct rule_input input = rule_input_of(&view, functions_random(all));
     if (rule_select(invocation->mapping->event->rule, &input, out) == RULE_MATCH)
         return true;
     char fault[FAULT_BYTES];
@@ -72,7 +73,7 @@ static void add_record(struct invocation *invocation, size_t index, uint64_t epo
     const struct queue_item *item = &invocation->batch->items[index];
     char *id = invocation->message_ids[index];
     struct record_attribute attributes[] = {
-        {SPAN_LITERAL("topic"), item->message->topic},
+        {SPAN_LITERAL("topic"), functions_view(invocation->mapping->function->all, item->message).topic},
         {SPAN_LITERAL("client"), item->message->client_id},
     };
     struct record record = {
@@ -157,6 +158,7 @@ static enum sluice_error publish_result(struct invocation *invocation, struct sp
     if (!reply || is_nothing(payload) || invocation->mapping->event->report_batch_item_failures)
         return SLUICE_OK;
     struct buffer topic = {0};
+    buffer_append(&topic, span_from_string(all->config->topic_prefix));
     enum sluice_error error =
         reply_topic(span_from_string(reply), is_batch ? payload : buffer_span(&invocation->event),
                     is_batch ? SPAN_EMPTY : invocation->batch->items[0].message->client_id, &topic);

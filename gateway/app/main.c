@@ -17,9 +17,11 @@ static const struct command {
     const char *arguments;
     const char *text;
 } commands[] = {
-    {"run", run_command, "[--config FILE] [--verbose]", "run the gateway until Ctrl-C or SIGTERM"},
-    {"check", check_command, "[--config FILE]", "check a configuration and start nothing"},
-    {"reload", reload_command, "[--config FILE]", "have the running gateway load rules, certificates, ..."},
+    {"run", run_command, "[--config FILE] [--stage NAME] [--verbose]",
+     "run the gateway until Ctrl-C or SIGTERM"},
+    {"check", check_command, "[--config FILE] [--stage NAME]", "check a configuration and start nothing"},
+    {"reload", reload_command, "[--config FILE] [--stage NAME]",
+     "have the running gateway load rules, certificates, ..."},
     {"invoke", invoke_command, "NAME [--event FILE] [--log]", "run a function once, without a gateway"},
     {"passwd", passwd_command, "FILE NAME [--delete]", "set or delete the password of a user"},
     {"pki", pki_command, "init | issue | revoke | renew | list ...",
@@ -35,7 +37,7 @@ static void print_usage(FILE *out)
 {
     fputs("usage: sluice COMMAND [ARGUMENTS]\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(out, "  %-10s %-38s %s\n", commands[i].name, commands[i].arguments, commands[i].text);
+        fprintf(out, "  %-10s %-42s %s\n", commands[i].name, commands[i].arguments, commands[i].text);
     fputs("FILE is serverless.yml in this folder unless it is given.\n", out);
 }
 

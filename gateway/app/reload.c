@@ -50,7 +50,8 @@ static bool load_config(struct reload *reload)
     FILE *out = open_memstream(&problems, &len);
     if (!out)
         log_fatal("out of memory");
-    bool loaded = config_load(reload->gateway->started->file, out, &reload->config) == SLUICE_OK;
+    bool loaded = config_load_stage(reload->gateway->started->file, reload->gateway->started->stage, out,
+                                    &reload->config) == SLUICE_OK;
     fclose(out);
     say_problems(reload, problems);
     free(problems);

@@ -70,12 +70,12 @@ static int reload(const char *data)
 }
 
 /* The gateway will say the warnings itself. */
-static bool check_config(const char *file, struct config **ret_config)
+static bool check_config(const struct run_options *options, struct config **ret_config)
 {
     char *problems = NULL;
     size_t len;
     FILE *out = open_memstream(&problems, &len);
-    bool good = out && config_load(file, out, ret_config) == SLUICE_OK;
+    bool good = out && config_load_stage(options->config_file, options->stage, out, ret_config) == SLUICE_OK;
     if (out)
         fclose(out);
     if (!good)
@@ -88,7 +88,7 @@ int reload_command(int argc, char **argv)
 {
     struct run_options options;
     struct config *config;
-    if (!run_options_read(argc, argv, &options) || !check_config(options.config_file, &config))
+    if (!run_options_read(argc, argv, &options) || !check_config(&options, &config))
         return 2;
     int status = reload(config->data);
     config_free(config);

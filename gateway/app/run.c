@@ -13,15 +13,27 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+bool stage_valid(const char *stage)
+{
+    size_t len = strspn(stage, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+    bool valid = len > 0 && len <= 64 && stage[len] == '\0';
+    if (!valid)
+        fprintf(stderr, "sluice: '%s' is no stage; allowed: 1 to 64 letters, digits, - and _\n", stage);
+    return valid;
+}
+
 bool run_options_read(int argc, char **argv, struct run_options *ret_options)
 {
     struct run_options options = {.config_file = "serverless.yml"};
-    static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'}, {"verbose", no_argument, NULL, 'v'}, {0}};
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"stage", required_argument, NULL, 's'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {0}};
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "c:v", longs, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:s:v", longs, NULL)) != -1;) {
         switch (option) {
         case 'c': options.config_file = optarg; break;
+        case 's': options.stage = optarg; break;
         case 'v': options.verbose = true; break;
         default: return false;
         }
@@ -31,7 +43,7 @@ bool run_options_read(int argc, char **argv, struct run_options *ret_options)
         return false;
     }
     *ret_options = options;
-    return true;
+    return !options.stage || stage_valid(options.stage);
 }
 
 bool find_workers(char folder[PATH_MAX])
@@ -131,7 +143,7 @@ int run_command(int argc, char **argv)
     if (options.verbose)
         log_set_level(LOG_DEBUG);
     struct config *config;
-    if (config_load(options.config_file, stderr, &config) != SLUICE_OK)
+    if (config_load_stage(options.config_file, options.stage, stderr, &config) != SLUICE_OK)
         return 2;
     raise_descriptor_limit(config);
     log_set_rate((unsigned)config->limits.log_lines);
@@ -147,7 +159,7 @@ int check_command(int argc, char **argv)
     if (!run_options_read(argc, argv, &options))
         return 2;
     struct config *config;
-    if (config_load(options.config_file, stderr, &config) != SLUICE_OK)
+    if (config_load_stage(options.config_file, options.stage, stderr, &config) != SLUICE_OK)
         return 2;
     printf("%s is good: %zu functions\n", options.config_file, config->function_count);
     config_free(config);
