@@ -21,12 +21,12 @@
 #include <time.h>
 
 static const char usage[] =
-    "usage: sluice invoke NAME [--event FILE] [--log] [--config FILE] [--verbose]\n"
+    "usage: sluice invoke NAME [--event FILE] [--log] [--config FILE] [--stage NAME] [--verbose]\n"
     "Runs the function once, without a gateway, with the JSON of FILE (- is standard input; {} without it).\n"
     "The status is 0 when it succeeded, and 1 when it failed.\n";
 
 struct options {
-    const char *name, *event_file, *config_file;
+    const char *name, *event_file, *config_file, *stage;
     bool log, verbose;
 };
 
@@ -43,17 +43,17 @@ struct run {
 
 static bool read_options(int argc, char **argv, struct options *ret_options)
 {
-    static const struct option longs[] = {{"event", required_argument, NULL, 'e'},
-                                          {"config", required_argument, NULL, 'c'},
-                                          {"log", no_argument, NULL, 'l'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {0}};
+    static const struct option longs[] = {
+        {"event", required_argument, NULL, 'e'}, {"config", required_argument, NULL, 'c'},
+        {"stage", required_argument, NULL, 's'}, {"log", no_argument, NULL, 'l'},
+        {"verbose", no_argument, NULL, 'v'},     {0}};
     struct options options = {.config_file = "serverless.yml"};
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "e:c:lv", longs, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "e:c:s:lv", longs, NULL)) != -1;) {
         switch (option) {
         case 'e': options.event_file = optarg; break;
         case 'c': options.config_file = optarg; break;
+        case 's': options.stage = optarg; break;
         case 'l': options.log = true; break;
         case 'v': options.verbose = true; break;
         default: return false;
@@ -183,7 +183,8 @@ int invoke_command(int argc, char **argv)
     }
     if (options.verbose)
         log_set_level(LOG_DEBUG);
-    if (config_load(options.config_file, stderr, &config) != SLUICE_OK)
+    if ((options.stage && !stage_valid(options.stage)) ||
+        config_load_stage(options.config_file, options.stage, stderr, &config) != SLUICE_OK)
         return 2;
     const struct config_function *function = find(config, options.name);
     struct buffer event = {0};
