@@ -193,14 +193,30 @@ struct config_event {
     uint64_t maximum_batching_bytes;
 };
 
+/* A function that is another MQTT Server: handlers/uplink. */
+struct config_uplink {
+    char *url; /* NULL: the function is none */
+    bool version_5;
+    char *client_id;
+    char *user;
+    char *password;
+    char *ca;
+    char *certificate;
+    char *key;
+    char *topic; /* a template of reply_topic_from in route/reply.h */
+    uint64_t keep_alive_ms;
+    uint64_t inflight_count;
+};
+
 struct config_function {
     struct config_place place;
     char *name;
     char *handler;  /* of a native function: the path of its shared object */
-    char *runtime;  /* "native", or NULL for a function that is in Lambda */
+    char *runtime;  /* "native", or NULL for a function that is in Lambda or another Server */
     char *lambda;   /* ARN or name of the function in Lambda, or NULL */
     char *endpoint; /* URL of a Lambda endpoint, or NULL for the region's own */
     enum config_invocation_type invocation_type;
+    struct config_uplink uplink;
     uint64_t timeout_ms;
     uint64_t memory_mb;
     struct config_strings environment; /* "NAME=value": the provider's, then the function's own */
@@ -220,6 +236,26 @@ struct config_function {
     char *reply;       /* a template of route/reply.h, or NULL: results are not published */
     bool dead_letters; /* what fails finally is kept; false: it is counted and dropped */
 };
+
+/* Whether it is on another machine; its worker here is our own, and runs nobody's code. */
+static inline bool config_is_remote(const struct config_function *function)
+{
+    return function->lambda || function->uplink.url;
+}
+
+/* Its runtime, or the kind of worker that stands for what is elsewhere. */
+static inline const char *config_runtime(const struct config_function *function)
+{
+    return function->uplink.url ? "uplink" : function->lambda ? "lambda" : function->runtime;
+}
+
+/* What runs: a handler, a function in Lambda, a Server. */
+static inline const char *config_handler(const struct config_function *function)
+{
+    return function->uplink.url ? function->uplink.url
+           : function->lambda   ? function->lambda
+                                : function->handler;
+}
 
 struct config {
     struct arena arena; /* holds everything below */

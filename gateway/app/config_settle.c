@@ -97,8 +97,8 @@ static void settle_local(struct config *config, struct config_function *function
         function->runtime = config->provider.runtime;
     if (!function->runtime)
         config_error(problems, function->place,
-                     "functions.%s has no runtime; allowed: native, or `lambda:` with the "
-                     "name of a function in AWS",
+                     "functions.%s has no runtime; allowed: native, `lambda:` with the "
+                     "name of a function in AWS, or `uplink:` with another MQTT Server",
                      function->name);
     else if (strcmp(function->runtime, "native") != 0)
         config_error(problems, function->place,
@@ -199,7 +199,9 @@ static void settle_journal(struct config *config, struct config_problems *proble
 static void settle_function(struct config *config, struct config_function *function,
                             struct config_problems *problems)
 {
-    if (function->lambda)
+    if (function->uplink.url)
+        config_settle_uplink(function, problems);
+    else if (function->lambda)
         settle_remote(function, problems);
     else
         settle_local(config, function, problems);

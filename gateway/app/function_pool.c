@@ -14,8 +14,8 @@
 enum {
     ERROR_TEXT_BYTES = 512,
     PATH_BYTES = 4096,
-    /* A function in Lambda waits on the network and not on a core: one worker holds all its invocations. */
-    LAMBDA_WORKERS = 1,
+    /* What is elsewhere waits on the network and not on a core: one worker holds all its invocations. */
+    REMOTE_WORKERS = 1,
 };
 
 static uint64_t pool_wall_ms(void *ctx)
@@ -100,12 +100,17 @@ static struct invoke_config pool_config(const struct functions *all, const struc
     const struct config_workers *workers = &all->config->workers;
     struct invoke_config config = invoke_config_default();
     config.function_name = function->name;
-    config.handler = function->handler ? function->handler : function->lambda;
-    config.runtime = function->lambda ? "lambda" : function->runtime;
-    config.workers_max = function->lambda ? LAMBDA_WORKERS : (uint32_t)function->reserved_concurrency;
+    config.handler = config_handler(function);
+    config.runtime = config_runtime(function);
+    config.workers_max =
+        config_is_remote(function) ? REMOTE_WORKERS : (uint32_t)function->reserved_concurrency;
     config.workers_provisioned = (uint32_t)function->provisioned_concurrency;
     if (config.workers_provisioned > config.workers_max)
         config.workers_provisioned = config.workers_max;
+    if (function->uplink.url) {
+        config.workers_provisioned = REMOTE_WORKERS; /* connected before there is anything to forward */
+        config.waiting_count_max = 0; /* what comes back from the worker stays before what never left */
+    }
     config.timeout_ms = (uint32_t)function->timeout_ms;
     config.memory_mb = (uint32_t)function->memory_mb;
     config.init_timeout_ms = (uint32_t)workers->init_timeout_ms;
@@ -120,7 +125,7 @@ static struct invoke_config pool_config(const struct functions *all, const struc
 /* A native function that cannot be loaded is better said now than by each of its events. */
 static enum sluice_error check_handler(const struct config_function *function)
 {
-    if (function->lambda || access(function->handler, R_OK) == 0)
+    if (config_is_remote(function) || access(function->handler, R_OK) == 0)
         return SLUICE_OK;
     log_error("function %s cannot be served: its handler %s cannot be read: %s", function->name,
               function->handler, strerror(errno));
@@ -138,7 +143,9 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     struct invoke_hooks hooks = {.ctx = function, .wall_ms = pool_wall_ms, .random = pool_random};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
     snprintf(executable, sizeof executable, "%s/%s", workers, config.runtime);
-    char *settings = given->lambda ? lambda_settings(all, given) : NULL;
+    char *settings = given->uplink.url ? uplink_settings(&given->uplink)
+                     : given->lambda   ? lambda_settings(all, given)
+                                       : NULL;
     char **environment = worker_environment(given);
     char **launcher = sandbox_launcher(all->config, given, workers, executable);
     config.launcher = (const char *const *)launcher;

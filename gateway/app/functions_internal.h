@@ -101,6 +101,14 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
 /* The same when the message is tried again, also after a restart: RFC 9562, version 8, whose bits are ours.
  */
 void invocation_request_id(const struct mapping *mapping, uint64_t ordinal, char ret_id[REQUEST_ID_BYTES]);
+
+/* What the uplink worker needs to know (handlers/uplink/README.md); the caller's. */
+char *uplink_settings(const struct config_uplink *uplink);
+/* Appends to an invocation's context what the worker is to publish the event as. SLUICE_INVALID: the topic
+ * cannot be filled from this message; nothing is appended. */
+enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
+                                       struct span event, struct buffer *out);
+
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
 

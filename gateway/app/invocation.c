@@ -21,11 +21,13 @@ struct invocation {
     struct queue_batch *batch;
     char (*message_ids)[DECIMAL_BYTES]; /* of a batch's items */
     struct buffer event;
+    struct buffer publish; /* the part of the context that only an uplink has */
 };
 
 static void invocation_free(struct invocation *invocation)
 {
     buffer_fini(&invocation->event);
+    buffer_fini(&invocation->publish);
     memory_free(invocation->message_ids);
     memory_free(invocation);
 }
@@ -114,11 +116,25 @@ static size_t write_records(struct invocation *invocation, uint64_t now_ms)
     return writer.count;
 }
 
+/* What another Server gets it as. A topic that cannot be made of it never will be: it is given up at once. */
+static bool select_publish(struct invocation *invocation, uint64_t now_ms)
+{
+    const struct config_function *function = invocation->mapping->function->config;
+    if (!function->uplink.url ||
+        uplink_write_publish(&function->uplink, invocation->batch->items[0].message,
+                             buffer_span(&invocation->event), &invocation->publish) == SLUICE_OK)
+        return true;
+    struct queue_error error = {.type = SPAN_LITERAL("InvalidTopic"),
+                                .message = SPAN_LITERAL("a part of uplink.topic has no value in this event")};
+    queue_reject(invocation->mapping->queue, invocation->batch, 0, now_ms, &error);
+    return false;
+}
+
 static bool write_event(struct invocation *invocation, uint64_t now_ms)
 {
     if (invocation->mapping->event->batch_size > 0)
         return write_records(invocation, now_ms) > 0;
-    return select_event(invocation, 0, now_ms, &invocation->event);
+    return select_event(invocation, 0, now_ms, &invocation->event) && select_publish(invocation, now_ms);
 }
 
 static void write_context(const struct invocation *invocation, struct buffer *out)
@@ -134,6 +150,7 @@ static void write_context(const struct invocation *invocation, struct buffer *ou
     json_write_string(out, span_from_string(function->arn));
     json_write_raw(out, ",\"attempt\":");
     json_write_u64(out, invocation->batch->items[0].attempt);
+    buffer_append(out, buffer_span(&invocation->publish));
     json_write_raw(out, "}");
 }
 

@@ -98,8 +98,8 @@ void invoke_api_write_configuration(const struct function *function, struct buff
     json_write_raw(out, "{\"FunctionName\":");
     json_write_string(out, span_from_string(config->name));
     write_text(out, "FunctionArn", function_arn(function));
-    write_text(out, "Runtime", config->lambda ? "lambda" : config->runtime);
-    write_text(out, "Handler", config->lambda ? config->lambda : config->handler);
+    write_text(out, "Runtime", config_runtime(config));
+    write_text(out, "Handler", config_handler(config));
     write_number(out, "Timeout", (config->timeout_ms + 999) / 1000);
     write_number(out, "MemorySize", config->memory_mb);
     write_text(out, "Version", "$LATEST");

@@ -160,7 +160,7 @@ char **sandbox_launcher(const struct config *config, const struct config_functio
     if (config->workers.sandbox == CONFIG_SANDBOX_OFF)
         return NULL;
     add_launcher(&words, workers);
-    if (function->lambda)
+    if (config_is_remote(function))
         add_remote(&words);
     else
         add_local(&words, config, function, worker);

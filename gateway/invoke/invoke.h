@@ -44,8 +44,9 @@ struct invoke_config {
     uint32_t idle_timeout_ms;       /* after which a worker beyond the provisioned ones is shut down */
     uint32_t stop_grace_ms;         /* from SHUTDOWN to SIGTERM */
     uint32_t memory_mb;             /* told to the worker, which limits itself; 0: no limit */
-    uint32_t waiting_count_max;     /* requests that may wait for a worker */
-    uint32_t waiting_bytes_max;     /* their bytes; one request may always wait */
+    uint32_t waiting_count_max;     /* requests that may wait for a worker; 0, with provisioned ones: none,
+                                       so that those that come back stay before those that never left */
+    uint32_t waiting_bytes_max;     /* their bytes; if any may wait, one always may */
     uint32_t spawn_interval_ms;     /* at least this long between two starts */
     uint32_t restart_base_ms;       /* after a failure: see restart.h */
     uint32_t restart_cap_ms;

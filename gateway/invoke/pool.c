@@ -291,6 +291,7 @@ enum sluice_error invoke_pool_start(uv_loop_t *loop, const struct invoke_config 
                                     struct invoke_pool **ret_pool)
 {
     assert(config->workers_max > 0 && config->timeout_ms > 0);
+    assert(config->waiting_count_max > 0 || config->workers_provisioned > 0); /* or none would ever start */
     enum sluice_error refused = invoke_config_check(config, error, error_bytes);
     if (refused)
         return refused;
@@ -324,7 +325,7 @@ static enum sluice_error wait_for_worker(struct invoke_pool *pool, const struct 
     size_t len = given->context.len + given->event.len;
     bool full = pool->waiting.count >= pool->config.waiting_count_max ||
                 pool->waiting_bytes + len > pool->config.waiting_bytes_max;
-    if (full && pool->waiting.count > 0)
+    if (full && (pool->waiting.count > 0 || pool->config.waiting_count_max == 0))
         return SLUICE_FULL;
     struct request *request = request_new(given, len);
     request->context_len = given->context.len;
@@ -362,7 +363,7 @@ size_t invoke_capacity(const struct invoke_pool *pool)
         return 0;
     for (const struct invoke_worker *worker = pool->workers; worker; worker = worker->next)
         capacity += worker_room(worker);
-    uint32_t waiting_max = pool->config.waiting_count_max ? pool->config.waiting_count_max : 1;
+    uint32_t waiting_max = pool->config.waiting_count_max;
     if (pool->waiting.count < waiting_max && pool->waiting_bytes < pool->config.waiting_bytes_max)
         capacity += waiting_max - pool->waiting.count;
     return capacity;

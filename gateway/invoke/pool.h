@@ -70,7 +70,9 @@ struct invoke_worker {
     enum worker_state state;
     bool closed;          /* its socket ended; its exit is awaited */
     uint64_t deadline_ms; /* of the state; INVOKE_NEVER: none */
-    uint32_t concurrency; /* as READY had it; 0 before */
+    bool ready;           /* READY came */
+    bool shared;          /* READY has said another concurrency than 1: see LATE_MS */
+    uint32_t concurrency; /* as the last READY had it; 0 before */
     uint64_t started_ns;
     uint64_t init_us; /* until the first invocation, which reports it; then 0 */
     struct request_list running;
@@ -116,7 +118,7 @@ struct invoke_pool {
 void pool_wake_at(struct invoke_pool *pool, uint64_t at_ms);
 /* Something was sent to a worker. */
 void pool_flush_soon(struct invoke_pool *pool);
-void pool_worker_ready(struct invoke_pool *pool);
+void pool_worker_ready(struct invoke_pool *pool); /* also when its concurrency has changed */
 void pool_worker_answered(struct invoke_pool *pool, struct request *request,
                           const struct invoke_result *result);
 /* A worker ended in a way that it should not have. Completes its requests with `why`; those that a time-out

@@ -64,7 +64,7 @@ static void fail(struct invoke_worker *worker, const struct invoke_result *why)
     log_warning("%s: worker %d failed: %.*s: %.*s", worker->pool->config.function_name,
                 process_pid(worker->process), (int)why->error_type.len, (const char *)why->error_type.data,
                 (int)why->error_message.len, (const char *)why->error_message.data);
-    pool_worker_failed(worker->pool, worker->concurrency == 0, take_running(worker), why);
+    pool_worker_failed(worker->pool, !worker->ready, take_running(worker), why);
 }
 
 static void crash(struct invoke_worker *worker, const char *message)
@@ -129,23 +129,29 @@ void worker_shut_down(struct invoke_worker *worker)
 
 /* --- Frames --- */
 
-static void on_ready(struct invoke_worker *worker, const struct worker_frame *frame)
+static void started(struct invoke_worker *worker, uint32_t own_init_ms)
 {
-    if (worker->concurrency > 0) {
-        break_protocol(worker, "a second READY");
-        return;
-    }
-    uint32_t concurrency = frame->ready.concurrency;
-    worker->concurrency = concurrency < CONCURRENCY_MAX ? concurrency : CONCURRENCY_MAX;
     worker->init_us = (uv_hrtime() - worker->started_ns) / 1000;
     log_debug("%s: worker %d: ready after %" PRIu64 " ms, of which %" PRIu32 " ms its own initialisation",
               worker->pool->config.function_name, process_pid(worker->process), worker->init_us / 1000,
-              frame->ready.init_ms);
-    if (worker->state != WORKER_STARTING)
-        return; /* it is being shut down already */
-    worker->pool->expected_concurrency = worker->concurrency;
-    enter(worker, WORKER_SERVING, worker->pool->config.idle_timeout_ms);
-    pool_worker_ready(worker->pool);
+              own_init_ms);
+    if (worker->state == WORKER_STARTING)
+        enter(worker, WORKER_SERVING, worker->pool->config.idle_timeout_ms);
+}
+
+static void on_ready(struct invoke_worker *worker, const struct worker_frame *frame)
+{
+    uint32_t concurrency = frame->ready.concurrency;
+    bool first = !worker->ready;
+    worker->ready = true;
+    worker->shared |= concurrency != 1;
+    worker->concurrency = concurrency < CONCURRENCY_MAX ? concurrency : CONCURRENCY_MAX;
+    if (concurrency > 0)
+        worker->pool->expected_concurrency = worker->concurrency;
+    if (first)
+        started(worker, frame->ready.init_ms);
+    if (worker->state == WORKER_SERVING) /* otherwise it is being shut down already */
+        pool_worker_ready(worker->pool);
 }
 
 static struct invoke_result result_of(const struct worker_frame *frame)
@@ -170,7 +176,7 @@ static struct invoke_result result_of(const struct worker_frame *frame)
 static void on_answer(struct invoke_worker *worker, const struct worker_frame *frame)
 {
     struct invoke_result result = result_of(frame);
-    if (frame->type == WORKER_ERROR && frame->invocation == 0 && worker->concurrency == 0) {
+    if (frame->type == WORKER_ERROR && frame->invocation == 0 && !worker->ready) {
         kill_worker(worker);
         fail(worker, &result);
         return;
@@ -274,8 +280,9 @@ int worker_start(struct invoke_pool *pool, struct invoke_worker **ret_worker)
 
 uint32_t worker_room(const struct invoke_worker *worker)
 {
-    return worker->state == WORKER_SERVING && !worker->closed ? worker->concurrency - worker->running.count
-                                                              : 0;
+    bool serves = worker->state == WORKER_SERVING && !worker->closed;
+    return serves && worker->concurrency > worker->running.count ? worker->concurrency - worker->running.count
+                                                                 : 0;
 }
 
 void worker_run(struct invoke_worker *worker, struct request *request, struct span context, struct span event)
@@ -306,7 +313,7 @@ static uint64_t oldest_deadline_ms(const struct invoke_worker *worker)
 {
     if (!worker->running.first)
         return INVOKE_NEVER;
-    return worker->running.first->deadline_ms + (worker->concurrency > 1 ? LATE_MS : 0);
+    return worker->running.first->deadline_ms + (worker->shared ? LATE_MS : 0);
 }
 
 uint64_t worker_next_deadline_ms(const struct invoke_worker *worker)

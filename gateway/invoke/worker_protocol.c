@@ -57,8 +57,6 @@ static void read_ready(struct reader *reader, struct worker_frame *frame)
 {
     frame->ready.concurrency = read_u32(reader);
     frame->ready.init_ms = read_u32(reader);
-    if (frame->ready.concurrency == 0)
-        reader_fail(reader);
 }
 
 static void read_error(struct reader *reader, struct worker_frame *frame)

@@ -60,7 +60,7 @@ struct worker_frame {
             struct span event;
         } invoke;
         struct {
-            uint32_t concurrency; /* at least 1 */
+            uint32_t concurrency; /* 0: none now, another READY follows */
             uint32_t init_ms;
         } ready;
         struct span result;

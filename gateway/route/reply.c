@@ -90,8 +90,8 @@ static bool look_up(struct span path, struct span event, struct arena *arena, st
            value_to_text(value, arena, ret_text);
 }
 
-enum sluice_error reply_topic(struct span reply_template, struct span event, struct span client_id,
-                              struct buffer *out_topic)
+enum sluice_error reply_topic_from(struct span reply_template, struct span source_topic, struct span event,
+                                   struct span client_id, struct buffer *out_topic)
 {
     size_t fault_at;
     struct span json = json_check(event, &fault_at) ? json_trim(event) : SPAN_EMPTY;
@@ -102,9 +102,13 @@ enum sluice_error reply_topic(struct span reply_template, struct span event, str
     while (filled && reply_template.len > 0) {
         struct part part = take_part(&reply_template);
         struct span text = part.kind == PART_CLIENT_ID ? client_id : part.text;
-        if (part.kind == PART_PATH)
+        bool is_source =
+            part.kind == PART_PATH && source_topic.len > 0 && span_equal(part.text, SPAN_LITERAL("topic"));
+        if (is_source)
+            text = source_topic;
+        else if (part.kind == PART_PATH)
             filled = look_up(part.text, json, &arena, &text);
-        filled = filled && (part.kind == PART_TEXT || makes_no_level(text));
+        filled = filled && (part.kind == PART_TEXT || is_source || makes_no_level(text));
         if (filled)
             buffer_append(&topic, text);
     }
@@ -114,4 +118,10 @@ enum sluice_error reply_topic(struct span reply_template, struct span event, str
     buffer_fini(&topic);
     arena_fini(&arena);
     return filled ? SLUICE_OK : SLUICE_INVALID;
+}
+
+enum sluice_error reply_topic(struct span reply_template, struct span event, struct span client_id,
+                              struct buffer *out_topic)
+{
+    return reply_topic_from(reply_template, SPAN_EMPTY, event, client_id, out_topic);
 }

@@ -20,4 +20,9 @@ const char *reply_template_fault(struct span reply_template);
 enum sluice_error reply_topic(struct span reply_template, struct span event, struct span client_id,
                               struct buffer *out_topic);
 
+/* The same for a message that is passed on: ${topic} is the Topic Name that it has, with all of its levels.
+ */
+enum sluice_error reply_topic_from(struct span reply_template, struct span source_topic, struct span event,
+                                   struct span client_id, struct buffer *out_topic);
+
 #endif

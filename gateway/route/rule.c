@@ -30,6 +30,12 @@ bool rule_topic_matches(const struct rule *rule, struct span topic)
     return span_starts_with(topic, rule->filter_prefix) && topic_matches(rule->filter, topic);
 }
 
+void rule_take_bytes(struct rule *rule)
+{
+    if (rule->selects_all && rule->item_count == 0 && !rule->where)
+        rule->needs_json = false;
+}
+
 static bool payload_is_json(struct rule_input *input)
 {
     if (input->payload == RULE_PAYLOAD_UNCHECKED)

@@ -52,6 +52,10 @@ struct rule_error {
 enum sluice_error rule_parse(struct span sql, struct rule **ret_rule, struct rule_error *ret_error);
 void rule_free(struct rule *rule); /* NULL is allowed */
 
+/* The events go where bytes are taken, not only JSON: a bare `SELECT *` without WHERE then selects any
+ * payload, as AWS's actions do. */
+void rule_take_bytes(struct rule *rule);
+
 /* The FROM filter, as long as the rule lives. */
 struct span rule_filter(const struct rule *rule);
 /* Whether FROM matches a Topic Name. */

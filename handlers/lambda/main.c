@@ -6,13 +6,12 @@
  */
 #include "base/memory.h"
 #include "lambda/invoker.h"
-#include "worker/worker.h"
+#include "worker/complaints.h"
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,16 +19,8 @@
 enum {
     CONCURRENCY_DEFAULT = 1,
     CONCURRENCY_MAX = 1000, /* what an AWS account has for all of its functions */
-    COMPLAINT_INTERVAL_MS = 60 * 1000,
     REASON_BYTES = 512,
     LINE_BYTES = 1024,
-};
-
-/* Why the function is not reached is said at once, and then once a minute with how often it happened. */
-struct complaints {
-    bool any;
-    uint64_t last_ms;
-    uint64_t silent_count;
 };
 
 struct lambda {
@@ -49,31 +40,9 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-send_line(struct lambda *lambda, enum worker_log_level level, const char *format, ...)
-{
-    char line[LINE_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    worker_send_log(lambda->worker, 0, level, line);
-}
-
 static void complain(struct lambda *lambda, const char *reason)
 {
-    struct complaints *complaints = &lambda->complaints;
-    uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-    if (complaints->any && now_ms - complaints->last_ms < COMPLAINT_INTERVAL_MS) {
-        complaints->silent_count++;
-        return;
-    }
-    if (complaints->silent_count > 0)
-        send_line(lambda, WORKER_LOG_WARNING, "%s (and %llu times since the last line)", reason,
-                  (unsigned long long)complaints->silent_count);
-    else
-        send_line(lambda, WORKER_LOG_WARNING, "%s", reason);
-    *complaints = (struct complaints){.any = true, .last_ms = now_ms};
+    complaints_say(&lambda->complaints, lambda->worker, clock_ms(CLOCK_MONOTONIC), reason);
 }
 
 /* ---- Answers ---- */
@@ -130,8 +99,8 @@ static enum sluice_error start_credentials(struct lambda *lambda)
     if (lambda->credentials.current.access_key_id)
         return SLUICE_OK;
     if (!lambda->target.encrypted && lambda->target.loopback) {
-        send_line(lambda, WORKER_LOG_INFO, "no AWS credentials: requests to %s go out unsigned",
-                  lambda->target.host);
+        worker_say(lambda->worker, WORKER_LOG_INFO, "no AWS credentials: requests to %s go out unsigned",
+                   lambda->target.host);
         return SLUICE_OK;
     }
     snprintf(message, sizeof message,
@@ -160,8 +129,8 @@ static enum sluice_error start_invoker(struct lambda *lambda, const cJSON *setti
     if (failed)
         return failed;
     if (!lambda->target.encrypted && !lambda->target.loopback)
-        send_line(lambda, WORKER_LOG_WARNING, "events and results are readable on the way to http://%s",
-                  lambda->target.host);
+        worker_say(lambda->worker, WORKER_LOG_WARNING,
+                   "events and results are readable on the way to http://%s", lambda->target.host);
     lambda->invoker = invoker_new(&(struct invoker_config){
         .target = &lambda->target,
         .credentials = &lambda->credentials.current,

@@ -1,6 +1,5 @@
 #include "worker/worker.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -194,7 +193,6 @@ enum sluice_error worker_send(struct worker *worker, const struct worker_frame *
 
 enum sluice_error worker_send_ready(struct worker *worker, uint32_t concurrency, uint32_t init_ms)
 {
-    assert(concurrency > 0);
     struct worker_frame frame = {.type = WORKER_READY};
     frame.ready.concurrency = concurrency;
     frame.ready.init_ms = init_ms;

@@ -72,10 +72,16 @@ static void answer_another(struct worker *worker, const struct worker_frame *inv
     worker_send_result(worker, invoke->invocation + 1000, SPAN_LITERAL("x"));
 }
 
-static void be_ready_again(struct worker *worker, const struct worker_frame *invoke)
+static void take_one(struct worker *worker, const struct worker_frame *invoke)
 {
-    (void)invoke;
     worker_send_ready(worker, 1, 0);
+    echo(worker, invoke);
+}
+
+static void take_none(struct worker *worker, const struct worker_frame *invoke)
+{
+    worker_send_ready(worker, 0, 0);
+    echo(worker, invoke);
 }
 
 /* The child keeps the socket and the output open, and would live for ever. Its number is the answer. */
@@ -120,7 +126,8 @@ static const struct {
     {"claim too much", claim_too_much},
     {"die in mid-frame", die_in_mid_frame},
     {"answer another", answer_another},
-    {"be ready again", be_ready_again},
+    {"take one", take_one},
+    {"take none", take_none},
     {"leave a child", leave_a_child},
     {"flood", flood},
     {"0 function error", fail},

@@ -192,6 +192,58 @@ static void a_reply_topic_is_filled_from_the_event(void **state)
     }
 }
 
+static void a_message_is_passed_on_under_its_topic(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *template, *event, *topic; /* NULL: none */
+    } rows[] = {
+        {"${topic}", "not json", "farm/7/t"},
+        {"site1/${topic}", "{\"topic\":\"x\"}", "site1/farm/7/t"},
+        {"${topic}/${a}/%c", "{\"a\":1}", "farm/7/t/1/pi-7"},
+        {"${topic.a}", "{\"topic\":{\"a\":2}}", "2"},
+        {"${a}", "{\"a\":\"x/y\"}", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buffer out = {0};
+        enum sluice_error error =
+            reply_topic_from(span_from_string(rows[i].template), SPAN_LITERAL("farm/7/t"),
+                             span_from_string(rows[i].event), SPAN_LITERAL("pi-7"), &out);
+        assert_int_equal(error, rows[i].topic ? SLUICE_OK : SLUICE_INVALID);
+        assert_true(span_equal(buffer_span(&out), span_from_string(rows[i].topic)));
+        buffer_fini(&out);
+    }
+}
+
+static void a_rule_that_takes_bytes_gives_any_payload(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        enum rule_outcome outcome;
+    } rows[] = {
+        {"SELECT * FROM 'a'", RULE_MATCH},
+        {"SELECT * FROM 'a' WHERE b = 1", RULE_BAD_PAYLOAD},
+        {"SELECT b FROM 'a'", RULE_BAD_PAYLOAD},
+        {"SELECT *, 1 AS c FROM 'a'", RULE_BAD_PAYLOAD},
+    };
+    const struct message message = {.topic = SPAN_LITERAL("a"), .payload = SPAN_LITERAL("\xff\0 no JSON")};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rule *rule;
+        struct rule_error error;
+        struct buffer out = {0};
+        assert_int_equal(rule_parse(span_from_string(rows[i].sql), &rule, &error), SLUICE_OK);
+        rule_take_bytes(rule);
+        struct rule_input input = rule_input_of(&message, (struct rule_random){0});
+        assert_int_equal(rule_matches(rule, &input), rows[i].outcome);
+        assert_int_equal(rule_select(rule, &input, &out), rows[i].outcome);
+        assert_true(
+            span_equal(buffer_span(&out), rows[i].outcome == RULE_MATCH ? message.payload : SPAN_EMPTY));
+        buffer_fini(&out);
+        rule_free(rule);
+    }
+}
+
 static void a_malformed_reply_template_is_refused(void **state)
 {
     (void)state;
@@ -211,6 +263,8 @@ int main(void)
         cmocka_unit_test(events_are_appended_behind_each_other),
         cmocka_unit_test(a_set_finds_the_rules_of_a_topic),
         cmocka_unit_test(a_reply_topic_is_filled_from_the_event),
+        cmocka_unit_test(a_message_is_passed_on_under_its_topic),
+        cmocka_unit_test(a_rule_that_takes_bytes_gives_any_payload),
         cmocka_unit_test(a_malformed_reply_template_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

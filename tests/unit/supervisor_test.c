@@ -53,8 +53,6 @@ static const struct {
      "the worker broke the worker protocol and was killed: a frame over its bound"},
     {"answer another", INVOKE_CRASHED, "Runtime.ExitError",
      "the worker broke the worker protocol and was killed: an answer to an invocation that is not open"},
-    {"be ready again", INVOKE_CRASHED, "Runtime.ExitError",
-     "the worker broke the worker protocol and was killed: a second READY"},
     {"0 function error", INVOKE_FUNCTION_ERROR, "Some.Error", "as told"},
     {"1 transport error", INVOKE_TRANSPORT_ERROR, "Some.Error", "as told"},
     {"2 throttled", INVOKE_THROTTLED, "Some.Error", "as told"},
@@ -364,6 +362,34 @@ static void a_worker_with_concurrency_gets_many_at_once(void **state)
     fixture_fini(&fixture);
 }
 
+static void a_worker_says_again_how_many_it_takes(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const char *const arguments[] = {"", "3", NULL};
+    struct invoke_config config = worker_config(arguments);
+    config.waiting_count_max = 0; /* only what the worker takes at once */
+    config.workers_provisioned = 1;
+    fixture_init(&fixture, &config);
+    assert_int_equal(invoke_capacity(fixture.pool), 0);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("too early")), SLUICE_FULL);
+    while (invoke_capacity(fixture.pool) == 0)
+        uv_run(&fixture.loop, UV_RUN_ONCE);
+    assert_int_equal(invoke_capacity(fixture.pool), 3);
+    /* While three are open it takes none, and then one: less than are open. */
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("take none")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("take one")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a fourth")), SLUICE_FULL);
+    fixture_run(&fixture);
+    assert_int_equal(invoke_capacity(fixture.pool), 1);
+    assert_int_equal(fixture_invoke(&fixture, "take none")->outcome, INVOKE_SUCCEEDED);
+    assert_int_equal(invoke_capacity(fixture.pool), 0);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("not now")), SLUICE_FULL);
+    assert_int_equal(invoke_counters(fixture.pool).killed_count, 0);
+    fixture_fini(&fixture);
+}
+
 static void what_a_worker_started_dies_with_it(void **state)
 {
     (void)state;
@@ -468,6 +494,7 @@ int main(void)
         cmocka_unit_test(provisioned_workers_start_without_work_and_stay),
         cmocka_unit_test(an_idle_worker_is_shut_down),
         cmocka_unit_test(a_worker_with_concurrency_gets_many_at_once),
+        cmocka_unit_test(a_worker_says_again_how_many_it_takes),
         cmocka_unit_test(what_a_worker_started_dies_with_it),
         cmocka_unit_test(a_flood_on_standard_error_does_not_hold_up_the_answer),
         cmocka_unit_test(stopping_completes_what_waits_and_kills_what_does_not_obey),

@@ -1,0 +1,97 @@
+#include "app/config_table.h"
+
+#include <ctype.h>
+
+enum {
+    TIMEOUT_MS = 30 * 1000, /* a PUBACK from far away, behind a hundred others on a thin line */
+    HOST_BYTES_MAX = 253,   /* what DNS allows */
+};
+
+/* What follows the scheme, or NULL. */
+static const char *host_of(const char *url, bool *ret_encrypted)
+{
+    *ret_encrypted = strncmp(url, "mqtts://", 8) == 0;
+    if (*ret_encrypted)
+        return url + 8;
+    return strncmp(url, "mqtt://", 7) == 0 ? url + 7 : NULL;
+}
+
+static bool port_valid(const char *port)
+{
+    unsigned value = 0;
+    for (size_t len = 0; port[len]; len++) {
+        if (!isdigit((unsigned char)port[len]) || len == 5)
+            return false;
+        value = value * 10 + (unsigned)(port[len] - '0');
+    }
+    return value > 0 && value <= UINT16_MAX;
+}
+
+/* HOST, HOST:PORT, or an IPv6 address in brackets. */
+static bool authority_valid(const char *host)
+{
+    bool bracketed = host[0] == '[';
+    size_t len = bracketed
+                     ? strspn(host + 1, "0123456789abcdefABCDEF:.") + 1
+                     : strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._");
+    if (len < 1 + (size_t)bracketed || len > HOST_BYTES_MAX || (bracketed && host[len] != ']'))
+        return false;
+    const char *rest = host + len + bracketed;
+    return *rest == '\0' || (*rest == ':' && port_valid(rest + 1));
+}
+
+static void settle_connection(const struct config_function *function, struct config_problems *problems)
+{
+    const struct config_uplink *uplink = &function->uplink;
+    bool encrypted;
+    const char *host = host_of(uplink->url, &encrypted);
+    if (!host || !authority_valid(host))
+        config_error(problems, function->place,
+                     "functions.%s: uplink.url is '%s'; allowed: mqtt://HOST:PORT or mqtts://HOST:PORT",
+                     function->name, uplink->url);
+    if (!encrypted && (uplink->ca || uplink->certificate || uplink->key))
+        config_error(problems, function->place,
+                     "functions.%s: uplink.ca, certificate and key need a url of mqtts://", function->name);
+    if (!uplink->certificate != !uplink->key)
+        config_error(problems, function->place, "functions.%s: uplink.certificate and uplink.key go together",
+                     function->name);
+    if (uplink->password && !uplink->user)
+        config_error(problems, function->place, "functions.%s: uplink.password needs uplink.user",
+                     function->name);
+    if (host && !encrypted && uplink->password)
+        config_warning(problems, function->place,
+                       "functions.%s: the password is readable on the way to %s; mqtts:// hides it",
+                       function->name, uplink->url);
+    if (uplink->keep_alive_ms % 1000 != 0)
+        config_error(problems, function->place,
+                     "functions.%s: uplink.keepAlive is no whole number of seconds", function->name);
+}
+
+/* A message is forwarded as one, and has no result. */
+static void settle_shape(const struct config_function *function, struct config_problems *problems)
+{
+    if (function->lambda || function->handler || function->endpoint || function->reply)
+        config_error(problems, function->place,
+                     "functions.%s: an uplink has no lambda, handler, endpoint or reply", function->name);
+    for (size_t i = 0; i < function->event_count; i++) {
+        if (function->events[i].batch_size > 0)
+            config_error(problems, function->events[i].place,
+                         "functions.%s: an uplink takes messages one by one; allowed: no batchSize",
+                         function->name);
+    }
+}
+
+void config_settle_uplink(struct config_function *function, struct config_problems *problems)
+{
+    settle_connection(function, problems);
+    settle_shape(function, problems);
+    function->runtime = NULL;
+    function->reserved_concurrency = function->uplink.inflight_count;
+    function->provisioned_concurrency = 0; /* its one worker is always there */
+    if (function->timeout_ms == 0)
+        function->timeout_ms = TIMEOUT_MS;
+    for (size_t i = 0; i < function->event_count; i++) {
+        if (function->events[i].rule)
+            rule_take_bytes(function->events[i].rule);
+    }
+}
