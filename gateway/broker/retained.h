@@ -9,8 +9,8 @@
 #define SLUICE_BROKER_RETAINED_H
 
 #include "base/timers.h"
-#include "broker/broker.h"
 #include "base/topic_tree.h"
+#include "broker/broker.h"
 
 struct retained {
     struct broker *broker;
