@@ -61,6 +61,12 @@ struct value apply_newuuid(const struct function_call *call)
 
 /* ---- Arrays and Objects ---- */
 
+/* Whether there is an argument and the container is not too long already, which ends in Undefined. */
+static bool goes_on(const struct function_call *call, size_t index, const struct buffer *json)
+{
+    return index < call->argument_count && buffer_len(json) <= APPLY_TEXT_BYTES_MAX;
+}
+
 /* Ends the buffer. What is longer than an event may be, or could not be read again when it stands in one, is
  * Undefined. */
 static struct value take_container(enum value_kind kind, struct buffer *json, struct arena *arena)
@@ -82,7 +88,7 @@ struct value apply_array(const struct function_call *call)
 {
     struct buffer out = {0};
     buffer_append(&out, SPAN_LITERAL("["));
-    for (size_t i = 0; i < call->argument_count; i++) {
+    for (size_t i = 0; goes_on(call, i, &out); i++) {
         if (call->arguments[i].kind == VALUE_UNDEFINED)
             continue;
         write_separator(&out);
@@ -96,7 +102,7 @@ struct value apply_object(const struct function_call *call)
 {
     struct buffer out = {0};
     buffer_append(&out, SPAN_LITERAL("{"));
-    for (size_t i = 0; i + 1 < call->argument_count; i += 2) {
+    for (size_t i = 0; goes_on(call, i + 1, &out); i += 2) {
         if (call->arguments[i + 1].kind == VALUE_UNDEFINED)
             continue;
         write_separator(&out);
@@ -133,7 +139,7 @@ static struct value join_arrays(const struct function_call *call)
 {
     struct buffer out = {0};
     buffer_append(&out, SPAN_LITERAL("["));
-    for (size_t i = 0; i < call->argument_count; i++) {
+    for (size_t i = 0; goes_on(call, i, &out); i++) {
         struct value value = call->arguments[i];
         if (value.kind == VALUE_ARRAY) /* without its brackets */
             value.text = json_trim(span_of(value.text.data + 1, value.text.len - 2));

@@ -114,6 +114,7 @@ static bool parse_where(struct parser *parser)
 enum sluice_error rule_parse(struct span sql, struct rule **ret_rule, struct rule_error *ret_error)
 {
     struct rule_error error;
+    struct rule_item items[RULE_ITEMS_MAX];
     struct rule *rule = memory_new(sizeof *rule);
     struct parser parser = {.scanner = {sql, 0}, .rule = rule, .error = &error};
     if (sql.len > RULE_SQL_BYTES_MAX || !utf8_valid(sql)) {
@@ -121,10 +122,12 @@ enum sluice_error rule_parse(struct span sql, struct rule **ret_rule, struct rul
         parser_fail_at(&parser, 0, "the SQL is not UTF-8 text of at most %d bytes", RULE_SQL_BYTES_MAX);
     } else {
         parser.scanner.text = arena_copy(&rule->arena, sql);
-        rule->items = arena_new(&rule->arena, RULE_ITEMS_MAX * sizeof *rule->items);
+        rule->items = items;
         parser_advance(&parser);
     }
     if (!parser.failed && parse_select(&parser) && parse_from(&parser) && parse_where(&parser)) {
+        size_t items_bytes = rule->item_count * sizeof *items;
+        rule->items = memcpy(arena_take(&rule->arena, items_bytes), items, items_bytes);
         *ret_rule = rule;
         return SLUICE_OK;
     }
