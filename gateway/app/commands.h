@@ -13,9 +13,10 @@ struct run_options {
     const char *config_file; /* serverless.yml unless it is given */
     const char *stage;       /* NULL unless it is given */
     bool verbose;
+    bool watch;
 };
 
-/* --config FILE, --stage NAME and --verbose. False: another is there, and standard error says so. */
+/* --config FILE, --stage NAME, --verbose and --watch. False: another is there, and standard error says so. */
 bool run_options_read(int argc, char **argv, struct run_options *ret_options);
 
 /* The worker programs: SLUICE_WORKERS, or ../libexec/sluice beside the folder that this program is in. False:

@@ -256,6 +256,13 @@ void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), 
     }
 }
 
+void functions_restart(struct functions *functions, struct span name)
+{
+    struct function *function = functions_find(functions, name);
+    if (function && !functions->stopping)
+        invoke_pool_restart(function->pool);
+}
+
 /* ---- Restoring ---- */
 
 bool functions_restore_queue(struct functions *functions, uint32_t queue, struct span name,

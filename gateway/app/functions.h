@@ -59,6 +59,9 @@ enum sluice_error functions_start(const struct config *config, const char *worke
 /* Stops the workers, calls back, then frees everything. What is queued stays in the journal. */
 void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), void *ctx);
 
+/* The function's files have changed: new workers take what comes. */
+void functions_restart(struct functions *functions, struct span name);
+
 /* The name of an event's queue, for memory_free: its function's, or from the second event on NAME/2, ...;
  * NULL is what no event brings: NAME/invoke. */
 char *functions_queue_name(const struct config_function *function, const struct config_event *event);

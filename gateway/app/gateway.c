@@ -369,6 +369,12 @@ void gateway_client_gone(struct gateway *gateway)
     stop_after_clients(gateway);
 }
 
+void gateway_restart_function(struct gateway *gateway, const char *name)
+{
+    if (!gateway->stopping)
+        functions_restart(gateway->functions, span_from_string(name));
+}
+
 void gateway_stop(struct gateway *gateway)
 {
     if (gateway->stopping)

@@ -29,6 +29,9 @@ void gateway_reload(struct gateway *gateway);
 /* `sluice dlq` has changed the dead letters in the data folder: looks what it wants. */
 void gateway_letters_changed(struct gateway *gateway);
 
+/* The files of that function have changed: new workers run it, and nothing that was accepted is lost. */
+void gateway_restart_function(struct gateway *gateway, const char *name);
+
 /* Stops and frees; when the loop has run empty it is done. */
 void gateway_stop(struct gateway *gateway);
 

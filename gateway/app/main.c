@@ -17,7 +17,7 @@ static const struct command {
     const char *arguments;
     const char *text;
 } commands[] = {
-    {"run", run_command, "[--config FILE] [--stage NAME] [--verbose]",
+    {"run", run_command, "[--config FILE] [--stage NAME] [--verbose] [--watch]",
      "run the gateway until Ctrl-C or SIGTERM"},
     {"check", check_command, "[--config FILE] [--stage NAME]", "check a configuration and start nothing"},
     {"reload", reload_command, "[--config FILE] [--stage NAME]",

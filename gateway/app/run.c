@@ -1,6 +1,7 @@
 #include "app/commands.h"
 #include "app/config.h"
 #include "app/gateway.h"
+#include "app/watch.h"
 #include "base/log.h"
 
 #include <getopt.h>
@@ -28,13 +29,15 @@ bool run_options_read(int argc, char **argv, struct run_options *ret_options)
     static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
                                           {"stage", required_argument, NULL, 's'},
                                           {"verbose", no_argument, NULL, 'v'},
+                                          {"watch", no_argument, NULL, 'w'},
                                           {0}};
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "c:s:v", longs, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "c:s:vw", longs, NULL)) != -1;) {
         switch (option) {
         case 'c': options.config_file = optarg; break;
         case 's': options.stage = optarg; break;
         case 'v': options.verbose = true; break;
+        case 'w': options.watch = true; break;
         default: return false;
         }
     }
@@ -111,26 +114,95 @@ static void watch_signals(uv_loop_t *loop, uv_signal_t *handles, struct gateway 
     }
 }
 
-static int run_gateway(const struct config *config)
-{
-    char workers[PATH_MAX];
-    if (!find_workers(workers))
-        return 1;
+/* ---- Running ---- */
+
+/* The gateway that runs, and with --watch the one that will. */
+struct run {
     uv_loop_t loop;
-    if (uv_loop_init(&loop) != 0)
+    char workers[PATH_MAX];
+    struct gateway *gateway; /* NULL: it stops */
+    struct config *config;
+    struct config *next; /* that has taken the place of config's file; NULL: there is none */
+    struct watch *watch;
+};
+
+/* What is wrong with it is said, and what runs goes on. */
+static void on_config_changed(void *ctx)
+{
+    struct run *run = ctx;
+    if (!run->gateway)
+        return;
+    if (config_load_stage(run->config->file, run->config->stage, stderr, &run->next) != SLUICE_OK) {
+        log_error("%s has changed and is wrong: what was loaded before goes on", run->config->file);
+        return;
+    }
+    log_info("%s has changed: starting anew", run->config->file);
+    gateway_stop(run->gateway);
+    run->gateway = NULL;
+}
+
+static void on_function_changed(void *ctx, const struct config_function *function)
+{
+    struct run *run = ctx;
+    if (!run->gateway)
+        return;
+    log_info("function %s has changed: new workers run it", function->name);
+    gateway_restart_function(run->gateway, function->name);
+}
+
+/* Until it is told to stop, or to begin again with run->next. */
+static enum sluice_error run_once(struct run *run, bool watches)
+{
+    struct watch_hooks hooks = {run, on_config_changed, on_function_changed};
+    raise_descriptor_limit(run->config);
+    log_set_rate((unsigned)run->config->limits.log_lines);
+    enum sluice_error error = gateway_start(&run->loop, run->config, run->workers, &run->gateway);
+    if (!error) {
+        log_info("sluice is ready");
+        run->watch = watches ? watch_start(&run->loop, run->config, &hooks) : NULL;
+    }
+    uv_run(&run->loop, UV_RUN_DEFAULT);
+    watch_stop(run->watch);
+    run->watch = NULL;
+    uv_run(&run->loop, UV_RUN_DEFAULT);
+    return error;
+}
+
+/* A changed configuration that cannot be started gives way to the one before. */
+static enum sluice_error run_watching(struct run *run)
+{
+    enum sluice_error error = run_once(run, true);
+    while (run->next) {
+        struct config *before = run->config;
+        run->config = run->next;
+        run->next = NULL;
+        error = run_once(run, true);
+        if (error) {
+            log_error("the changed %s cannot be started: what was loaded before starts again", before->file);
+            config_free(run->config);
+            run->config = before;
+            error = run_once(run, true);
+        } else {
+            config_free(before);
+        }
+    }
+    return error;
+}
+
+static int run_gateway(struct run *run, bool watches)
+{
+    uv_signal_t handles[SIGNALS_COUNT];
+    if (!find_workers(run->workers))
+        return 1;
+    if (uv_loop_init(&run->loop) != 0)
         log_fatal("the event loop cannot be made");
     signal(SIGPIPE, SIG_IGN);
-    struct gateway *gateway = NULL;
-    uv_signal_t handles[SIGNALS_COUNT];
-    watch_signals(&loop, handles, &gateway);
-    enum sluice_error error = gateway_start(&loop, config, workers, &gateway);
-    if (!error)
-        log_info("sluice is ready");
-    uv_run(&loop, UV_RUN_DEFAULT);
+    watch_signals(&run->loop, handles, &run->gateway);
+    enum sluice_error error = watches ? run_watching(run) : run_once(run, false);
     for (size_t i = 0; i < SIGNALS_COUNT; i++)
         uv_close((uv_handle_t *)&handles[i], NULL);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    if (uv_loop_close(&loop) != 0)
+    uv_run(&run->loop, UV_RUN_DEFAULT);
+    if (uv_loop_close(&run->loop) != 0)
         log_error("the event loop was left with open handles");
     return error ? 1 : 0;
 }
@@ -138,18 +210,16 @@ static int run_gateway(const struct config *config)
 int run_command(int argc, char **argv)
 {
     struct run_options options;
+    struct run run = {.gateway = NULL};
     if (!run_options_read(argc, argv, &options))
         return 2;
     if (options.verbose)
         log_set_level(LOG_DEBUG);
-    struct config *config;
-    if (config_load_stage(options.config_file, options.stage, stderr, &config) != SLUICE_OK)
+    if (config_load_stage(options.config_file, options.stage, stderr, &run.config) != SLUICE_OK)
         return 2;
-    raise_descriptor_limit(config);
-    log_set_rate((unsigned)config->limits.log_lines);
-    int status = run_gateway(config);
+    int status = run_gateway(&run, options.watch);
     log_finish();
-    config_free(config);
+    config_free(run.config);
     return status;
 }
 

@@ -119,6 +119,10 @@ struct invoke_counters {
 
 struct invoke_counters invoke_counters(const struct invoke_pool *pool);
 
+/* The function is another one now: workers that are there finish what they have and end, as at a stop, and
+ * new ones take what comes. What a worker has not finished by then ends with INVOKE_TRANSPORT_ERROR. */
+void invoke_pool_restart(struct invoke_pool *pool);
+
 /* Takes no more requests, completes those that wait (INVOKE_TRANSPORT_ERROR), and shuts the workers down:
  * SHUTDOWN, after stop_grace_ms SIGTERM, 2 s later SIGKILL. Then on_stopped is called, once, and the pool is
  * freed. */

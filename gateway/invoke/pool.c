@@ -264,6 +264,15 @@ void invoke_pool_stop(struct invoke_pool *pool, void (*on_stopped)(void *ctx), v
     pool_wake_at(pool, 0);
 }
 
+void invoke_pool_restart(struct invoke_pool *pool)
+{
+    for (struct invoke_worker *worker = pool->workers; worker; worker = worker->next)
+        worker_shut_down(worker);
+    pool->failure_count = 0;
+    pool->spawn_not_before_ms = uv_now(pool->loop);
+    wake_to_spawn(pool);
+}
+
 /* --- The timer: everything that is due --- */
 
 static void on_timer(uv_timer_t *timer)
