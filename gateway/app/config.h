@@ -176,6 +176,13 @@ enum config_invocation_type {
     CONFIG_EVENT,
 };
 
+enum config_mode {
+    CONFIG_MODE_QUEUE,
+    CONFIG_MODE_ORDERED, /* messages of one partition are handled in their order */
+};
+
+#define CONFIG_AS_FUNCTION UINT64_MAX /* an event's -1: as its function has it */
+
 /* One way into a function: `- iot: {...}` or `- schedule: {...}`. */
 struct config_event {
     struct config_place place;
@@ -191,6 +198,12 @@ struct config_event {
     uint64_t batch_size; /* 0: no batches, the event is the bare selected JSON */
     uint64_t maximum_batching_window_ms;
     uint64_t maximum_batching_bytes;
+    bool bisect;
+    uint64_t maximum_retry_attempts; /* these two may be CONFIG_AS_FUNCTION */
+    uint64_t maximum_record_age_s;
+    enum config_mode mode;
+    char *partition_key; /* of an ordered one; see app/ordering.c */
+    uint64_t parallelization_factor;
 };
 
 /* A function that is another MQTT Server: handlers/uplink. */

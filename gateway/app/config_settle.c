@@ -160,9 +160,22 @@ static void settle_event(const struct config_function *function, struct config_e
         event->maximum_batching_bytes = most;
 }
 
+static void settle_order(struct config *config, const struct config_function *function,
+                         struct config_event *event, struct config_problems *problems)
+{
+    if (event->mode == CONFIG_MODE_QUEUE && (event->partition_key || event->parallelization_factor > 0))
+        config_error(problems, event->place,
+                     "functions.%s: partitionKey and parallelizationFactor need mode: ordered",
+                     function->name);
+    if (!event->partition_key)
+        event->partition_key = arena_string(&config->arena, SPAN_LITERAL("client"));
+    if (event->parallelization_factor == 0)
+        event->parallelization_factor = 1;
+}
+
 /* Leaves the events out that nothing here is the source of, that are not enabled, or whose SQL had an error;
  * the others keep their numbers. */
-static void settle_events(const struct config *config, struct config_function *function,
+static void settle_events(struct config *config, struct config_function *function,
                           struct config_problems *problems)
 {
     size_t kept = 0;
@@ -170,6 +183,7 @@ static void settle_events(const struct config *config, struct config_function *f
         struct config_event *event = &function->events[i];
         event->number = i + 1;
         settle_event(function, event, problems);
+        settle_order(config, function, event, problems);
         if ((event->rule || event->rates.count > 0) && event->enabled)
             function->events[kept++] = *event;
         else

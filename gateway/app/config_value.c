@@ -44,6 +44,9 @@ static bool parse_decimal(struct span text, double *ret_number)
 {
     char digits[32];
     size_t points = 0;
+    bool is_negative = span_starts_with(text, SPAN_LITERAL("-"));
+    if (is_negative)
+        text = span_skip(text, 1);
     if (text.len == 0 || text.len >= sizeof digits || text.data[0] == '.' || text.data[text.len - 1] == '.')
         return false;
     for (size_t i = 0; i < text.len; i++) {
@@ -54,7 +57,7 @@ static bool parse_decimal(struct span text, double *ret_number)
     }
     memcpy(digits, text.data, text.len);
     digits[text.len] = '\0';
-    *ret_number = strtod(digits, NULL);
+    *ret_number = is_negative ? -strtod(digits, NULL) : strtod(digits, NULL);
     return points <= 1;
 }
 
@@ -112,7 +115,7 @@ static void read_number(const struct config_scalar *scalar)
     if (!is_number || !is_whole || number < parameter->minimum || number > parameter->maximum)
         refuse(scalar);
     else
-        *(uint64_t *)scalar->field = (uint64_t)stored;
+        *(uint64_t *)scalar->field = stored < 0 ? UINT64_MAX : (uint64_t)stored; /* only -1 is allowed so */
 }
 
 static void read_boolean(const struct config_scalar *scalar)

@@ -108,7 +108,7 @@ enum sluice_error function_enqueue(struct function *function, struct span event,
     if (error)
         return error;
     struct message *message = message_new(&view);
-    queue_add(mapping->queue, message, stored.ret_position, uv_now(all->host.loop));
+    queue_add(mapping->queue, message, 0, stored.ret_position, uv_now(all->host.loop));
     message_unref(message);
     all->counters.accepted++;
     invocation_request_id(mapping, target.ordinal, ret_request_id);

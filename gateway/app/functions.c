@@ -110,6 +110,19 @@ void functions_state_durable(struct functions *functions, uint64_t ticket)
 
 /* ---- Starting ---- */
 
+/* What an iot event has of its own. */
+static void set_event_bounds(const struct config_event *event, struct queue_config *config)
+{
+    config->bisect = event->bisect;
+    if (event->maximum_retry_attempts != CONFIG_AS_FUNCTION)
+        config->max_attempts = (uint32_t)event->maximum_retry_attempts + 1;
+    if (event->maximum_record_age_s != CONFIG_AS_FUNCTION)
+        config->max_age_ms = event->maximum_record_age_s * 1000;
+    config->ordered = event->mode == CONFIG_MODE_ORDERED;
+    if (config->ordered)
+        config->concurrency = (uint32_t)event->parallelization_factor;
+}
+
 static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
 {
     const struct config_function *function = mapping->function->config;
@@ -124,6 +137,8 @@ static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
     config.concurrency = (uint32_t)function->reserved_concurrency;
     config.max_attempts = (uint32_t)function->maximum_retry_attempts + 1;
     config.max_age_ms = function->maximum_event_age_ms;
+    if (event->rule)
+        set_event_bounds(event, &config);
     struct queue_hooks hooks = {.ctx = mapping,
                                 .random = queue_random,
                                 .load = queue_load,
@@ -300,8 +315,8 @@ void functions_restore_entry(struct functions *functions, const struct journal_e
     while (mapping->queue_id != entry->queue)
         mapping++;
     functions->counters.restored++;
-    queue_restore(mapping->queue, entry->ordinal, entry->bytes, entry->position,
-                  uv_now(functions->host.loop));
+    queue_restore(mapping->queue, entry->ordinal, entry->bytes, mapping_restored_partition(mapping, entry),
+                  entry->position, uv_now(functions->host.loop));
 }
 
 void functions_restored(struct functions *functions)
@@ -328,7 +343,8 @@ void functions_select_start(struct functions *functions)
     functions->selection_count = 0;
 }
 
-static void add_selection(struct functions *functions, struct mapping *mapping, size_t message, size_t bytes)
+static void add_selection(struct functions *functions, struct mapping *mapping, const struct message *message,
+                          size_t index)
 {
     if (functions->selection_count == functions->selection_capacity) {
         functions->selection_capacity =
@@ -339,10 +355,11 @@ static void add_selection(struct functions *functions, struct mapping *mapping, 
     functions->selections[functions->selection_count++] = (struct selection){
         .mapping = mapping,
         .ordinal = queue_next_ordinal(mapping->queue) + mapping->selected_count,
-        .message = message,
+        .partition = mapping_partition(mapping, message),
+        .message = index,
     };
     mapping->selected_count++;
-    mapping->selected_bytes += bytes;
+    mapping->selected_bytes += message_bytes(message);
 }
 
 static enum functions_form form_of(const struct mapping *mapping)
@@ -392,7 +409,7 @@ size_t functions_select(struct functions *functions, const struct message *messa
         /* A payload that is no JSON is taken too: it becomes a dead letter that says so. */
         if (form_of(entries[i]->user) != form || rule_matches(entries[i]->rule, &input) == RULE_NO_MATCH)
             continue;
-        add_selection(functions, entries[i]->user, index, message_bytes(message));
+        add_selection(functions, entries[i]->user, message, index);
         found++;
     }
     for (size_t i = functions->selection_count - found; i < functions->selection_count; i++)
@@ -423,15 +440,18 @@ size_t functions_selected_message(const struct functions *functions, size_t sele
 struct journal_target functions_selected_target(const struct functions *functions, size_t selection)
 {
     const struct selection *selected = &functions->selections[selection];
-    return (struct journal_target){
-        .queue = selected->mapping->queue_id, .ordinal = selected->ordinal, .qos = 1};
+    return (struct journal_target){.queue = selected->mapping->queue_id,
+                                   .ordinal = selected->ordinal,
+                                   .share = selected->partition,
+                                   .qos = 1};
 }
 
 void functions_selected_queue(struct functions *functions, size_t selection, struct message *message,
                               uint64_t position, uint64_t now_ms)
 {
-    message->payload_is_json |= functions->selections[selection].payload_is_json;
-    queue_add(functions->selections[selection].mapping->queue, message, position, now_ms);
+    const struct selection *selected = &functions->selections[selection];
+    message->payload_is_json |= selected->payload_is_json;
+    queue_add(selected->mapping->queue, message, selected->partition, position, now_ms);
     functions->counters.accepted++;
 }
 

@@ -44,6 +44,7 @@ struct mapping {
 struct selection {
     struct mapping *mapping;
     uint64_t ordinal;
+    uint32_t partition;
     size_t message;
     bool payload_is_json; /* a rule has looked, so that no invocation has to */
 };
@@ -111,6 +112,11 @@ enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
+
+/* ordering.c: of an ordered queue, from 1 to JOURNAL_SHARE_MAX, as the journal keeps it; 0: it is none. */
+uint32_t mapping_partition(const struct mapping *mapping, const struct message *message);
+/* The same of an entry of the journal, whose queue may not have been ordered before. */
+uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry);
 
 /* Puts back what is marked and has room. */
 void replays_turn(struct functions *functions, uint64_t now_ms);

@@ -215,6 +215,26 @@ static void set_outcomes(struct invocation *invocation, enum queue_outcome outco
     }
 }
 
+/*
+ * Of an ordered batch the lowest record that failed is a checkpoint: what is behind it counts as not reached,
+ * whether it is named or not. An answer that names all, as one that cannot be trusted does, is a batch that
+ * failed whole.
+ */
+static void stop_at_checkpoint(struct invocation *invocation)
+{
+    struct queue_item *items = invocation->batch->items;
+    size_t count = invocation->batch->count, checkpoint = 0;
+    bool any_succeeded = false;
+    while (checkpoint < count && items[checkpoint].outcome != QUEUE_FAILED)
+        checkpoint++;
+    for (size_t i = 0; i < count; i++)
+        any_succeeded = any_succeeded || items[i].outcome == QUEUE_SUCCEEDED;
+    for (size_t i = checkpoint + 1; i < count && any_succeeded; i++) {
+        if (items[i].outcome != QUEUE_REJECTED)
+            items[i].outcome = QUEUE_NOT_REACHED;
+    }
+}
+
 /* The function says itself which records failed. */
 static void set_reported_outcomes(struct invocation *invocation, struct span answer)
 {
@@ -228,6 +248,8 @@ static void set_reported_outcomes(struct invocation *invocation, struct span ans
         if (invocation->batch->items[i].outcome != QUEUE_REJECTED)
             invocation->batch->items[i].outcome = failed[i] ? QUEUE_FAILED : QUEUE_SUCCEEDED;
     }
+    if (invocation->mapping->event->mode == CONFIG_MODE_ORDERED)
+        stop_at_checkpoint(invocation);
     memory_free(ids);
     memory_free(failed);
 }

@@ -40,8 +40,10 @@ static enum sluice_error put_back(struct mapping *mapping, const struct state_de
                                   uint64_t now_ms)
 {
     struct functions *all = mapping->function->all;
-    struct journal_target target = {
-        .queue = mapping->queue_id, .ordinal = queue_next_ordinal(mapping->queue), .qos = 1};
+    struct journal_target target = {.queue = mapping->queue_id,
+                                    .ordinal = queue_next_ordinal(mapping->queue),
+                                    .share = mapping_partition(mapping, letter->message),
+                                    .qos = 1};
     struct journal_message stored = {.message = letter->message, .targets = &target, .target_count = 1};
     uint64_t seq;
     enum sluice_error error =
@@ -49,7 +51,7 @@ static enum sluice_error put_back(struct mapping *mapping, const struct state_de
     if (error)
         return error;
     struct message *message = message_new(letter->message);
-    queue_add(mapping->queue, message, stored.ret_position, now_ms);
+    queue_add(mapping->queue, message, target.share, stored.ret_position, now_ms);
     message_unref(message);
     add_replay(all, &(struct replay){mapping, letter->id, seq, 0});
     all->counters.replayed++;

@@ -180,7 +180,7 @@ static enum sluice_error run(struct scheduled *scheduled, struct clock *clock, u
     enum sluice_error error = store(scheduled, clock, &view, true, &position);
     if (!error) {
         struct message *message = message_new(&view);
-        queue_add(mapping->queue, message, position, now_ms);
+        queue_add(mapping->queue, message, 0, position, now_ms);
         message_unref(message);
         mapping->function->all->counters.accepted++;
     }

@@ -101,7 +101,8 @@ void journal_queue_drop(struct journal *journal, uint32_t queue);
 struct journal_target {
     uint64_t ordinal;
     uint32_t queue;
-    uint32_t share; /* a session's: which of its Shared Subscriptions; at most JOURNAL_SHARE_MAX, 0: none */
+    uint32_t share; /* a session's: which of its Shared Subscriptions; an ordered function's: which partition;
+                       at most JOURNAL_SHARE_MAX, 0: none */
     uint8_t qos;
     bool retain;   /* the RETAIN flag that a session's subscriber is to see */
     bool received; /* the subscriber's PUBREC is known */

@@ -8,6 +8,11 @@
  * leaves the journal that was not handled. Entries that failed wait apart: a
  * message that fails for ever delays nobody.
  *
+ * An ordered queue keeps the order of each partition: at most one batch at once has entries of a partition,
+ * and behind one that failed (or was not reached) all later ones of its partition are tried again, after it.
+ * So one that fails for ever delays its partition until it is a dead letter, and no other: a batch of several
+ * partitions that failed whole is tried again by partition.
+ *
  * A function that cannot be reached, or that throttles, says nothing about its
  * messages: such attempts do not count, but hold back the whole queue for a
  * growing while. Only the maximum record age ends that.
@@ -39,7 +44,8 @@ struct queue_config {
     uint32_t concurrency;  /* batches leased at once */
     uint32_t max_attempts; /* then the dead letter */
     uint64_t max_age_ms;   /* the same; 0: no bound */
-    bool bisect; /* a batch that failed whole is tried again in halves, and that counts only alone */
+    bool bisect;  /* a batch that failed whole is tried again in halves, and that counts only alone */
+    bool ordered; /* see above */
     struct retry_policy error_retry;
     struct retry_policy throttle_retry; /* throttled or not reachable: of the whole queue */
 };
@@ -86,16 +92,19 @@ bool queue_has_room(struct queue *queue, size_t count, size_t bytes);
 /* The ordinal that the next queue_add will take. */
 uint64_t queue_next_ordinal(const struct queue *queue);
 /* Adds a message that is stored (or about to be: the lease does not wait) under the next ordinal.
- * `position`: for load. */
-void queue_add(struct queue *queue, struct message *message, uint64_t position, uint64_t now_ms);
+ * `partition`: of an ordered queue, any number. `position`: for load. */
+void queue_add(struct queue *queue, struct message *message, uint32_t partition, uint64_t position,
+               uint64_t now_ms);
 /* Adds an entry found at start; ordinals ascend and stay below next_ordinal. */
-void queue_restore(struct queue *queue, uint64_t ordinal, size_t bytes, uint64_t position, uint64_t now_ms);
+void queue_restore(struct queue *queue, uint64_t ordinal, size_t bytes, uint32_t partition, uint64_t position,
+                   uint64_t now_ms);
 
 enum queue_outcome {
     QUEUE_NOT_ATTEMPTED = 0, /* throttled, not reachable, or the worker never took it */
     QUEUE_SUCCEEDED,
     QUEUE_FAILED,
-    QUEUE_REJECTED, /* set by queue_reject alone */
+    QUEUE_NOT_REACHED, /* only of an ordered queue: behind one that failed */
+    QUEUE_REJECTED,    /* set by queue_reject alone */
 };
 
 struct queue_item {

@@ -14,8 +14,11 @@ struct queue_entry {
     uint64_t position;
     struct message *message; /* NULL: to be loaded */
     size_t bytes;
-    uint32_t attempts;    /* that counted */
-    uint32_t batch_limit; /* how many may be in its next batch */
+    uint32_t attempts; /* that counted */
+    union {
+        uint32_t batch_limit; /* how many may be in its next batch */
+        uint32_t partition;   /* of an ordered queue */
+    };
     uint64_t born_ms;
     uint64_t due_ms; /* fresh: when it was added; else of its next attempt */
     uint64_t first_ms, last_ms;

@@ -90,33 +90,49 @@ static bool look_up(struct span path, struct span event, struct arena *arena, st
            value_to_text(value, arena, ret_text);
 }
 
-enum sluice_error reply_topic_from(struct span reply_template, struct span source_topic, struct span event,
-                                   struct span client_id, struct buffer *out_topic)
+/* What a template is filled from. */
+struct source {
+    struct span topic; /* of the message that is passed on; empty: ${topic} is the event's */
+    struct span event;
+    struct span client_id;
+};
+
+/* False: a placeholder has no value, or one that `is_usable` (NULL: each is) refuses. */
+static bool fill(struct span template, const struct source *source, bool (*is_usable)(struct span value),
+                 struct buffer *out)
 {
     size_t fault_at;
-    struct span json = json_check(event, &fault_at) ? json_trim(event) : SPAN_EMPTY;
-    struct buffer topic = {0};
+    struct span json = json_check(source->event, &fault_at) ? json_trim(source->event) : SPAN_EMPTY;
     uint8_t scratch[512];
     struct arena arena = arena_of(scratch, sizeof scratch);
     bool filled = true;
-    while (filled && reply_template.len > 0) {
-        struct part part = take_part(&reply_template);
-        struct span text = part.kind == PART_CLIENT_ID ? client_id : part.text;
+    while (filled && template.len > 0) {
+        struct part part = take_part(&template);
+        struct span text = part.kind == PART_CLIENT_ID ? source->client_id : part.text;
         bool is_source =
-            part.kind == PART_PATH && source_topic.len > 0 && span_equal(part.text, SPAN_LITERAL("topic"));
+            part.kind == PART_PATH && source->topic.len > 0 && span_equal(part.text, SPAN_LITERAL("topic"));
         if (is_source)
-            text = source_topic;
+            text = source->topic;
         else if (part.kind == PART_PATH)
             filled = look_up(part.text, json, &arena, &text);
-        filled = filled && (part.kind == PART_TEXT || is_source || makes_no_level(text));
+        filled = filled && (part.kind == PART_TEXT || is_source || !is_usable || is_usable(text));
         if (filled)
-            buffer_append(&topic, text);
+            buffer_append(out, text);
     }
-    filled = filled && topic_name_valid(buffer_span(&topic));
+    arena_fini(&arena);
+    return filled;
+}
+
+enum sluice_error reply_topic_from(struct span reply_template, struct span source_topic, struct span event,
+                                   struct span client_id, struct buffer *out_topic)
+{
+    struct buffer topic = {0};
+    struct source source = {source_topic, event, client_id};
+    bool filled =
+        fill(reply_template, &source, makes_no_level, &topic) && topic_name_valid(buffer_span(&topic));
     if (filled)
         buffer_append(out_topic, buffer_span(&topic));
     buffer_fini(&topic);
-    arena_fini(&arena);
     return filled ? SLUICE_OK : SLUICE_INVALID;
 }
 
@@ -124,4 +140,16 @@ enum sluice_error reply_topic(struct span reply_template, struct span event, str
                               struct buffer *out_topic)
 {
     return reply_topic_from(reply_template, SPAN_EMPTY, event, client_id, out_topic);
+}
+
+enum sluice_error reply_text(struct span reply_template, struct span event, struct span client_id,
+                             struct buffer *out_text)
+{
+    struct buffer text = {0};
+    struct source source = {SPAN_EMPTY, event, client_id};
+    bool filled = fill(reply_template, &source, NULL, &text);
+    if (filled)
+        buffer_append(out_text, buffer_span(&text));
+    buffer_fini(&text);
+    return filled ? SLUICE_OK : SLUICE_INVALID;
 }

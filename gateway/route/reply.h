@@ -25,4 +25,8 @@ enum sluice_error reply_topic(struct span reply_template, struct span event, str
 enum sluice_error reply_topic_from(struct span reply_template, struct span source_topic, struct span event,
                                    struct span client_id, struct buffer *out_topic);
 
+/* The same, but the values are put in as they are, levels and all, and the whole may be any text. */
+enum sluice_error reply_text(struct span reply_template, struct span event, struct span client_id,
+                             struct buffer *out_text);
+
 #endif

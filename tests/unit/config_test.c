@@ -384,6 +384,11 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {EVENT("{sql: SELECT}"), ":1:70: SQL 1:7: expected a value"},
         {EVENT("{sql: \"SELECT * FROM 'a'\", enabled: yes}"), "is 'yes'; allowed: true or false"},
         {EVENT("{sql: \"SELECT * FROM 'a'\", maximumBatchingWindow: 1}"), "need a batchSize"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", partitionKey: topic}"), "need mode: ordered"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", mode: ordered, partitionKey: '${'}"), "no closing `}`"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", mode: fifo}"), "is 'fifo'; allowed: queue | ordered"},
+        {EVENT("{sql: \"SELECT * FROM 'a'\", maximumRetryAttempts: -2}"),
+         "maximumRetryAttempts is '-2'; allowed: a whole number from -1 to 10000 attempts"},
         {EVENT("{sql: \"SELECT * FROM 'a'\", functionResponseType: x}"), "allowed: ReportBatchItemFailures"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], false);

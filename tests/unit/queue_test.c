@@ -80,7 +80,7 @@ static void add(struct bench *bench, size_t count)
 {
     struct message *message = message_new(&(struct message){.payload = SPAN_LITERAL("21.5")});
     for (size_t i = 0; i < count; i++)
-        queue_add(bench->queue, message, 7, bench->now_ms);
+        queue_add(bench->queue, message, 0, 7, bench->now_ms);
     message_unref(message);
 }
 
@@ -397,8 +397,8 @@ static void what_was_restored_is_leased_in_order_before_what_is_new(void **state
     struct queue_config config = queue_config_default();
     bench->queue = queue_new(
         &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 10);
-    queue_restore(bench->queue, 3, 100, 33, 0);
-    queue_restore(bench->queue, 9, 100, 99, 0);
+    queue_restore(bench->queue, 3, 100, 0, 33, 0);
+    queue_restore(bench->queue, 9, 100, 0, 99, 0);
     add(bench, 1);
     static const uint64_t ordinals[] = {3, 9, 10};
     for (int i = 0; i < 3; i++) {

@@ -244,6 +244,22 @@ static void a_rule_that_takes_bytes_gives_any_payload(void **state)
     }
 }
 
+/* As for partition keys: values keep their levels. */
+static void a_text_is_filled_with_values_as_they_are(void **state)
+{
+    (void)state;
+    struct buffer out = {0};
+    struct span template = SPAN_LITERAL("${a}-%c-${b.c}");
+    assert_int_equal(
+        reply_text(template, SPAN_LITERAL("{\"a\":\"x/+\",\"b\":{\"c\":7}}"), SPAN_LITERAL(""), &out),
+        SLUICE_OK);
+    assert_true(span_equal(buffer_span(&out), SPAN_LITERAL("x/+--7")));
+    assert_int_equal(reply_text(template, SPAN_LITERAL("{\"a\":1}"), SPAN_LITERAL("c"), &out),
+                     SLUICE_INVALID);
+    assert_true(span_equal(buffer_span(&out), SPAN_LITERAL("x/+--7"))); /* nothing is appended */
+    buffer_fini(&out);
+}
+
 static void a_malformed_reply_template_is_refused(void **state)
 {
     (void)state;
@@ -265,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_reply_topic_is_filled_from_the_event),
         cmocka_unit_test(a_message_is_passed_on_under_its_topic),
         cmocka_unit_test(a_rule_that_takes_bytes_gives_any_payload),
+        cmocka_unit_test(a_text_is_filled_with_values_as_they_are),
         cmocka_unit_test(a_malformed_reply_template_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

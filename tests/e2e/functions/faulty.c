@@ -83,6 +83,27 @@ static enum sluice_outcome print(struct sluice_context *context)
     return SLUICE_SUCCEEDED;
 }
 
+/* Takes the records of a batch in their order, as consumers of a stream do, until one is rotten, which it
+ * reports: the file HANDLED gets the `n` of each. */
+static enum sluice_outcome report_rotten(struct sluice_context *context, const char *event)
+{
+    static const char id_before[] = "\"messageId\":\"", n_before[] = "\\\"n\\\":";
+    FILE *handled = fopen(getenv("HANDLED"), "a");
+    const char *id = strstr(event, id_before), *rotten = strstr(event, "rotten");
+    for (const char *next; handled && id; id = next) {
+        next = strstr(id + 1, id_before);
+        if (rotten && rotten > id && (!next || rotten < next))
+            break;
+        fprintf(handled, "%d\n", atoi(strstr(id, n_before) + strlen(n_before)));
+    }
+    if (handled)
+        fclose(handled);
+    if (id)
+        sluice_printf(context, "{\"batchItemFailures\":[{\"itemIdentifier\":\"%.*s\"}]}",
+                      (int)strcspn(id + strlen(id_before), "\""), id + strlen(id_before));
+    return SLUICE_SUCCEEDED;
+}
+
 static const struct {
     const char *text;
     enum sluice_outcome (*run)(struct sluice_context *context);
@@ -97,6 +118,8 @@ enum sluice_outcome sluice_handle(struct sluice_context *context, const char *ev
         if (strstr(event, faults[i].text))
             return faults[i].run(context);
     }
+    if (getenv("HANDLED"))
+        return report_rotten(context, event);
     sluice_write(context, event, event_len);
     return SLUICE_SUCCEEDED;
 }

@@ -1,0 +1,191 @@
+/* Forming batches. */
+#include "deliver/queue_parts.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+
+/* ---- In any order ---- */
+
+static bool is_limited(const struct queue *queue, const struct queue_entry *entry)
+{
+    return entry->batch_limit < queue->config.batch_size;
+}
+
+static uint64_t loose_due_ms(const struct queue *queue)
+{
+    const struct ring *ring = &queue->ring;
+    uint64_t due_ms = UINT64_MAX;
+    if (ring->count >= queue->config.batch_size || ring->bytes >= queue->config.batch_bytes)
+        return 0;
+    if (ring->count > 0)
+        due_ms = ring->items[ring->head].due_ms + queue->config.window_ms;
+    if (queue->heap.count > 0) {
+        const struct queue_entry *top = &queue->heap.items[0];
+        uint64_t retry_ms = top->due_ms + (is_limited(queue, top) ? 0 : queue->config.window_ms);
+        if (retry_ms < due_ms)
+            due_ms = retry_ms;
+    }
+    return due_ms;
+}
+
+/* What is to be leased next: what is due again, then the oldest fresh one; NULL: nothing. */
+static const struct queue_entry *next_entry(const struct queue *queue, uint64_t now_ms, bool *ret_is_retry)
+{
+    *ret_is_retry = queue->heap.count > 0 && queue->heap.items[0].due_ms <= now_ms;
+    if (*ret_is_retry)
+        return &queue->heap.items[0];
+    return queue->ring.count > 0 ? &queue->ring.items[queue->ring.head] : NULL;
+}
+
+/* Puts an entry that was taken into the lease. False: it is dead. */
+static bool lease_entry(struct queue *queue, struct lease *lease, struct queue_entry *entry, uint64_t now_ms)
+{
+    if (!queue_have_message(queue, entry))
+        return false;
+    if (queue_is_too_old(queue, entry, now_ms)) {
+        queue_die(queue, entry, QUEUE_DEAD_AGE, NULL);
+        return false;
+    }
+    size_t at = lease->batch.count++;
+    lease->entries[at] = *entry;
+    lease->batch.items[at] = (struct queue_item){
+        .ordinal = entry->ordinal,
+        .message = entry->message,
+        .attempt = entry->attempts + 1,
+        .first_ms = entry->first_ms ? entry->first_ms : now_ms,
+    };
+    return true;
+}
+
+static void fill_loose(struct queue *queue, struct lease *lease, uint64_t now_ms)
+{
+    size_t limit = queue->config.batch_size, bytes = 0;
+    bool is_retry;
+    for (const struct queue_entry *next; (next = next_entry(queue, now_ms, &is_retry));) {
+        size_t count = lease->batch.count;
+        size_t next_limit = next->batch_limit < limit ? next->batch_limit : limit;
+        if (count >= next_limit || (count > 0 && bytes + next->bytes > queue->config.batch_bytes))
+            return;
+        struct queue_entry entry = is_retry ? heap_pop(&queue->heap) : ring_pop(&queue->ring);
+        if (!lease_entry(queue, lease, &entry, now_ms))
+            continue;
+        limit = next_limit;
+        bytes += entry.bytes;
+    }
+}
+
+/* ---- Ordered ---- */
+
+static uint64_t ordered_due_ms(const struct queue *queue)
+{
+    const struct partitions *partitions = &queue->partitions;
+    const struct partition *first = partitions_first(partitions);
+    if (partitions->ready_count >= queue->config.batch_size ||
+        partitions->ready_bytes >= queue->config.batch_bytes || (first && first->limit > 0))
+        return 0;
+    uint64_t due_ms = partitions_next_due(partitions);
+    uint64_t fresh_ms = UINT64_MAX;
+    if (first) /* 0: it was in a batch already, and waits for no window */
+        fresh_ms = partitions_head(partitions, first)->due_ms;
+    if (first && fresh_ms > 0)
+        fresh_ms += queue->config.window_ms;
+    return fresh_ms < due_ms ? fresh_ms : due_ms;
+}
+
+/* A partition that is being tried again has its batch alone; the others share one, in the order of arrival.
+ */
+static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_ms)
+{
+    struct partitions *partitions = &queue->partitions;
+    struct partition *at = partitions_first(partitions);
+    bool alone = at && at->limit > 0;
+    size_t limit = alone ? at->limit : queue->config.batch_size, bytes = 0, left = at ? at->count : 0;
+    while (at && lease->batch.count < limit) {
+        const struct queue_entry *next = partitions_head(partitions, at);
+        if (lease->batch.count > 0 && bytes + next->bytes > queue->config.batch_bytes)
+            break;
+        struct queue_entry entry = partitions_take(partitions, at);
+        if (lease_entry(queue, lease, &entry, now_ms))
+            bytes += entry.bytes;
+        if (!alone)
+            at = partitions_first(partitions);
+        else if (--left == 0)
+            at = NULL;
+    }
+    for (size_t i = 0; i < lease->batch.count; i++)
+        partitions_lease(partitions, lease->entries[i].partition);
+}
+
+/* ---- Both ---- */
+
+/* When what is there is a batch; UINT64_MAX: nothing is there. The hold and the leases are not looked at. */
+static uint64_t batch_due_ms(const struct queue *queue)
+{
+    return queue->config.ordered ? ordered_due_ms(queue) : loose_due_ms(queue);
+}
+
+/* What is next and does not wait for another attempt; NULL: nothing. */
+static const struct queue_entry *oldest(const struct queue *queue)
+{
+    const struct partition *first = partitions_first(&queue->partitions);
+    if (first)
+        return partitions_head(&queue->partitions, first);
+    if (queue->ring.count == 0)
+        return NULL;
+    assert(queue->ring.items);
+    return &queue->ring.items[queue->ring.head];
+}
+
+static void expire(struct queue *queue, uint64_t now_ms)
+{
+    for (const struct queue_entry *at; (at = oldest(queue)) && queue_is_too_old(queue, at, now_ms);) {
+        struct queue_entry entry =
+            queue->config.ordered ? partitions_take(&queue->partitions, partitions_first(&queue->partitions))
+                                  : ring_pop(&queue->ring);
+        if (queue_have_message(queue, &entry))
+            queue_die(queue, &entry, QUEUE_DEAD_AGE, NULL);
+    }
+}
+
+enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_batch **ret_batch)
+{
+    partitions_wake(&queue->partitions, now_ms);
+    expire(queue, now_ms);
+    if (queue->lease_count >= queue->config.concurrency || now_ms < queue->held_until_ms ||
+        batch_due_ms(queue) > now_ms)
+        return SLUICE_AGAIN;
+    size_t room = queue->ring.count + queue->heap.count + queue->partitions.ready_count;
+    if (room > queue->config.batch_size)
+        room = queue->config.batch_size;
+    struct lease *lease = memory_new(sizeof *lease);
+    lease->entries = memory_new_array(room, sizeof *lease->entries);
+    lease->batch.items = memory_new_array(room, sizeof *lease->batch.items);
+    lease->next = queue->leases;
+    if (lease->next)
+        lease->next->previous = lease;
+    queue->leases = lease;
+    queue->lease_count++;
+    (queue->config.ordered ? fill_ordered : fill_loose)(queue, lease, now_ms);
+    if (lease->batch.count == 0) { /* all of it was dead */
+        queue_lease_free(queue, lease);
+        return SLUICE_AGAIN;
+    }
+    queue->stats.leased_count += lease->batch.count;
+    *ret_batch = &lease->batch;
+    return SLUICE_OK;
+}
+
+uint64_t queue_next_deadline(const struct queue *queue)
+{
+    uint64_t deadline_ms = UINT64_MAX;
+    const struct queue_entry *first = oldest(queue);
+    if (queue->config.max_age_ms > 0 && first)
+        deadline_ms = first->born_ms + queue->config.max_age_ms;
+    if (queue->lease_count >= queue->config.concurrency)
+        return deadline_ms;
+    uint64_t due_ms = batch_due_ms(queue);
+    if (due_ms < queue->held_until_ms)
+        due_ms = queue->held_until_ms;
+    return due_ms < deadline_ms ? due_ms : deadline_ms;
+}
