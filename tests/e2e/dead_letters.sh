@@ -106,10 +106,17 @@ purged_letters_are_gone() {
     letter_count 2 || fail "$(dlq ls)"
 }
 
-# Two letters wait in the database, and one of a function that is not configured any more.
+both_are_handled() {
+    [ "$(grep -c '^got out/' "$DIR/replies.log")" = 2 ]
+}
+
+# Two letters wait in the database, and one of a function that is not configured any more. The session of who hears of
+# the results outlives the gateway, so that none comes too early.
 without_a_gateway_they_wait_for_its_start() {
     printf 'no json' | mosquitto_pub -p "$MQTT" -q 1 -t other/x -s
     wait_until letter_count 3
+    subscribe replies $(plain) -q 1 -V 5 -c -i replies -x 3600 -t 'out/#'
+    kill "$SUBSCRIBER"
     stop_gateway
     configure 2 ''
     dlq replay > "$DIR/replayed"
@@ -117,7 +124,9 @@ without_a_gateway_they_wait_for_its_start() {
         '1 dead letters stay: their event is not configured any more, or they have no input' \
         '2 dead letters will go back into their queues when the gateway starts'
     start_gateway
+    subscribe replies $(plain) -q 1 -V 5 -c -i replies -x 3600 -t 'out/#'
     wait_until letter_count 1
+    wait_until both_are_handled
     stop_gateway
     [ "$(ledger replayed) $(ledger invoked)" = "2 2" ] || fail "$(cat "$DIR/gateway.out")"
 }
