@@ -221,13 +221,24 @@ struct config_uplink {
     uint64_t inflight_count;
 };
 
+/* What a local function is; its runtime says so. */
+enum config_kind {
+    CONFIG_NATIVE,   /* a shared object */
+    CONFIG_PROVIDED, /* an executable that is its own client of the Lambda Runtime API */
+    CONFIG_NODEJS,
+    CONFIG_PYTHON,
+};
+
 struct config_function {
     struct config_place place;
     char *name;
-    char *handler;  /* of a native function: the path of its shared object */
-    char *runtime;  /* "native", or NULL for a function that is in Lambda or another Server */
-    char *lambda;   /* ARN or name of the function in Lambda, or NULL */
-    char *endpoint; /* URL of a Lambda endpoint, or NULL for the region's own */
+    char *handler; /* of a native function: the path of its shared object; else as Lambda has it */
+    char *
+        runtime; /* "native", "nodejs20.x", ..., or NULL for a function that is in Lambda or another Server */
+    enum config_kind kind; /* of a local one */
+    char *task_root;       /* the folder that a local one has its code in */
+    char *lambda;          /* ARN or name of the function in Lambda, or NULL */
+    char *endpoint;        /* URL of a Lambda endpoint, or NULL for the region's own */
     enum config_invocation_type invocation_type;
     struct config_uplink uplink;
     uint64_t timeout_ms;

@@ -262,9 +262,11 @@ const struct parameter config_parameters[] = {
     {"functions", PARAMETER_NAMED_ITEMS, CONFIG(functions), sizeof(struct config_function),
      .text = "what is invoked with messages"},
     {"functions.NAME.handler", PARAMETER_TEXT, FUNCTION(handler),
-     .text = "path of a native function's shared object, relative to this file"},
+     .text = "what is called: a native function's shared object, or as Lambda has it; paths are relative to "
+             "this file"},
     {"functions.NAME.runtime", PARAMETER_TEXT, FUNCTION(runtime),
-     .text = "`native`: a shared object with the functions of sluice/handler.h"},
+     .text = "`native`: a shared object with the functions of sluice/handler.h; `provided*`, `nodejs*` or "
+             "`python*`: a function as in Lambda"},
     {"functions.NAME.lambda", PARAMETER_TEXT, FUNCTION(lambda),
      .text = "ARN or name of a function in AWS Lambda, which is invoked instead of a local one"},
     {"functions.NAME.endpoint", PARAMETER_TEXT, FUNCTION(endpoint),

@@ -90,26 +90,60 @@ static void settle_environment(struct config *config, struct config_function *fu
     }
 }
 
+/* False: no runtime of ours. Lambda's names end with a version; it is the box's that runs. */
+static bool kind_of_runtime(const char *runtime, enum config_kind *ret_kind)
+{
+    static const struct {
+        const char *begins;
+        enum config_kind kind;
+    } kinds[] = {{"provided", CONFIG_PROVIDED}, {"nodejs", CONFIG_NODEJS}, {"python", CONFIG_PYTHON}};
+    *ret_kind = CONFIG_NATIVE;
+    if (strcmp(runtime, "native") == 0)
+        return true;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        *ret_kind = kinds[i].kind;
+        if (strncmp(runtime, kinds[i].begins, strlen(kinds[i].begins)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void settle_handler(struct config *config, struct config_function *function,
+                           struct config_problems *problems)
+{
+    static const char *const handlers[] = {
+        [CONFIG_NATIVE] = "the path of a shared object",
+        [CONFIG_NODEJS] = "FILE.EXPORT, as in app.handler",
+        [CONFIG_PYTHON] = "MODULE.FUNCTION, as in app.handler",
+    };
+    if (!function->handler && function->kind == CONFIG_PROVIDED)
+        function->handler = arena_string(&config->arena, SPAN_LITERAL("bootstrap"));
+    else if (!function->handler)
+        config_error(problems, function->place, "functions.%s has no handler; it is %s", function->name,
+                     handlers[function->kind]);
+    else if (function->kind == CONFIG_NATIVE)
+        function->handler = config_resolve(config->file, &config->arena, function->handler);
+    function->task_root = config_resolve(config->file, &config->arena, ".");
+}
+
+#define RUNTIMES                                                                                             \
+    "native, provided.al2023, provided.al2, nodejs20.x, python3.11 and others of these, `lambda:` with "     \
+    "the name of a function in AWS, or `uplink:` with another MQTT Server"
+
 static void settle_local(struct config *config, struct config_function *function,
                          struct config_problems *problems)
 {
     if (!function->runtime)
         function->runtime = config->provider.runtime;
     if (!function->runtime)
-        config_error(problems, function->place,
-                     "functions.%s has no runtime; allowed: native, `lambda:` with the "
-                     "name of a function in AWS, or `uplink:` with another MQTT Server",
+        config_error(problems, function->place, "functions.%s has no runtime; allowed: " RUNTIMES,
                      function->name);
-    else if (strcmp(function->runtime, "native") != 0)
+    else if (!kind_of_runtime(function->runtime, &function->kind))
         config_error(problems, function->place,
-                     "functions.%s: the runtime %s is not served by this version; allowed: "
-                     "native, or `lambda:` with the name of a function in AWS",
+                     "functions.%s: the runtime %s is not served by this version; allowed: " RUNTIMES,
                      function->name, function->runtime);
-    else if (!function->handler)
-        config_error(problems, function->place,
-                     "functions.%s has no handler; it is the path of a shared object", function->name);
     else
-        function->handler = config_resolve(config->file, &config->arena, function->handler);
+        settle_handler(config, function, problems);
     if (function->endpoint)
         config_error(problems, function->place, "functions.%s has an endpoint but no `lambda:`",
                      function->name);

@@ -2,6 +2,7 @@
 #include "app/functions_internal.h"
 #include "app/sandbox.h"
 
+#include "app/function_command.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -67,23 +68,42 @@ static const char *const lambda_environment[] = {
     "SSL_CERT_FILE",
 };
 
+/* A bootstrap finds its programs where the gateway finds them. */
+static const char *const runtime_environment[] = {"PATH"};
+
+/* What of the gateway's own environment a kind of worker gets. */
+static const char *const *inherited_by(const struct config_function *function, size_t *ret_count)
+{
+    *ret_count = 0;
+    if (function->lambda)
+        *ret_count = sizeof lambda_environment / sizeof *lambda_environment;
+    else if (!config_is_remote(function) && function->kind != CONFIG_NATIVE)
+        *ret_count = sizeof runtime_environment / sizeof *runtime_environment;
+    return function->lambda ? lambda_environment : runtime_environment;
+}
+
+static char *variable(const char *name, const char *value)
+{
+    size_t bytes = strlen(name) + strlen(value) + 2;
+    char *text = memory_new(bytes);
+    snprintf(text, bytes, "%s=%s", name, value);
+    return text;
+}
+
 /* The function's own variables, and those of the gateway that its kind of worker needs; NULL-terminated. The
  * strings are copied by invoke_pool_start. */
 static char **worker_environment(const struct config_function *function)
 {
-    size_t inherited_max = sizeof lambda_environment / sizeof *lambda_environment;
+    size_t inherited_count, count = 0;
+    const char *const *inherited = inherited_by(function, &inherited_count);
     char **environment =
-        memory_new_array(function->environment.count + inherited_max + 1, sizeof *environment);
-    size_t count = 0;
+        memory_new_array(function->environment.count + inherited_count + 1, sizeof *environment);
     for (size_t i = 0; i < function->environment.count; i++)
         environment[count++] = memory_string(span_from_string(function->environment.items[i]));
-    for (size_t i = 0; function->lambda && i < inherited_max; i++) {
-        const char *value = getenv(lambda_environment[i]);
-        if (!value)
-            continue;
-        size_t bytes = strlen(lambda_environment[i]) + strlen(value) + 2;
-        environment[count] = memory_new(bytes);
-        snprintf(environment[count++], bytes, "%s=%s", lambda_environment[i], value);
+    for (size_t i = 0; i < inherited_count; i++) {
+        const char *value = getenv(inherited[i]);
+        if (value)
+            environment[count++] = variable(inherited[i], value);
     }
     return environment;
 }
@@ -122,10 +142,37 @@ static struct invoke_config pool_config(const struct functions *all, const struc
     return config;
 }
 
-/* A native function that cannot be loaded is better said now than by each of its events. */
-static enum sluice_error check_handler(const struct config_function *function)
+static const char *worker_of(const struct config_function *function)
 {
-    if (config_is_remote(function) || access(function->handler, R_OK) == 0)
+    if (config_is_remote(function))
+        return config_runtime(function);
+    return function->kind == CONFIG_NATIVE ? "native" : "runtime";
+}
+
+/* What the function is started with, for its kind of worker. */
+struct start {
+    struct function_command command; /* of those that speak the Runtime API; else empty */
+    char *settings;                  /* JSON, or NULL */
+};
+
+/* A function that cannot be started is better said now than by each of its events. */
+static enum sluice_error prepare(const struct functions *all, const struct config_function *function,
+                                 struct start *ret_start)
+{
+    ret_start->command.count = 0;
+    ret_start->settings = NULL;
+    if (config_is_remote(function)) {
+        ret_start->settings =
+            function->uplink.url ? uplink_settings(&function->uplink) : lambda_settings(all, function);
+        return SLUICE_OK;
+    }
+    if (function->kind != CONFIG_NATIVE) {
+        enum sluice_error error = function_command_find(function, &ret_start->command);
+        if (!error)
+            ret_start->settings = function_command_settings(&ret_start->command, all->config->region);
+        return error;
+    }
+    if (access(function->handler, R_OK) == 0)
         return SLUICE_OK;
     log_error("function %s cannot be served: its handler %s cannot be read: %s", function->name,
               function->handler, strerror(errno));
@@ -136,21 +183,19 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
 {
     struct functions *all = function->all;
     const struct config_function *given = function->config;
-    enum sluice_error error = check_handler(given);
+    struct start start;
+    enum sluice_error error = prepare(all, given, &start);
     if (error)
         return error;
     struct invoke_config config = pool_config(all, given);
     struct invoke_hooks hooks = {.ctx = function, .wall_ms = pool_wall_ms, .random = pool_random};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
-    snprintf(executable, sizeof executable, "%s/%s", workers, config.runtime);
-    char *settings = given->uplink.url ? uplink_settings(&given->uplink)
-                     : given->lambda   ? lambda_settings(all, given)
-                                       : NULL;
+    snprintf(executable, sizeof executable, "%s/%s", workers, worker_of(given));
     char **environment = worker_environment(given);
-    char **launcher = sandbox_launcher(all->config, given, workers, executable);
+    char **launcher = sandbox_launcher(all->config, given, &start.command, workers, executable);
     config.launcher = (const char *const *)launcher;
     config.executable = executable;
-    config.settings_json = settings;
+    config.settings_json = start.settings;
     config.environment = (const char *const *)environment;
     error =
         invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, &function->pool);
@@ -158,7 +203,7 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
         log_error("%s", error_text); /* it names the function */
     else
         all->pools_running++;
-    memory_free(settings);
+    memory_free(start.settings);
     sandbox_launcher_free(launcher);
     free_strings(environment);
     return error;

@@ -61,32 +61,53 @@ static void add_launcher(struct words *words, const char *workers)
     add(words, path);
 }
 
-/* Whether `file` is in `folder` or below. */
+/* Whether `file` is in `folder` or below, or is it. */
 static bool is_folder_of(const char *folder, const char *file)
 {
     char real_folder[PATH_MAX], real_file[PATH_MAX];
     if (!realpath(folder, real_folder) || !realpath(file, real_file))
         return false;
     size_t len = strlen(real_folder);
-    return strncmp(real_file, real_folder, len) == 0 && (real_file[len] == '/' || len == 1);
+    return strncmp(real_file, real_folder, len) == 0 &&
+           (real_file[len] == '/' || real_file[len] == '\0' || len == 1);
 }
 
 /* A function's code has its libraries and data beside it. Often the gateway has its own things there too, and
  * beside the gateway's key those of the authority. */
-static void add_code(struct words *words, const struct config *config, const struct config_function *function)
+static void add_code(struct words *words, const struct config *config, const char *folder, const char *code)
 {
     const char *const secrets[] = {config->data, config->file, config->passwords, config->tls.key};
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s", function->handler);
-    add_option(words, "--read", dirname(path));
+    add_option(words, "--read", folder);
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         if (secrets[i])
             add_option(words, "--hide", secrets[i]);
     }
     snprintf(path, sizeof path, "%s", config->tls.key ? config->tls.key : "");
     const char *keys = dirname(path);
-    if (config->tls.key && !is_folder_of(keys, function->handler))
+    if (config->tls.key && !is_folder_of(keys, code))
         add_option(words, "--hide", keys);
+}
+
+static void add_handler(struct words *words, const struct config *config, const char *handler)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", handler);
+    add_code(words, config, dirname(path), handler);
+}
+
+/* The task root, and what its program is installed with: the folder that its bin is in. */
+static void add_command(struct words *words, const struct config *config,
+                        const struct function_command *command)
+{
+    char path[PATH_MAX];
+    add_code(words, config, command->root, command->root);
+    add_option(words, "--read", command->words[0]);
+    if (!realpath(command->words[0], path) || is_folder_of(command->root, path))
+        return;
+    const char *prefix = dirname(dirname(path));
+    if (strcmp(prefix, "/") != 0 && !is_folder_of(prefix, command->root))
+        add_option(words, "--read", prefix);
 }
 
 /* Root gives each function a user of its own, by its place in the file; 0: it does not. */
@@ -116,14 +137,14 @@ static bool others_can_read(const char *path)
 }
 
 static void add_user(struct words *words, const struct config *config, const struct config_function *function,
-                     const char *worker)
+                     const char *code, const char *worker)
 {
     uint64_t user = user_of(config, function);
     const char *unreadable = NULL;
     if (!others_can_read(worker))
         unreadable = worker;
-    else if (!others_can_read(function->handler))
-        unreadable = function->handler;
+    else if (!others_can_read(code))
+        unreadable = code;
     if (user > 0 && unreadable && config->workers.sandbox != CONFIG_SANDBOX_REQUIRED)
         log_warning("function %s runs as root, without its privileges, because %s is not readable for a user "
                     "of its own",
@@ -140,21 +161,27 @@ static void add_remote(struct words *words)
 }
 
 static void add_local(struct words *words, const struct config *config,
-                      const struct config_function *function, const char *worker)
+                      const struct config_function *function, const struct function_command *command,
+                      const char *worker)
 {
+    bool has_command = command->count > 0;
+    const char *least_network = has_command ? "loopback" : "none"; /* the Runtime API is on a port */
     add_option(words, "--read", worker);
-    add_code(words, config, function);
+    if (has_command)
+        add_command(words, config, command);
+    else
+        add_handler(words, config, function->handler);
     add_paths(words, "--read", &function->readable);
     add_paths(words, "--write", &function->writable);
-    add_option(words, "--network", function->network ? "all" : "none");
+    add_option(words, "--network", function->network ? "all" : least_network);
     add_number(words, "--data-bytes", function->memory_mb * MEGABYTE);
     add_number(words, "--scratch-bytes", function->scratch_mb * MEGABYTE);
     add_number(words, "--processes", config->workers.process_count * function->reserved_concurrency);
-    add_user(words, config, function, worker);
+    add_user(words, config, function, has_command ? command->words[0] : function->handler, worker);
 }
 
 char **sandbox_launcher(const struct config *config, const struct config_function *function,
-                        const char *workers, const char *worker)
+                        const struct function_command *command, const char *workers, const char *worker)
 {
     struct words words = {0};
     if (config->workers.sandbox == CONFIG_SANDBOX_OFF)
@@ -163,7 +190,7 @@ char **sandbox_launcher(const struct config *config, const struct config_functio
     if (config_is_remote(function))
         add_remote(&words);
     else
-        add_local(&words, config, function, worker);
+        add_local(&words, config, function, command, worker);
     add_number(&words, "--open-files", config->workers.open_file_count);
     add_number(&words, "--nice", config->workers.nice);
     if (config->workers.sandbox == CONFIG_SANDBOX_REQUIRED)

@@ -10,15 +10,17 @@
 #define SLUICE_APP_SANDBOX_H
 
 #include "app/config.h"
+#include "app/function_command.h"
 
 /* `workers` is the folder of the worker programs. What cannot be had is one warning; where all is required,
  * an error in the log and SLUICE_DENIED. SLUICE_IO: the launcher cannot be run; the log says why. */
 enum sluice_error sandbox_check(const struct config *config, const char *workers);
 
 /* What comes in front of `worker`, the path of its program; NULL-terminated, to be released by
- * sandbox_launcher_free; NULL where nothing is confined. */
+ * sandbox_launcher_free; NULL where nothing is confined. `command` is empty where the worker itself runs the
+ * function. */
 char **sandbox_launcher(const struct config *config, const struct config_function *function,
-                        const char *workers, const char *worker);
+                        const struct function_command *command, const char *workers, const char *worker);
 void sandbox_launcher_free(char **launcher); /* NULL is allowed */
 
 #endif

@@ -87,7 +87,7 @@ static void close_all(struct process *process)
 
 /* --- Reading --- */
 
-static void stop_listening(struct process *process)
+void process_deafen(struct process *process)
 {
     process->listening = false;
     uv_poll_stop(&process->socket);
@@ -95,7 +95,7 @@ static void stop_listening(struct process *process)
 
 static void broken(struct process *process, const char *reason)
 {
-    stop_listening(process);
+    process_deafen(process);
     process->hooks.on_broken(process->hooks.ctx, reason);
 }
 
@@ -240,7 +240,7 @@ static void on_child_exit(uv_process_t *child, int64_t exit_status, int signal)
     process_read_output(process);
     output_lines_end(&process->lines, now_ms(process));
     if (process->listening)
-        stop_listening(process);
+        process_deafen(process);
     process->hooks.on_exit(process->hooks.ctx, exit_status, signal);
     close_all(process);
 }
@@ -365,6 +365,6 @@ void process_signal(struct process *process, int signal)
 
 void process_kill(struct process *process)
 {
-    stop_listening(process);
+    process_deafen(process);
     process_signal(process, SIGKILL);
 }

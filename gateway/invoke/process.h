@@ -27,7 +27,7 @@ struct process_config {
 
 struct process_hooks {
     void *ctx;
-    /* A view that lives until it returns. May call anything here; after process_kill no more frames come. */
+    /* A view that lives until it returns. May call anything here; after process_deafen no more frames come. */
     void (*on_frame)(void *ctx, const struct worker_frame *frame);
     /* Nothing more can be read: it broke the protocol (`reason` says how) or closed its socket (reason NULL).
      */
@@ -52,7 +52,9 @@ void process_read(struct process *process);
 void process_read_output(struct process *process);
 /* To the process and all that it started. */
 void process_signal(struct process *process, int signal);
-/* SIGKILL, and nothing of it is listened to any more; on_exit follows. */
+/* No frames are listened to any more; what it prints still is. */
+void process_deafen(struct process *process);
+/* The same and SIGKILL; on_exit follows. */
 void process_kill(struct process *process);
 
 #endif

@@ -87,7 +87,8 @@ static void time_out(struct invoke_worker *worker, uint32_t limit_ms)
     char message[REASON_BYTES];
     snprintf(message, sizeof message, "Task timed out after %" PRIu32 ".%02" PRIu32 " seconds",
              limit_ms / 1000, limit_ms % 1000 / 10);
-    kill_worker(worker);
+    process_deafen(worker->process);
+    terminate(worker);
     fail(worker, &(struct invoke_result){.outcome = INVOKE_TIMED_OUT,
                                          .error_type = SPAN_LITERAL("Sandbox.Timedout"),
                                          .error_message = span_from_string(message)});

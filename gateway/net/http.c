@@ -24,6 +24,7 @@ struct http {
     uint32_t body_bytes; /* the bound of this one */
     uint64_t left_bytes; /* of the body, or of the chunk */
     size_t trailer_bytes;
+    bool head_is_read;
     struct http_request request;
     struct http_refusal why;
 };
@@ -49,6 +50,7 @@ void http_next(struct http *http)
     buffer_fini(&http->line);
     buffer_fini(&http->body);
     http->state = STATE_HEAD;
+    http->head_is_read = false;
     http->searched_bytes = 0;
     http->trailer_bytes = 0;
 }
@@ -61,6 +63,11 @@ bool http_is_idle(const struct http *http)
 struct http_refusal http_why(const struct http *http)
 {
     return http->why;
+}
+
+const struct http_request *http_refused(const struct http *http)
+{
+    return http->state == STATE_REFUSED && http->head_is_read ? &http->request : NULL;
 }
 
 static void refuse(struct http *http, enum http_status status, const char *text)
@@ -82,6 +89,7 @@ static void begin_body(struct http *http, const struct http_framing *framing, st
 {
     const struct http_limits *limits = &http->limits;
     struct http_refusal why = {HTTP_CONTENT_TOO_LARGE, "the body is too large"};
+    http->head_is_read = true;
     http->left_bytes = framing->body_bytes;
     http->body_bytes = limits->body_bytes;
     http->state = framing->chunked ? STATE_CHUNK_LINE : framing->body_bytes > 0 ? STATE_BODY : STATE_WHOLE;

@@ -96,6 +96,8 @@ void http_next(struct http *http);
 /* Nothing of a request has come. */
 bool http_is_idle(const struct http *http);
 struct http_refusal http_why(const struct http *http);
+/* The request whose body was refused, without it; NULL: its head could not be read either. */
+const struct http_request *http_refused(const struct http *http);
 
 /* ---- What a request says ---- */
 

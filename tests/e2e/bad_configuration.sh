@@ -30,7 +30,7 @@ every_error_is_told_at_once() {
         "bad.yml:11:25: gateway.limits.connections is '0'; allowed: a whole number from 1 to 1000000 connections" \
         "bad.yml:11:41: gateway.limits.packetBytes is 'many'; allowed: a whole number from 128 to 268435460 bytes" \
         "bad.yml:13:3: bad name is no function's name; allowed: 1 to 64 letters, digits, - and _" \
-        'bad.yml:17:3: functions.alert: the runtime python3.12 is not served by this version; allowed: native, or `lambda:` with the name of a function in AWS' \
+        'bad.yml:17:3: functions.alert: the runtime java21 is not served by this version; allowed: native, provided.al2023, provided.al2, nodejs20.x, python3.11 and others of these, `lambda:` with the name of a function in AWS, or `uplink:` with another MQTT Server' \
         "bad.yml:19:14: functions.NAME.timeout is '901'; allowed: a number from 0.001 to 900 s" \
         "bad.yml:20:28: the variable \${self:custom.none} has no value here; allowed: self, opt:stage, sls:stage, env, param, file or aws with something that is there, or a default, as in \${env:NAME, 'text'}" \
         'bad.yml:21:12: functions.NAME.reply is no topic template; a `${` has no closing `}`' \
@@ -58,7 +58,7 @@ functions:
     handler: x.so
     events: [{iot: {sql: "SELECT * FROM 'a'"}}]
   alert:
-    runtime: python3.12
+    runtime: java21
     timeout: 901
     environment: {A: x, B: "${self:custom.none}"}
     reply: "farm/${device/alerts"

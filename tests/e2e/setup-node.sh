@@ -2,8 +2,9 @@
 # Installs the Node.js packages of the end-to-end tests, from the npm registry
 # alone, and where the machine's Node.js is too old for them a newer one from
 # there too. Leaves a folder node_modules in tests/e2e/serverless (the cloud),
-# tests/e2e/mqttjs (a browser's MQTT client) and tests/e2e/awssdk (what invokes Lambda);
-# does nothing if they are up to date, and nothing on a machine without npm: the tests then skip.
+# tests/e2e/mqttjs (a browser's MQTT client), tests/e2e/awssdk (what invokes Lambda) and
+# tests/e2e/runtime (Lambda's runtime client, which is compiled); does nothing if they are up to date,
+# and nothing on a machine without npm: the tests then skip.
 set -eu
 cd "$(dirname "$0")"
 
@@ -37,6 +38,21 @@ install_node() {
     cp "node_modules/.node-install/node_modules/$twin/bin/node" node_modules/.node/bin/node
 }
 
-for folder in serverless mqttjs awssdk; do
+# What comes as source; with Node.js's own headers where the machine has them, and not the network's.
+compile() {
+    addon=node_modules/aws-lambda-ric/build/Release/rapid-client.node
+    [ -d node_modules/aws-lambda-ric ] && [ ! -f "$addon" ] || return 0
+    prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+    [ ! -f "$prefix/include/node/node_api.h" ] || export npm_config_nodedir="$prefix"
+    npm rebuild --foreground-scripts aws-lambda-ric > compile.log 2>&1 && [ -f "$addon" ] || {
+        tail -n 20 compile.log
+        rm -rf node_modules
+        echo "setup-node: aws-lambda-ric cannot be compiled here, its tests will skip"
+    }
+    rm -f compile.log
+}
+
+for folder in serverless mqttjs awssdk runtime; do
     (cd "$folder" && install "$folder" && install_node)
 done
+(cd runtime && compile)

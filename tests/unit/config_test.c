@@ -333,8 +333,12 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"functions: []", "functions is a list; allowed: a mapping of names to mappings"},
         {FUNCTION("handler: f.so"), ":1:13: functions.f has no runtime; allowed: native"},
         {FUNCTION("runtime: native"), "functions.f has no handler"},
-        {FUNCTION("handler: app.handler, runtime: nodejs20.x"),
-         "the runtime nodejs20.x is not served by this version; allowed: native, or `lambda:`"},
+        {FUNCTION("handler: app.handler, runtime: java21"),
+         "the runtime java21 is not served by this version; allowed: native, provided.al2023, provided.al2, "
+         "nodejs20.x, python3.11 and others of these, `lambda:` with"},
+        {FUNCTION("runtime: nodejs20.x"), "functions.f has no handler; it is FILE.EXPORT, as in app.handler"},
+        {FUNCTION("runtime: python3.11"),
+         "functions.f has no handler; it is MODULE.FUNCTION, as in app.handler"},
         {FUNCTION("handler: f.so, runtime: native, endpoint: http://a"), "has an endpoint but no `lambda:`"},
         {FUNCTION("handler: f.so, runtime: native, invocationType: Event"),
          "invocationType Event needs `lambda:`"},
@@ -468,7 +472,7 @@ static void every_error_is_reported_in_the_order_of_the_file(void **state)
     (void)state;
     char *problems;
     assert_null(parse("functions:\n"
-                      "  f: {handler: x, runtime: python3.12}\n"
+                      "  f: {handler: x, runtime: java21}\n"
                       "  g: {timeout: never, lambda: g}\n"
                       "gateway:\n"
                       "  limits: {packetBytes: 1}\n"

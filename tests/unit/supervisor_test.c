@@ -78,7 +78,7 @@ static void every_bad_end_is_told_apart_and_the_next_event_is_served(void **stat
     fixture_fini(&fixture);
 }
 
-static void a_hanging_worker_is_killed_at_the_deadline(void **state)
+static void a_hanging_worker_is_terminated_at_the_deadline(void **state)
 {
     (void)state;
     struct fixture fixture;
@@ -92,7 +92,22 @@ static void a_hanging_worker_is_killed_at_the_deadline(void **state)
         assert_string_equal(result->error_type, "Sandbox.Timedout");
         assert_string_equal(result->error_message, "Task timed out after 0.25 seconds");
     }
-    assert_int_equal(invoke_counters(fixture.pool).killed_count, 2);
+    assert_int_equal(invoke_counters(fixture.pool).killed_count, 0);
+    fixture_fini(&fixture);
+}
+
+static void one_that_ignores_sigterm_is_killed_and_then_replaced(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const char *const arguments[] = {"stubborn", NULL};
+    struct invoke_config config = worker_config(arguments);
+    config.timeout_ms = 250;
+    fixture_init(&fixture, &config);
+    assert_int_equal(fixture_invoke(&fixture, "leave open")->outcome, INVOKE_TIMED_OUT);
+    assert_int_equal(fixture_invoke(&fixture, "well?")->outcome, INVOKE_SUCCEEDED);
+    assert_int_equal(invoke_counters(fixture.pool).killed_count, 1);
+    assert_int_equal(invoke_counters(fixture.pool).started_count, 2);
     fixture_fini(&fixture);
 }
 
@@ -480,7 +495,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_comes_back_and_only_the_first_is_cold),
         cmocka_unit_test(every_bad_end_is_told_apart_and_the_next_event_is_served),
-        cmocka_unit_test(a_hanging_worker_is_killed_at_the_deadline),
+        cmocka_unit_test(a_hanging_worker_is_terminated_at_the_deadline),
+        cmocka_unit_test(one_that_ignores_sigterm_is_killed_and_then_replaced),
         cmocka_unit_test(an_event_larger_than_the_socket_reaches_a_deaf_worker_without_blocking),
         cmocka_unit_test(a_worker_that_dies_with_unread_events_is_told_by_its_exit),
         cmocka_unit_test(a_large_event_comes_back_whole),
