@@ -38,7 +38,7 @@ static enum sluice_error load_secret(const struct config_key *config, struct acc
         secret.len--;
     if (error && error != SLUICE_TOO_LARGE) {
         snprintf(ret_text, ACCESS_KEYS_TEXT_BYTES, "%s cannot be read: %s", config->secret, strerror(errno));
-    } else if (error || secret.len < SECRET_BYTES_MIN || memchr(secret.data, 0, secret.len)) {
+    } else if (error || !secret.data || secret.len < SECRET_BYTES_MIN || memchr(secret.data, 0, secret.len)) {
         snprintf(ret_text, ACCESS_KEYS_TEXT_BYTES,
                  "%s is no secret access key; allowed: one line of %d to %d characters", config->secret,
                  SECRET_BYTES_MIN, SECRET_BYTES_MAX);
