@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 struct run_options {
-    const char *config_file; /* serverless.yml unless it is given */
+    const char *config_file; /* config_default_file() unless it is given */
     const char *stage;       /* NULL unless it is given */
     bool verbose;
     bool watch;

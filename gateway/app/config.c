@@ -1,5 +1,6 @@
 #include "app/config.h"
 
+#include "app/config_sam.h"
 #include "app/config_table.h"
 #include "app/config_variables.h"
 #include "app/file.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { PROBLEMS_MAX = 1000 };
 
@@ -98,6 +100,8 @@ static void read_tree(struct config *config, struct span text, struct config_pro
     struct arena arena = {0};
     struct config_tree_source source = {.text = text};
     struct config_node *root = config_tree_parse(&arena, &source, problems);
+    if (root && config_sam_is_template(root))
+        root = config_sam_convert(&arena, root, problems);
     struct config_variables *variables =
         config_variables_new(&arena, root, config->file, config->stage, problems);
     config_read(config, root, variables, problems);
@@ -141,6 +145,12 @@ enum sluice_error config_load_stage(const char *file, const char *stage, FILE *p
     error = config_parse(buffer_span(&text), file, stage, problems, ret_config);
     buffer_fini(&text);
     return error;
+}
+
+const char *config_default_file(void)
+{
+    bool is_sam = access("serverless.yml", F_OK) != 0 && access("template.yaml", F_OK) == 0;
+    return is_sam ? "template.yaml" : "serverless.yml";
 }
 
 enum sluice_error config_load(const char *file, FILE *problems, struct config **ret_config)

@@ -1,5 +1,5 @@
 /*
- * The configuration: a serverless.yml, read into one typed struct. Everything
+ * The configuration: a serverless.yml, or AWS SAM's template.yaml, read into one typed struct. Everything
  * that may stand in it is a row of config_parameters.c: its type, unit, default,
  * bounds and text; reading, checking and the reference page come from there.
  *
@@ -318,6 +318,8 @@ struct config {
     } provider;
 };
 
+/* What is read where no file is named: serverless.yml of this folder or, if there is none, template.yaml. */
+const char *config_default_file(void);
 /* Reads `file` for a stage (NULL: none was named), and writes a line to `problems` for each error and
  * warning, in the order of the file. SLUICE_IO: it cannot be read. SLUICE_INVALID: it has errors. */
 enum sluice_error config_load_stage(const char *file, const char *stage, FILE *problems,

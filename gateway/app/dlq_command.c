@@ -249,7 +249,7 @@ int dlq_command(int argc, char **argv)
                                           {"stage", required_argument, NULL, 's'},
                                           {"all", no_argument, NULL, 'a'},
                                           {0}};
-    const char *config_file = "serverless.yml", *stage = NULL;
+    const char *config_file = config_default_file(), *stage = NULL;
     struct dlq dlq = {0};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "c:s:", longs, NULL)) != -1;) {

@@ -47,7 +47,7 @@ static bool read_options(int argc, char **argv, struct options *ret_options)
         {"event", required_argument, NULL, 'e'}, {"config", required_argument, NULL, 'c'},
         {"stage", required_argument, NULL, 's'}, {"log", no_argument, NULL, 'l'},
         {"verbose", no_argument, NULL, 'v'},     {0}};
-    struct options options = {.config_file = "serverless.yml"};
+    struct options options = {.config_file = config_default_file()};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "e:c:s:lv", longs, NULL)) != -1;) {
         switch (option) {

@@ -25,7 +25,7 @@ bool stage_valid(const char *stage)
 
 bool run_options_read(int argc, char **argv, struct run_options *ret_options)
 {
-    struct run_options options = {.config_file = "serverless.yml"};
+    struct run_options options = {.config_file = config_default_file()};
     static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
                                           {"stage", required_argument, NULL, 's'},
                                           {"verbose", no_argument, NULL, 'v'},
