@@ -224,7 +224,9 @@ static enum outcome from_parameters(const struct variable *variable, struct span
 {
     struct config_node *stage;
     enum outcome outcome = from_framework(variable, parameter, SPAN_LITERAL("stage"), &stage);
-    if (outcome != VALUE || stage->kind != CONFIG_TEXT)
+    if (outcome == VALUE && stage->kind != CONFIG_TEXT)
+        outcome = NO_VALUE;
+    if (outcome != VALUE)
         return outcome;
     const char *const stages[] = {(const char *)stage->text.data, "default"};
     for (size_t i = 0; i < 2; i++) {

@@ -155,6 +155,16 @@ static void a_variable_without_a_value_is_an_error_at_its_place(void **state)
     }
 }
 
+static void a_stage_that_is_no_text_has_no_parameters(void **state)
+{
+    (void)state;
+    char *problems;
+    assert_null(parse("provider: {stage: [a]}\nparams: {default: {x: y}}\ngateway: {data: '${param:x}'}\n",
+                      NULL, &problems));
+    assert_non_null(strstr(problems, ":3:17: the variable ${param:x} has no value here"));
+    free(problems);
+}
+
 /* Lists and mappings come in one piece, wherever one may stand. */
 static void a_variable_may_be_a_list_or_a_mapping(void **state)
 {
@@ -259,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_value_is_what_its_variables_say),
         cmocka_unit_test(a_variable_without_a_value_is_an_error_at_its_place),
+        cmocka_unit_test(a_stage_that_is_no_text_has_no_parameters),
         cmocka_unit_test(a_variable_may_be_a_list_or_a_mapping),
         cmocka_unit_test(variables_that_nobody_reads_need_no_value),
         cmocka_unit_test(text_does_not_grow_without_bound),
