@@ -38,7 +38,8 @@ static void print_usage(FILE *out)
     fputs("usage: sluice COMMAND [ARGUMENTS]\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  %-10s %-42s %s\n", commands[i].name, commands[i].arguments, commands[i].text);
-    fputs("FILE is serverless.yml in this folder unless it is given, or template.yaml where there is none.\n", out);
+    fputs("FILE is serverless.yml in this folder unless it is given, or template.yaml where there is none.\n",
+          out);
 }
 
 int main(int argc, char **argv)
