@@ -295,9 +295,24 @@ static void finish(struct invocation *invocation, const struct invoke_result *re
     invocation_free(invocation);
 }
 
+/* As Lambda's log has it; the time to start is apart, on the first invocation of a worker only. */
+static void report(const struct invocation *invocation, const struct invoke_result *result)
+{
+    const struct config_function *function = invocation->mapping->function->config;
+    char request_id[REQUEST_ID_BYTES], init[64] = "";
+    invocation_request_id(invocation->mapping, invocation->batch->items[0].ordinal, request_id);
+    if (result->init_us > 0)
+        snprintf(init, sizeof init, "  Init Duration: %.2f ms", (double)result->init_us / 1000);
+    log_debug("%s: REPORT RequestId: %s  Duration: %.2f ms  Billed Duration: %" PRIu64
+              " ms  Memory Size: %" PRIu64 " MB%s",
+              function->name, request_id, (double)result->duration_us / 1000,
+              (result->duration_us + 999) / 1000, function->memory_mb, init);
+}
+
 static void on_done(void *ctx, const struct invoke_result *result)
 {
     struct invocation *invocation = ctx;
+    report(invocation, result);
     if (result->outcome != INVOKE_SUCCEEDED)
         log_debug("function %s: %.*s: %.*s", invocation->mapping->function->config->name,
                   (int)result->error_type.len, (const char *)result->error_type.data,

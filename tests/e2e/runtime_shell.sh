@@ -70,6 +70,10 @@ results_are_published() {
         publish $(plain) -q 1 -t t/shell -m "{\"number\":$number}"
         expect all "$all" "t/seen 1 0 {\"seen\":{\"number\":$number}}"
     done
+    grep 'shell: REPORT RequestId: ' "$DIR/gateway.log" | sed 's/.*-0*\([0-9]*\)  /\1 /; s/[0-9.]* ms/N ms/g' > "$DIR/reports"
+    expect_lines "$DIR/reports" '1 Duration: N ms  Billed Duration: N ms  Memory Size: 1024 MB  Init Duration: N ms' \
+        '2 Duration: N ms  Billed Duration: N ms  Memory Size: 1024 MB' \
+        '3 Duration: N ms  Billed Duration: N ms  Memory Size: 1024 MB'
     [ "$(grep -c "shell: a cold start of app.handler in $DIR" "$DIR/gateway.log")" = 1 ] ||
         fail "not one environment has served them all"
 }
@@ -118,7 +122,7 @@ what_is_missing_is_said_at_start() {
     done
 }
 
-start_gateway
+start_gateway --verbose
 subscribe all $(plain) -q 1 -t t/seen
 all=$SUBSCRIBER
 results_are_published
