@@ -1,6 +1,7 @@
 #include "app/functions_internal.h"
 
 #include "base/json_write.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -183,6 +184,8 @@ static enum sluice_error run(struct scheduled *scheduled, struct clock *clock, u
         queue_add(mapping->queue, message, 0, position, now_ms);
         message_unref(message);
         mapping->function->all->counters.accepted++;
+        if (schedule_next(clock->schedule, due_ms) <= wall_ms)
+            log_warning("schedule %s: runs were missed; the first of them is made up for", clock->name);
     }
     buffer_fini(&event);
     return error;

@@ -117,6 +117,8 @@ a_stop_makes_up_for_one_run() {
     start_with_clock
     ticked 2031-05-08T12:00:02Z
     expect_daily 2031-05-06T03:30:00Z
+    grep -q '^WARNING schedule clock cron(30 3 \* \* ? \*): runs were missed; the first of them is made up for' \
+        "$DIR/gateway.log" || fail "nothing is said about the runs that were missed"
     stop_gateway
     start_with_clock
     ticked 2031-05-08T12
