@@ -206,6 +206,13 @@ struct config_event {
     uint64_t parallelization_factor;
 };
 
+/* Topics of another Server that come down from it. */
+struct config_down {
+    struct config_place place;
+    char *filter;
+    char *topic; /* a template of reply_topic_from */
+};
+
 /* A function that is another MQTT Server: handlers/uplink. */
 struct config_uplink {
     char *url; /* NULL: the function is none */
@@ -219,6 +226,8 @@ struct config_uplink {
     char *topic; /* a template of reply_topic_from in route/reply.h */
     uint64_t keep_alive_ms;
     uint64_t inflight_count;
+    struct config_down *down;
+    size_t down_count;
 };
 
 /* What a local function is; its runtime says so. */

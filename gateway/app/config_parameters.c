@@ -8,6 +8,7 @@
 #define TOKEN(member)    offsetof(struct config_token, member)
 #define KEY(member)      offsetof(struct config_key, member)
 #define FUNCTION(member) offsetof(struct config_function, member)
+#define DOWN(member)     offsetof(struct config_down, member)
 #define EVENT(member)    offsetof(struct config_event, member)
 
 #define GROUP(at, about)                                                                                     \
@@ -295,6 +296,13 @@ const struct parameter config_parameters[] = {
             "until a line that says nothing is asked, and then taken as lost; whole seconds"),
     COUNT("functions.NAME.uplink.inflight", FUNCTION(uplink.inflight_count), "messages", "100", 1, 1000,
           "that may wait for their PUBACK at once; no more than the other Server's Receive Maximum do"),
+    {"functions.NAME.uplink.down", PARAMETER_ITEMS, FUNCTION(uplink.down), sizeof(struct config_down),
+     .text = "topics of the other Server that are published here; the Client Identifier there has `-down` "
+             "behind it"},
+    {"functions.NAME.uplink.down[].filter", PARAMETER_TEXT, DOWN(filter), .required = true,
+     .text = "Topic Filter there"},
+    {"functions.NAME.uplink.down[].topic", PARAMETER_REPLY, DOWN(topic), .fallback = "${topic}",
+     .text = "what the topic becomes here"},
     SECONDS("functions.NAME.timeout", FUNCTION(timeout_ms), NULL, 0.001, 900,
             "time limit of one invocation; without it, the provider's, or 30 s for an uplink"),
     COUNT("functions.NAME.memorySize", FUNCTION(memory_mb), "MB", NULL, 16, 1048576,

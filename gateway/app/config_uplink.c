@@ -1,5 +1,8 @@
 #include "app/config_table.h"
 
+#include "base/buffer.h"
+#include "wire/topic.h"
+
 #include <ctype.h>
 
 enum {
@@ -81,10 +84,75 @@ static void settle_shape(const struct config_function *function, struct config_p
     }
 }
 
+/* Whether some topic matches both filters. */
+static bool filters_overlap(struct span a, struct span b)
+{
+    bool a_done = false, b_done = false;
+    for (;;) {
+        struct span a_level = SPAN_EMPTY, b_level = SPAN_EMPTY;
+        bool a_more = topic_next_level(&a, &a_done, &a_level);
+        bool b_more = topic_next_level(&b, &b_done, &b_level);
+        bool a_rest = a_more && span_equal(a_level, SPAN_LITERAL("#"));
+        bool b_rest = b_more && span_equal(b_level, SPAN_LITERAL("#"));
+        if (a_rest || b_rest || (!a_more && !b_more))
+            return true;
+        bool wild = span_equal(a_level, SPAN_LITERAL("+")) || span_equal(b_level, SPAN_LITERAL("+"));
+        if (a_more != b_more || (!wild && !span_equal(a_level, b_level)))
+            return false;
+    }
+}
+
+/* Whether what matches `from` may become, by the template, what matches `filter`. A placeholder is taken for
+ * any text of its level; ${topic} for the topics of `from`, and for all that may follow where other text
+ * stands beside it. */
+static bool may_reach(const char *up_template, struct span from, struct span filter)
+{
+    struct buffer up = {0};
+    bool done = false, open = false;
+    struct span rest = span_from_string(up_template), level;
+    while (!open && topic_next_level(&rest, &done, &level)) {
+        bool filled = memchr(level.data, '$', level.len) || memchr(level.data, '%', level.len);
+        bool is_topic = span_equal(level, SPAN_LITERAL("${topic}"));
+        open = filled && !is_topic && strstr(up_template, "${topic}");
+        if (buffer_len(&up) > 0)
+            buffer_append(&up, SPAN_LITERAL("/"));
+        buffer_append(&up, is_topic ? from : open ? SPAN_LITERAL("#") : filled ? SPAN_LITERAL("+") : level);
+    }
+    bool overlap = filters_overlap(buffer_span(&up), filter);
+    buffer_fini(&up);
+    return overlap;
+}
+
+static void settle_down(const struct config_function *function, struct config_problems *problems)
+{
+    const struct config_uplink *uplink = &function->uplink;
+    for (size_t i = 0; i < uplink->down_count; i++) {
+        const struct config_down *down = &uplink->down[i];
+        if (!down->filter)
+            continue;
+        if (!topic_filter_valid(span_from_string(down->filter)) || down->filter[0] == '$')
+            config_error(
+                problems, down->place,
+                "functions.%s: uplink.down has the filter '%s'; allowed: a Topic Filter that does not "
+                "begin with `$`",
+                function->name, down->filter);
+        for (size_t j = 0; !uplink->version_5 && uplink->topic && j < function->event_count; j++) {
+            const struct rule *rule = function->events[j].rule;
+            if (rule && may_reach(uplink->topic, rule_filter(rule), span_from_string(down->filter)))
+                config_error(
+                    problems, down->place,
+                    "functions.%s: what goes up as %s would come down again by the filter %s, and MQTT "
+                    "3.1.1 cannot tell; allowed: filters apart from it, or version 5",
+                    function->name, uplink->topic, down->filter);
+        }
+    }
+}
+
 void config_settle_uplink(struct config_function *function, struct config_problems *problems)
 {
     settle_connection(function, problems);
     settle_shape(function, problems);
+    settle_down(function, problems);
     function->runtime = NULL;
     function->reserved_concurrency = function->uplink.inflight_count;
     function->provisioned_concurrency = 0; /* its one worker is always there */

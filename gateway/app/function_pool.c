@@ -157,13 +157,13 @@ struct start {
 
 /* A function that cannot be started is better said now than by each of its events. */
 static enum sluice_error prepare(const struct functions *all, const struct config_function *function,
-                                 struct start *ret_start)
+                                 bool down, struct start *ret_start)
 {
     ret_start->command.count = 0;
     ret_start->settings = NULL;
     if (config_is_remote(function)) {
         ret_start->settings =
-            function->uplink.url ? uplink_settings(&function->uplink) : lambda_settings(all, function);
+            function->uplink.url ? uplink_settings(&function->uplink, down) : lambda_settings(all, function);
         return SLUICE_OK;
     }
     if (function->kind != CONFIG_NATIVE) {
@@ -179,16 +179,21 @@ static enum sluice_error prepare(const struct functions *all, const struct confi
     return SLUICE_NOT_FOUND;
 }
 
-enum sluice_error function_pool_start(struct function *function, const char *workers)
+/* `down`: the second worker of an uplink, which brings topics down. */
+static enum sluice_error start_pool(struct function *function, const char *workers, bool down,
+                                    struct invoke_pool **ret_pool)
 {
     struct functions *all = function->all;
     const struct config_function *given = function->config;
     struct start start;
-    enum sluice_error error = prepare(all, given, &start);
+    enum sluice_error error = prepare(all, given, down, &start);
     if (error)
         return error;
     struct invoke_config config = pool_config(all, given);
-    struct invoke_hooks hooks = {.ctx = function, .wall_ms = pool_wall_ms, .random = pool_random};
+    struct invoke_hooks hooks = {.ctx = function,
+                                 .wall_ms = pool_wall_ms,
+                                 .random = pool_random,
+                                 .publish = down ? uplink_publish : NULL};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
     snprintf(executable, sizeof executable, "%s/%s", workers, worker_of(given));
     char **environment = worker_environment(given);
@@ -197,8 +202,7 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     config.executable = executable;
     config.settings_json = start.settings;
     config.environment = (const char *const *)environment;
-    error =
-        invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, &function->pool);
+    error = invoke_pool_start(all->host.loop, &config, &hooks, error_text, sizeof error_text, ret_pool);
     if (error)
         log_error("%s", error_text); /* it names the function */
     else
@@ -206,5 +210,13 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
     memory_free(start.settings);
     sandbox_launcher_free(launcher);
     free_strings(environment);
+    return error;
+}
+
+enum sluice_error function_pool_start(struct function *function, const char *workers)
+{
+    enum sluice_error error = start_pool(function, workers, false, &function->pool);
+    if (!error && function->config->uplink.down_count > 0)
+        error = start_pool(function, workers, true, &function->down_pool);
     return error;
 }

@@ -266,8 +266,11 @@ void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), 
         return;
     }
     for (size_t i = 0; i < functions->function_count; i++) {
-        if (functions->functions[i].pool)
-            invoke_pool_stop(functions->functions[i].pool, pool_stopped, &functions->functions[i]);
+        struct function *function = &functions->functions[i];
+        if (function->pool)
+            invoke_pool_stop(function->pool, pool_stopped, function);
+        if (function->down_pool)
+            invoke_pool_stop(function->down_pool, pool_stopped, function);
     }
 }
 
@@ -406,8 +409,10 @@ size_t functions_select(struct functions *functions, const struct message *messa
     const struct rule_entry *const *entries;
     size_t count = rule_set_find(&functions->rules, view.topic, &entries), found = 0;
     for (size_t i = 0; i < count; i++) {
+        const struct mapping *mapping = entries[i]->user;
         /* A payload that is no JSON is taken too: it becomes a dead letter that says so. */
-        if (form_of(entries[i]->user) != form || rule_matches(entries[i]->rule, &input) == RULE_NO_MATCH)
+        if (form_of(mapping) != form || uplink_brought(mapping->function->config, message) ||
+            rule_matches(entries[i]->rule, &input) == RULE_NO_MATCH)
             continue;
         add_selection(functions, entries[i]->user, message, index);
         found++;

@@ -16,6 +16,10 @@ struct function {
     struct functions *all;
     const struct config_function *config;
     struct invoke_pool *pool;
+    struct invoke_pool *down_pool; /* of an uplink that brings topics down; else NULL */
+    struct {
+        uint64_t worker, id, seq; /* a publication of it that waits for the disk; id 0: none */
+    } coming_down;
     char *arn;
     struct mapping *direct; /* of asynchronous invocations, which come from no message */
 };
@@ -103,8 +107,15 @@ enum sluice_error function_pool_start(struct function *function, const char *wor
  */
 void invocation_request_id(const struct mapping *mapping, uint64_t ordinal, char ret_id[REQUEST_ID_BYTES]);
 
-/* What the uplink worker needs to know (handlers/uplink/README.md); the caller's. */
-char *uplink_settings(const struct config_uplink *uplink);
+/* What the uplink worker needs to know (handlers/uplink/README.md), the one that forwards or the one that
+ * brings topics down; the caller's. */
+char *uplink_settings(const struct config_uplink *uplink, bool down);
+/* Whether the message came down by this function: then it does not go up by it again. */
+bool uplink_brought(const struct config_function *function, const struct message *message);
+/* invoke_hooks.publish of the worker that brings topics down; ctx is the struct function. */
+void uplink_publish(void *ctx, const struct invoke_publication *publication);
+/* The journal is on disk up to this seq. */
+void uplink_durable(struct function *function, uint64_t seq);
 /* Appends to an invocation's context what the worker is to publish the event as. SLUICE_INVALID: the topic
  * cannot be filled from this message; nothing is appended. */
 enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,

@@ -104,6 +104,8 @@ bool replay_is_due(const struct mapping *mapping)
  */
 void functions_journal_durable(struct functions *functions, uint64_t seq)
 {
+    for (size_t i = 0; i < functions->function_count; i++)
+        uplink_durable(&functions->functions[i], seq);
     for (size_t i = 0; i < functions->replay_count; i++) {
         struct replay *replay = &functions->replays[i];
         if (replay->ticket > 0 || replay->seq > seq)

@@ -2,8 +2,13 @@
 #include "app/functions_internal.h"
 
 #include "base/json_write.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "route/reply.h"
+#include "wire/mqtt.h"
+#include "wire/topic.h"
+
+#include <stdio.h>
 
 static void write_string(struct buffer *out, const char *name, const char *value)
 {
@@ -15,7 +20,29 @@ static void write_string(struct buffer *out, const char *name, const char *value
     json_write_string(out, span_from_string(value));
 }
 
-char *uplink_settings(const struct config_uplink *uplink)
+static void write_client_id(struct buffer *out, const char *client_id, bool down)
+{
+    struct buffer id = {0};
+    buffer_append(&id, span_from_string(client_id));
+    if (down)
+        buffer_append(&id, SPAN_LITERAL("-down"));
+    json_write_raw(out, ",\"clientId\":");
+    json_write_string(out, buffer_span(&id));
+    buffer_fini(&id);
+}
+
+static void write_filters(struct buffer *out, const struct config_uplink *uplink)
+{
+    json_write_raw(out, ",\"down\":[");
+    for (size_t i = 0; i < uplink->down_count; i++) {
+        if (i > 0)
+            json_write_raw(out, ",");
+        json_write_string(out, span_from_string(uplink->down[i].filter));
+    }
+    json_write_raw(out, "]");
+}
+
+char *uplink_settings(const struct config_uplink *uplink, bool down)
 {
     struct buffer out = {0};
     json_write_raw(&out, "{\"inflight\":");
@@ -24,7 +51,9 @@ char *uplink_settings(const struct config_uplink *uplink)
     json_write_u64(&out, uplink->keep_alive_ms / 1000);
     write_string(&out, "url", uplink->url);
     write_string(&out, "version", uplink->version_5 ? "5" : "3.1.1");
-    write_string(&out, "clientId", uplink->client_id);
+    write_client_id(&out, uplink->client_id, down);
+    if (down)
+        write_filters(&out, uplink);
     write_string(&out, "user", uplink->user);
     write_string(&out, "password", uplink->password);
     write_string(&out, "ca", uplink->ca);
@@ -36,10 +65,47 @@ char *uplink_settings(const struct config_uplink *uplink)
     return settings;
 }
 
+/* ---- The path: which gateways a message has passed, so that it passes none twice ---- */
+
+#define PATH_PROPERTY SPAN_LITERAL("sluice-path")
+
+static struct span path_of(const struct message *message)
+{
+    struct reader at = reader_of(message->properties);
+    struct mqtt_property_value value;
+    while (mqtt_property_next(&at, &value)) {
+        if (value.id == MQTT_USER_PROPERTY && span_equal(value.name, PATH_PROPERTY))
+            return value.bytes;
+    }
+    return SPAN_EMPTY;
+}
+
+/* The message's own path, and this gateway behind it. */
+static void append_path(const struct config_uplink *uplink, const struct message *message, struct buffer *out)
+{
+    struct span path = path_of(message);
+    buffer_append(out, path);
+    if (path.len > 0)
+        buffer_append(out, SPAN_LITERAL(","));
+    buffer_append(out, span_from_string(uplink->client_id));
+}
+
+static bool path_has(struct span path, struct span client_id)
+{
+    while (path.len > 0) {
+        const uint8_t *comma = memchr(path.data, ',', path.len);
+        size_t len = comma ? (size_t)(comma - path.data) : path.len;
+        if (span_equal(span_of(path.data, len), client_id))
+            return true;
+        path = span_skip(path, comma ? len + 1 : len);
+    }
+    return false;
+}
+
 enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
                                        struct span event, struct buffer *out)
 {
-    struct buffer topic = {0};
+    struct buffer topic = {0}, path = {0};
     enum sluice_error error =
         reply_topic_from(span_from_string(uplink->topic), message->topic, event, message->client_id, &topic);
     if (!error) {
@@ -47,8 +113,105 @@ enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const
         json_write_string(out, buffer_span(&topic));
         json_write_raw(out, ",\"retain\":");
         buffer_append(out, message->retain ? SPAN_LITERAL("true") : SPAN_LITERAL("false"));
+        append_path(uplink, message, &path);
+        json_write_raw(out, ",\"path\":");
+        json_write_string(out, buffer_span(&path));
         json_write_raw(out, "}");
     }
+    buffer_fini(&path);
     buffer_fini(&topic);
     return error;
+}
+
+/* ---- Down ---- */
+
+enum { CLIENT_ID_BYTES = 80, PROPERTIES_BYTES = WORKER_PATH_BYTES_MAX + 32 };
+
+/* Whom the gateway names as the publisher of what came down. */
+static struct span publisher_of(const struct config_function *function, char text[static CLIENT_ID_BYTES])
+{
+    snprintf(text, CLIENT_ID_BYTES, "uplink:%s", function->name);
+    return span_from_string(text);
+}
+
+bool uplink_brought(const struct config_function *function, const struct message *message)
+{
+    char text[CLIENT_ID_BYTES];
+    return function->uplink.down_count > 0 && span_equal(message->client_id, publisher_of(function, text));
+}
+
+static const struct config_down *find_down(const struct config_uplink *uplink, struct span topic)
+{
+    for (size_t i = 0; i < uplink->down_count; i++) {
+        if (topic_matches(span_from_string(uplink->down[i].filter), topic))
+            return &uplink->down[i];
+    }
+    return NULL;
+}
+
+/* What the configuration's `down` allows is allowed: the publisher is the gateway itself. */
+static enum sluice_error publish_here(struct function *function, const struct config_down *down,
+                                      const struct invoke_publication *publication)
+{
+    const struct functions_host *host = &function->all->host;
+    char client_id[CLIENT_ID_BYTES];
+    uint8_t block[PROPERTIES_BYTES];
+    struct buffer topic = {0};
+    struct writer properties = writer_of(block, sizeof block);
+    if (publication->path.len > 0)
+        mqtt_write_user_property(&properties, PATH_PROPERTY, publication->path);
+    struct message message = {.qos = 1,
+                              .retain = publication->retain,
+                              .payload = publication->payload,
+                              .properties = span_of(block, writer_len(&properties)),
+                              .client_id = publisher_of(function->config, client_id),
+                              .received_ms = host->wall_ms(host->ctx)};
+    enum sluice_error error = reply_topic_from(span_from_string(down->topic), publication->topic,
+                                               publication->payload, SPAN_EMPTY, &topic);
+    message.topic = buffer_span(&topic);
+    if (!error)
+        error = host->publish(host->ctx, &message);
+    buffer_fini(&topic);
+    return error;
+}
+
+/*
+ * The crash argument: the remote's PUBACK waits for the worker, which waits for PUBLISHED, and that for what
+ * the journal was given for this message, and before it, to be on disk. A crash in between brings the message
+ * again.
+ */
+void uplink_publish(void *ctx, const struct invoke_publication *publication)
+{
+    struct function *function = ctx;
+    const struct config_uplink *uplink = &function->config->uplink;
+    const struct config_down *down = find_down(uplink, publication->topic);
+    bool was_here = path_has(publication->path, span_from_string(uplink->client_id));
+    enum worker_published outcome = WORKER_PUBLISHED_REFUSED;
+    enum sluice_error error = SLUICE_DENIED;
+    if (down && !was_here)
+        error = publish_here(function, down, publication);
+    if (!error) {
+        struct journal_stats stats = journal_stats(function->all->host.journal);
+        function->coming_down.worker = publication->worker;
+        function->coming_down.id = publication->id;
+        function->coming_down.seq = stats.last_seq;
+        uplink_durable(function, stats.durable_seq);
+        return;
+    }
+    if (error == SLUICE_FULL || error == SLUICE_IO)
+        outcome = WORKER_PUBLISHED_FULL;
+    else if (!was_here)
+        log_warning("function %s: what comes down on %.*s is not published: %s", function->config->name,
+                    (int)publication->topic.len, (const char *)publication->topic.data,
+                    down ? "its topic here would be none, or it is too large" : "no `down` filter is for it");
+    invoke_published(function->down_pool, publication->worker, publication->id, outcome);
+}
+
+void uplink_durable(struct function *function, uint64_t seq)
+{
+    uint64_t id = function->coming_down.id;
+    if (id == 0 || seq < function->coming_down.seq)
+        return;
+    function->coming_down.id = 0;
+    invoke_published(function->down_pool, function->coming_down.worker, id, WORKER_PUBLISHED_STORED);
 }

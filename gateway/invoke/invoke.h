@@ -19,6 +19,7 @@
 #ifndef SLUICE_INVOKE_INVOKE_H
 #define SLUICE_INVOKE_INVOKE_H
 
+#include "invoke/worker_protocol.h"
 #include "sluice/error.h"
 #include "wire/span.h"
 
@@ -56,10 +57,20 @@ struct invoke_config {
  * differs. */
 struct invoke_config invoke_config_default(void);
 
+/* What a worker publishes: a view. Its answer, by invoke_published, may come later. */
+struct invoke_publication {
+    uint64_t worker; /* which one */
+    uint64_t id;     /* its name for it */
+    bool retain;
+    struct span topic, path, payload;
+};
+
 struct invoke_hooks {
     void *ctx;
     uint64_t (*wall_ms)(void *ctx); /* Unix epoch: for the deadline that workers are told */
     uint32_t (*random)(void *ctx);  /* for the jitter of restarts */
+    /* NULL: its workers may publish nothing. A worker waits for the answer before it publishes again. */
+    void (*publish)(void *ctx, const struct invoke_publication *publication);
 };
 
 enum invoke_outcome {
@@ -99,6 +110,9 @@ enum sluice_error invoke_pool_start(uv_loop_t *loop, const struct invoke_config 
 /* SLUICE_OK: on_done will be called, later and once. SLUICE_FULL: all workers are busy and the bound on
  * waiting is reached. SLUICE_TOO_LARGE: context or event. SLUICE_CLOSED: the pool is stopping. */
 enum sluice_error invoke_submit(struct invoke_pool *pool, const struct invoke_request *request);
+
+/* The answer to a publication; nothing if its worker is gone. */
+void invoke_published(struct invoke_pool *pool, uint64_t worker, uint64_t id, enum worker_published outcome);
 
 /* How many small requests invoke_submit would take now. */
 size_t invoke_capacity(const struct invoke_pool *pool);

@@ -142,7 +142,7 @@ static void spawn(struct invoke_pool *pool)
     worker->next = pool->workers;
     pool->workers = worker;
     pool->counters.workers++;
-    pool->counters.started_count++;
+    worker->number = ++pool->counters.started_count;
     space_next_spawn(pool);
 }
 

@@ -70,6 +70,8 @@ struct invoke_worker {
     enum worker_state state;
     bool closed;          /* its socket ended; its exit is awaited */
     uint64_t deadline_ms; /* of the state; INVOKE_NEVER: none */
+    uint64_t number;      /* the pool's workers are counted from 1 */
+    uint64_t publishing;  /* the publication that is not answered, or 0 */
     bool ready;           /* READY came */
     bool shared;          /* READY has said another concurrency than 1: see LATE_MS */
     uint32_t concurrency; /* as the last READY had it; 0 before */

@@ -196,10 +196,43 @@ static void on_answer(struct invoke_worker *worker, const struct worker_frame *f
     pool_worker_answered(worker->pool, request, &result);
 }
 
+static void on_publish(struct invoke_worker *worker, const struct worker_frame *frame)
+{
+    const struct invoke_hooks *hooks = &worker->pool->hooks;
+    if (!hooks->publish || worker->publishing != 0) {
+        break_protocol(worker, hooks->publish ? "a PUBLISH before the last one was answered"
+                                              : "a PUBLISH of a worker that may publish nothing");
+        return;
+    }
+    worker->publishing = frame->invocation;
+    hooks->publish(hooks->ctx, &(struct invoke_publication){.worker = worker->number,
+                                                            .id = frame->invocation,
+                                                            .retain = frame->publish.retain,
+                                                            .topic = frame->publish.topic,
+                                                            .path = frame->publish.path,
+                                                            .payload = frame->publish.payload});
+}
+
+void invoke_published(struct invoke_pool *pool, uint64_t number, uint64_t id, enum worker_published outcome)
+{
+    struct invoke_worker *worker = pool->workers;
+    while (worker && worker->number != number)
+        worker = worker->next;
+    if (!worker || worker->closed || worker->state == WORKER_KILLED || worker->publishing != id)
+        return;
+    worker->publishing = 0;
+    struct worker_frame frame = {.type = WORKER_PUBLISHED, .invocation = id};
+    frame.published = outcome;
+    process_send(worker->process, &frame);
+    pool_flush_soon(pool);
+}
+
 static void on_frame(void *ctx, const struct worker_frame *frame)
 {
     if (frame->type == WORKER_READY)
         on_ready(ctx, frame);
+    else if (frame->type == WORKER_PUBLISH)
+        on_publish(ctx, frame);
     else
         on_answer(ctx, frame); /* LOG does not come here, and the codec refuses what gateways send */
 }

@@ -7,6 +7,8 @@ enum {
     READY_FIXED_BYTES = 8,
     ERROR_FIXED_BYTES = 11,
     LOG_FIXED_BYTES = 1,
+    PUBLISH_FIXED_BYTES = 5,
+    PUBLISHED_BYTES = 1,
 };
 
 /* One row a frame type; the index is the type. */
@@ -25,6 +27,10 @@ static const struct {
                       ERROR_FIXED_BYTES + WORKER_ERROR_TYPE_BYTES_MAX + WORKER_TEXT_BYTES_MAX +
                           WORKER_PAYLOAD_BYTES_MAX},
     [WORKER_LOG] = {WORKER_PEER_WORKER, LOG_FIXED_BYTES, LOG_FIXED_BYTES + WORKER_TEXT_BYTES_MAX},
+    [WORKER_PUBLISH] = {WORKER_PEER_WORKER, PUBLISH_FIXED_BYTES,
+                        PUBLISH_FIXED_BYTES + WORKER_TOPIC_BYTES_MAX + WORKER_PATH_BYTES_MAX +
+                            WORKER_PAYLOAD_BYTES_MAX},
+    [WORKER_PUBLISHED] = {WORKER_PEER_GATEWAY, PUBLISHED_BYTES, PUBLISHED_BYTES},
 };
 
 enum { FRAME_TYPE_COUNT = sizeof frames / sizeof frames[0] };
@@ -82,6 +88,26 @@ static void read_log(struct reader *reader, struct worker_frame *frame)
     frame->log.text = read_rest(reader);
 }
 
+static void read_publish(struct reader *reader, struct worker_frame *frame)
+{
+    uint8_t retain = read_u8(reader);
+    uint16_t topic_len = read_u16(reader), path_len = read_u16(reader);
+    frame->publish.retain = retain == 1;
+    frame->publish.topic = read_bytes(reader, topic_len);
+    frame->publish.path = read_bounded(reader, path_len, WORKER_PATH_BYTES_MAX);
+    frame->publish.payload = read_bounded_rest(reader, WORKER_PAYLOAD_BYTES_MAX);
+    if (retain > 1 || frame->invocation == 0)
+        reader_fail(reader);
+}
+
+static void read_published(struct reader *reader, struct worker_frame *frame)
+{
+    uint8_t outcome = read_u8(reader);
+    frame->published = outcome;
+    if (outcome > WORKER_PUBLISHED_FULL || frame->invocation == 0)
+        reader_fail(reader);
+}
+
 static void read_body(struct reader *reader, struct worker_frame *frame)
 {
     switch (frame->type) {
@@ -92,6 +118,8 @@ static void read_body(struct reader *reader, struct worker_frame *frame)
     case WORKER_RESULT: frame->result = read_rest(reader); break;
     case WORKER_ERROR: read_error(reader, frame); break;
     case WORKER_LOG: read_log(reader, frame); break;
+    case WORKER_PUBLISH: read_publish(reader, frame); break;
+    case WORKER_PUBLISHED: read_published(reader, frame); break;
     }
 }
 
@@ -156,6 +184,16 @@ static bool write_body(struct writer *head, const struct worker_frame *frame, st
         write_u8(head, (uint8_t)frame->log.level);
         tails[0] = frame->log.text;
         return frame->log.text.len <= WORKER_TEXT_BYTES_MAX;
+    case WORKER_PUBLISH:
+        write_u8(head, frame->publish.retain);
+        write_u16(head, (uint16_t)frame->publish.topic.len);
+        write_u16(head, (uint16_t)frame->publish.path.len);
+        tails[0] = frame->publish.topic;
+        tails[1] = frame->publish.path;
+        tails[2] = frame->publish.payload;
+        return tails[0].len <= WORKER_TOPIC_BYTES_MAX && tails[1].len <= WORKER_PATH_BYTES_MAX &&
+               tails[2].len <= WORKER_PAYLOAD_BYTES_MAX;
+    case WORKER_PUBLISHED: write_u8(head, (uint8_t)frame->published); return true;
     }
     return false;
 }

@@ -23,6 +23,8 @@ enum {
     WORKER_CONTEXT_BYTES_MAX = 64 * 1024,
     WORKER_ERROR_TYPE_BYTES_MAX = 256,
     WORKER_TEXT_BYTES_MAX = 64 * 1024, /* error messages and log texts */
+    WORKER_TOPIC_BYTES_MAX = 65535,
+    WORKER_PATH_BYTES_MAX = 1024,
 };
 
 enum worker_frame_type {
@@ -33,6 +35,14 @@ enum worker_frame_type {
     WORKER_RESULT,
     WORKER_ERROR,
     WORKER_LOG,
+    WORKER_PUBLISH,
+    WORKER_PUBLISHED,
+};
+
+enum worker_published {
+    WORKER_PUBLISHED_STORED,
+    WORKER_PUBLISHED_REFUSED, /* it never will be */
+    WORKER_PUBLISHED_FULL,    /* not now */
 };
 
 enum worker_error_kind {
@@ -75,6 +85,13 @@ struct worker_frame {
             enum worker_log_level level;
             struct span text;
         } log;
+        struct {
+            bool retain;
+            struct span topic;
+            struct span path; /* the gateways that it has passed, or empty */
+            struct span payload;
+        } publish;
+        enum worker_published published;
     };
 };
 

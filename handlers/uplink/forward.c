@@ -1,18 +1,15 @@
 #include "uplink/forward.h"
 
 #include "base/memory.h"
-#include "client/backoff.h"
+#include "uplink/reconnect.h"
 #include "uplink/verdict.h"
 
 #include <cjson/cJSON.h>
 
 #include <assert.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 enum {
-    RECONNECT_MIN_MS = 500,
-    RECONNECT_MAX_MS = 20 * 1000,
     TEXT_BYTES = 512,
 };
 
@@ -23,13 +20,14 @@ struct open_message {
     uint64_t sent_ms;     /* of those that are sent */
     int token;            /* the same */
     char *topic;
+    char *path; /* or NULL */
     uint8_t *payload;
     size_t payload_len;
     bool retain;
 };
 
 enum link_state {
-    LINK_DOWN, /* until connect_at_ms */
+    LINK_DOWN, /* until reconnect.at_ms */
     LINK_CONNECTING,
     LINK_UP,
 };
@@ -40,9 +38,8 @@ struct forward {
     struct remote *remote;
     struct complaints complaints;
     enum link_state link;
-    uint64_t connect_at_ms;
+    struct reconnect reconnect;
     uint64_t up_since_ms;
-    unsigned failure_count;     /* connections in a row that brought nothing */
     struct remote_event limits; /* the remote's, of its CONNACK */
     bool progressed;            /* this connection has brought a PUBACK */
     bool probing;               /* the last one was closed by the remote without any: one message at a time */
@@ -65,6 +62,7 @@ struct forward *forward_new(const struct settings *settings, struct worker *work
 static void message_free(struct open_message *message)
 {
     memory_free(message->topic);
+    memory_free(message->path);
     memory_free(message->payload);
 }
 
@@ -85,6 +83,7 @@ static struct remote_message message_of(const struct forward *forward, const str
 {
     return (struct remote_message){
         .topic = open->topic,
+        .path = open->path,
         .payload = span_of(open->payload, open->payload_len),
         .retain = open->retain && forward->limits.takes_retain,
     };
@@ -174,12 +173,8 @@ static void complain(struct forward *forward, uint64_t now_ms, const char *what,
 static void go_down(struct forward *forward, uint64_t now_ms)
 {
     remote_close(forward->remote);
-    if (forward->progressed || (forward->link == LINK_UP && now_ms - forward->up_since_ms > RECONNECT_MAX_MS))
-        forward->failure_count = 0;
-    uint32_t random = 0;
-    getrandom(&random, sizeof random, GRND_NONBLOCK);
-    forward->connect_at_ms =
-        now_ms + backoff_delay_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, forward->failure_count++, random);
+    bool lasted = forward->link == LINK_UP && now_ms - forward->up_since_ms > RECONNECT_MAX_MS;
+    reconnect_later(&forward->reconnect, now_ms, forward->progressed || lasted);
     forward->link = LINK_DOWN;
     forward->sent_count = 0;
     forward->progressed = false;
@@ -248,7 +243,6 @@ static void on_acknowledged(struct forward *forward, const struct remote_event *
     }
     forward->progressed = true;
     forward->probing = false;
-    forward->failure_count = 0;
     send_all(forward, now_ms);
     tell_window(forward);
 }
@@ -263,6 +257,8 @@ void forward_on_event(struct forward *forward, const struct remote_event *event,
         break;
     case REMOTE_LOST: on_lost(forward, event->reason, now_ms); break;
     case REMOTE_ACKNOWLEDGED: on_acknowledged(forward, event, now_ms); break;
+    case REMOTE_NOT_SUBSCRIBED:
+    case REMOTE_ARRIVED: break; /* it subscribes to nothing */
     }
 }
 
@@ -282,6 +278,7 @@ void forward_take(struct forward *forward, const struct worker_frame *invoke, co
         cJSON_ParseWithLength((const char *)invoke->invoke.context.data, invoke->invoke.context.len);
     const cJSON *publish = cJSON_GetObjectItemCaseSensitive(context, "publish");
     const char *topic = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(publish, "topic"));
+    const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(publish, "path"));
     if (!topic || forward->open_count == forward->settings->inflight) {
         worker_send_error(forward->worker, invoke->invocation,
                           topic ? WORKER_ERROR_TRANSPORT : WORKER_ERROR_FUNCTION, "Uplink.BadInvocation",
@@ -294,6 +291,7 @@ void forward_take(struct forward *forward, const struct worker_frame *invoke, co
             .invocation = invoke->invocation,
             .deadline_ms = now->monotonic_ms + left_ms,
             .topic = memory_string(span_from_string(topic)),
+            .path = path ? memory_string(span_from_string(path)) : NULL,
             .payload = copy_of(invoke->invoke.event),
             .payload_len = invoke->invoke.event.len,
             .retain = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(publish, "retain")),
@@ -326,7 +324,7 @@ void forward_run(struct forward *forward, uint64_t now_ms)
         give_back_all(forward, "Uplink.NotAcknowledged", "no PUBACK came within the function's timeout");
     if (forward->stopping && forward->link != LINK_UP)
         give_back_all(forward, "Uplink.NotConnected", "the remote Server is not connected");
-    if (forward->link == LINK_DOWN && now_ms >= forward->connect_at_ms && !forward->stopping) {
+    if (forward->link == LINK_DOWN && now_ms >= forward->reconnect.at_ms && !forward->stopping) {
         forward->link = LINK_CONNECTING;
         remote_connect(forward->remote);
     }
@@ -335,7 +333,7 @@ void forward_run(struct forward *forward, uint64_t now_ms)
 uint64_t forward_next_deadline_ms(const struct forward *forward)
 {
     uint64_t deadline_ms = forward->open_count > 0 ? forward->open[0].deadline_ms : FORWARD_NEVER;
-    if (forward->link == LINK_DOWN && !forward->stopping && forward->connect_at_ms < deadline_ms)
-        deadline_ms = forward->connect_at_ms;
+    if (forward->link == LINK_DOWN && !forward->stopping && forward->reconnect.at_ms < deadline_ms)
+        deadline_ms = forward->reconnect.at_ms;
     return deadline_ms;
 }

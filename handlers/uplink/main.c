@@ -4,18 +4,21 @@
  * the gateway says so and nothing is open any more, or when the gateway is gone,
  * and with 1 when it cannot start.
  */
+#include "uplink/down.h"
 #include "uplink/forward.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 struct uplink {
     struct worker *worker;
     struct settings settings;
     struct remote *remote;   /* NULL until INIT succeeded; */
-    struct forward *forward; /* so is this */
+    struct forward *forward; /* what goes up, or */
+    struct down *down;       /* what comes down: one of them is not NULL then */
     bool stopping;
     int status; /* to exit with */
 };
@@ -37,6 +40,11 @@ static void start(struct uplink *uplink, struct span init_json)
         uplink->status = 1;
         return;
     }
+    if (uplink->settings.down_count > 0) {
+        uplink->down = down_new(&uplink->settings, uplink->worker, uplink->remote);
+        worker_send_ready(uplink->worker, 0, 0); /* it takes nothing ever */
+        return;
+    }
     uplink->forward = forward_new(&uplink->settings, uplink->worker, uplink->remote);
     worker_send_ready(uplink->worker, 0, 0); /* how many it takes is known when it is connected */
 }
@@ -44,17 +52,19 @@ static void start(struct uplink *uplink, struct span init_json)
 /* False: it is time to exit. */
 static bool handle(struct uplink *uplink, const struct worker_frame *frame)
 {
-    if (frame->type == WORKER_INIT && !uplink->forward) {
+    if (frame->type == WORKER_INIT && !uplink->remote) {
         start(uplink, frame->init);
     } else if (frame->type == WORKER_INVOKE && uplink->forward) {
         const struct forward_now now = {clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)};
         forward_take(uplink->forward, frame, &now);
+    } else if (frame->type == WORKER_PUBLISHED && uplink->down) {
+        down_on_published(uplink->down, frame->published, clock_ms(CLOCK_MONOTONIC));
     } else if (frame->type == WORKER_SHUTDOWN) {
         uplink->stopping = true;
         if (uplink->forward)
             forward_stop(uplink->forward);
     }
-    return uplink->forward != NULL;
+    return uplink->remote != NULL;
 }
 
 /* False: it is time to exit, or the gateway is gone. */
@@ -73,13 +83,17 @@ static void handle_events(struct uplink *uplink)
 {
     struct remote_event event;
     while (remote_next(uplink->remote, &event))
-        forward_on_event(uplink->forward, &event, clock_ms(CLOCK_MONOTONIC));
+        if (uplink->down)
+            down_on_event(uplink->down, &event, clock_ms(CLOCK_MONOTONIC));
+        else
+            forward_on_event(uplink->forward, &event, clock_ms(CLOCK_MONOTONIC));
 }
 
 static int wait_ms(const struct uplink *uplink)
 {
     uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-    uint64_t deadline_ms = forward_next_deadline_ms(uplink->forward);
+    uint64_t deadline_ms =
+        uplink->down ? down_next_deadline_ms(uplink->down) : forward_next_deadline_ms(uplink->forward);
     if (deadline_ms <= now_ms)
         return 0;
     return deadline_ms - now_ms < INT32_MAX ? (int)(deadline_ms - now_ms) : -1;
@@ -88,11 +102,14 @@ static int wait_ms(const struct uplink *uplink)
 static void run(struct uplink *uplink)
 {
     bool alive = true;
-    while (alive && !uplink->forward)
+    while (alive && !uplink->remote)
         alive = handle_frames(uplink);
     while (alive) {
-        forward_run(uplink->forward, clock_ms(CLOCK_MONOTONIC));
-        if (uplink->stopping && forward_open_count(uplink->forward) == 0)
+        if (uplink->down)
+            down_run(uplink->down, clock_ms(CLOCK_MONOTONIC));
+        else
+            forward_run(uplink->forward, clock_ms(CLOCK_MONOTONIC));
+        if (uplink->stopping && (uplink->down || forward_open_count(uplink->forward) == 0))
             break;
         struct pollfd fds[] = {{worker_fd(uplink->worker), POLLIN, 0},
                                {remote_fd(uplink->remote), POLLIN, 0}};
@@ -116,6 +133,8 @@ int main(void)
     signal(SIGPIPE, SIG_IGN); /* TLS writes to connections that the other end has closed */
     struct uplink uplink = {.worker = &worker};
     run(&uplink);
+    if (uplink.down)
+        _exit(uplink.status); /* what the gateway has not stored must not be acknowledged by a farewell */
     if (uplink.forward)
         forward_free(uplink.forward);
     if (uplink.remote)

@@ -15,10 +15,15 @@ enum {
     BUFFERED_MAX = 2 * SETTINGS_INFLIGHT_MAX,
     FIXED_HEADER_BYTES = 5,
     PUBLISH_BYTES = 2 + 2 + 1, /* length of the topic, Packet Identifier, length of no properties */
+    PATH_BYTES =
+        3 + 1 + 2 + 11 + 2, /* more length of properties, identifier, and both strings but the value */
     PORT_DEFAULT = 1883,
     PORT_DEFAULT_TLS = 8883,
     URI_BYTES = 512,
+    DOWN_SESSION_S = 7 * 24 * 3600, /* how long the remote keeps what is to come down */
 };
+
+#define PATH_PROPERTY "sluice-path"
 
 struct remote {
     const struct settings *settings;
@@ -26,7 +31,9 @@ struct remote {
     MQTTAsync keeper;    /* never connected: Paho tears its threads down with the last handle, and slowly */
     MQTTAsync handle;    /* NULL: no connection and no attempt */
     int wake_fd;
-    pthread_mutex_t lock; /* of the events, which Paho's threads add to */
+    pthread_mutex_t lock; /* of the events, which Paho's threads add to, and of `unsettled` */
+    pthread_cond_t settled;
+    bool unsettled; /* a message that arrived waits for remote_settle */
     struct remote_event *events;
     size_t event_first, event_count, event_capacity;
 };
@@ -86,9 +93,36 @@ static uint32_t property_of(const MQTTProperties *properties, enum MQTTPropertyC
                                                   : otherwise;
 }
 
+static void on_not_subscribed(void *ctx, MQTTAsync_failureData *data)
+{
+    post(ctx,
+         &(struct remote_event){.type = REMOTE_NOT_SUBSCRIBED, .reason = data ? (uint8_t)data->code : 0});
+}
+
+static void on_not_subscribed_5(void *ctx, MQTTAsync_failureData5 *data)
+{
+    post(ctx, &(struct remote_event){.type = REMOTE_NOT_SUBSCRIBED,
+                                     .reason = data ? (uint8_t)data->reasonCode : 0});
+}
+
+/* In Paho's own thread: another would wait for what the session brings at once, see remote_settle. */
+static void subscribe(struct remote *remote)
+{
+    const struct settings *settings = remote->settings;
+    MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+    response.context = remote;
+    if (settings->version_5)
+        response.onFailure5 = on_not_subscribed_5;
+    else
+        response.onFailure = on_not_subscribed;
+    for (size_t i = 0; i < settings->down_count; i++)
+        MQTTAsync_subscribe(remote->handle, settings->down[i], 1, &response);
+}
+
 static void on_connected(void *ctx, MQTTAsync_successData *data)
 {
     (void)data;
+    subscribe(ctx);
     post(ctx, &(struct remote_event){.type = REMOTE_CONNECTED,
                                      .receive_maximum = RECEIVE_MAXIMUM_DEFAULT,
                                      .packet_bytes_max = PACKET_BYTES_MAX,
@@ -99,6 +133,7 @@ static void on_connected(void *ctx, MQTTAsync_successData *data)
 static void on_connected_5(void *ctx, MQTTAsync_successData5 *data)
 {
     const MQTTProperties *properties = &data->properties;
+    subscribe(ctx);
     post(ctx, &(struct remote_event){
                   .type = REMOTE_CONNECTED,
                   .receive_maximum =
@@ -177,14 +212,48 @@ static void on_puback_error_5(void *ctx, MQTTAsync_failureData5 *data)
                                          .reason = (uint8_t)data->reasonCode});
 }
 
-/* Paho insists on a callback for messages that arrive. */
+static struct span path_of(MQTTProperties *properties)
+{
+    int count = MQTTProperties_propertyCount(properties, MQTTPROPERTY_CODE_USER_PROPERTY);
+    for (int i = 0; i < count; i++) {
+        const MQTTProperty *property =
+            MQTTProperties_getPropertyAt(properties, MQTTPROPERTY_CODE_USER_PROPERTY, i);
+        struct span name = {(const uint8_t *)property->value.data.data, (size_t)property->value.data.len};
+        if (span_equal(name, SPAN_LITERAL(PATH_PROPERTY)))
+            return span_of(property->value.value.data, (size_t)property->value.value.len);
+    }
+    return SPAN_EMPTY;
+}
+
+/* Paho sends PUBACK when this returns: not before the message is settled. */
 static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *message)
 {
-    (void)ctx;
-    (void)topic_len;
+    struct remote *remote = ctx;
+    struct remote_arrival arrival = {
+        .topic = span_of(topic, topic_len > 0 ? (size_t)topic_len : strlen(topic)),
+        .payload = span_of(message->payload, (size_t)message->payloadlen),
+        .path = path_of(&message->properties),
+        .retain = message->retained,
+    };
+    pthread_mutex_lock(&remote->lock);
+    remote->unsettled = true;
+    pthread_mutex_unlock(&remote->lock);
+    post(remote, &(struct remote_event){.type = REMOTE_ARRIVED, .arrival = &arrival});
+    pthread_mutex_lock(&remote->lock);
+    while (remote->unsettled)
+        pthread_cond_wait(&remote->settled, &remote->lock);
+    pthread_mutex_unlock(&remote->lock);
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
     return 1;
+}
+
+void remote_settle(struct remote *remote)
+{
+    pthread_mutex_lock(&remote->lock);
+    remote->unsettled = false;
+    pthread_cond_signal(&remote->settled);
+    pthread_mutex_unlock(&remote->lock);
 }
 
 /* ---- Connecting ---- */
@@ -218,6 +287,7 @@ struct remote *remote_new(const struct settings *settings, char *error)
     write_uri(remote);
     MQTTAsync_global_init(&(MQTTAsync_init_options){{'M', 'Q', 'T', 'G'}, 0, 1});
     pthread_mutex_init(&remote->lock, NULL);
+    pthread_cond_init(&remote->settled, NULL);
     remote->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int failed = create(remote, "keeper", &remote->keeper);
     if (failed != MQTTASYNC_SUCCESS || remote->wake_fd < 0) {
@@ -236,6 +306,7 @@ void remote_free(struct remote *remote)
         MQTTAsync_destroy(&remote->keeper);
     if (remote->wake_fd >= 0)
         close(remote->wake_fd);
+    pthread_cond_destroy(&remote->settled);
     pthread_mutex_destroy(&remote->lock);
     memory_free(remote->events);
     memory_free(remote);
@@ -251,6 +322,21 @@ static MQTTAsync_SSLOptions tls_options(const struct settings *settings)
     tls.enableServerCertAuth = 1;
     tls.verify = 1;
     return tls;
+}
+
+/* What is to come down waits in a session at the remote while there is no connection. */
+static void ask_for_session(const struct settings *settings, MQTTAsync_connectOptions *options,
+                            MQTTProperties *properties)
+{
+    MQTTProperty expiry = {.identifier = MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL};
+    expiry.value.integer4 = DOWN_SESSION_S;
+    if (settings->version_5) {
+        MQTTProperties_add(properties, &expiry);
+        options->connectProperties = properties;
+        options->cleanstart = 0;
+    } else {
+        options->cleansession = 0;
+    }
 }
 
 static int start_connecting(struct remote *remote)
@@ -270,6 +356,9 @@ static int start_connecting(struct remote *remote)
         options.onSuccess = on_connected;
         options.onFailure = on_refused;
     }
+    MQTTProperties properties = MQTTProperties_initializer;
+    if (settings->down_count > 0)
+        ask_for_session(settings, &options, &properties);
     options.context = remote;
     options.keepAliveInterval = (int)settings->keep_alive_s;
     options.connectTimeout = CONNECT_TIMEOUT_S;
@@ -281,7 +370,10 @@ static int start_connecting(struct remote *remote)
         failed = MQTTAsync_setCallbacks(remote->handle, remote, on_lost, on_arrived, NULL);
     if (!failed && settings->version_5)
         failed = MQTTAsync_setDisconnected(remote->handle, remote, on_disconnect);
-    return failed ? failed : MQTTAsync_connect(remote->handle, &options);
+    if (!failed)
+        failed = MQTTAsync_connect(remote->handle, &options);
+    MQTTProperties_free(&properties);
+    return failed;
 }
 
 void remote_connect(struct remote *remote)
@@ -313,8 +405,15 @@ enum sluice_error remote_publish(struct remote *remote, const struct remote_mess
     } else {
         response.onSuccess = on_puback;
     }
+    MQTTProperty path = {.identifier = MQTTPROPERTY_CODE_USER_PROPERTY};
+    if (remote->settings->version_5 && message->path) {
+        path.value.data = (MQTTLenString){(int)strlen(PATH_PROPERTY), PATH_PROPERTY};
+        path.value.value = (MQTTLenString){(int)strlen(message->path), (char *)(uintptr_t)message->path};
+        MQTTProperties_add(&response.properties, &path);
+    }
     int failed = MQTTAsync_send(remote->handle, message->topic, (int)message->payload.len,
                                 message->payload.data, 1, message->retain, &response);
+    MQTTProperties_free(&response.properties);
     if (failed == MQTTASYNC_BAD_UTF8_STRING)
         return SLUICE_INVALID;
     if (failed)
@@ -325,5 +424,6 @@ enum sluice_error remote_publish(struct remote *remote, const struct remote_mess
 
 size_t remote_packet_bytes(const struct remote_message *message)
 {
-    return FIXED_HEADER_BYTES + PUBLISH_BYTES + strlen(message->topic) + message->payload.len;
+    size_t path_bytes = message->path ? PATH_BYTES + strlen(message->path) : 0;
+    return FIXED_HEADER_BYTES + PUBLISH_BYTES + strlen(message->topic) + path_bytes + message->payload.len;
 }

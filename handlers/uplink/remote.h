@@ -22,9 +22,18 @@ struct remote;
 
 enum remote_event_type {
     REMOTE_CONNECTED,
-    REMOTE_REFUSED,      /* or not reached: `text` says why */
-    REMOTE_LOST,         /* `reason` of its DISCONNECT, or 0 */
-    REMOTE_ACKNOWLEDGED, /* PUBACK: `token`, `reason` */
+    REMOTE_REFUSED,        /* or not reached: `text` says why */
+    REMOTE_LOST,           /* `reason` of its DISCONNECT, or 0 */
+    REMOTE_ACKNOWLEDGED,   /* PUBACK: `token`, `reason` */
+    REMOTE_NOT_SUBSCRIBED, /* to what comes down: `reason` */
+    REMOTE_ARRIVED,        /* `arrival`: a message that has come down; remote_settle is due */
+};
+
+/* A message that has come down: a view that lives until remote_settle. */
+struct remote_arrival {
+    struct span topic, payload;
+    struct span path; /* of its User Property, or empty */
+    bool retain;
 };
 
 struct remote_event {
@@ -32,6 +41,7 @@ struct remote_event {
     uint8_t reason; /* a Reason Code of MQTT 5; always 0 in MQTT 3.1.1 */
     int token;
     char text[160];
+    const struct remote_arrival *arrival;
     /* CONNECTED: what the remote's CONNACK allows. */
     uint32_t receive_maximum;
     uint32_t packet_bytes_max; /* Maximum Packet Size */
@@ -56,12 +66,17 @@ bool remote_next(struct remote *remote, struct remote_event *ret_event);
 struct remote_message {
     const char *topic;
     struct span payload;
+    const char *path; /* User Property of MQTT 5; NULL: none */
     bool retain;
 };
 
 /* SLUICE_OK: REMOTE_ACKNOWLEDGED with this token follows, or REMOTE_LOST. SLUICE_INVALID: the topic is none
  * that can be sent. SLUICE_CLOSED: there is no connection any more; its REMOTE_LOST comes. */
 enum sluice_error remote_publish(struct remote *remote, const struct remote_message *message, int *ret_token);
+/* The message that has arrived is stored: Paho goes on, and acknowledges it. Until then its thread stands
+ * still, and with it every other call here that Paho takes its lock for: whoever takes what comes down only
+ * connects, and subscribes by `settings`. */
+void remote_settle(struct remote *remote);
 /* The bytes that its PUBLISH has on the wire. */
 size_t remote_packet_bytes(const struct remote_message *message);
 

@@ -1,5 +1,6 @@
 #include "uplink/settings.h"
 
+#include "base/memory.h"
 #include "invoke/worker_protocol.h"
 
 #include <cjson/cJSON.h>
@@ -18,6 +19,21 @@ static uint32_t number_of(const cJSON *object, const char *name, uint32_t most)
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     double number = cJSON_IsNumber(item) ? item->valuedouble : 0;
     return number >= 1 && number <= most ? (uint32_t)number : 0;
+}
+
+/* Copies of pointers: the strings stay the tree's. */
+static void read_down(struct settings *settings, const cJSON *list)
+{
+    const cJSON *item;
+    int count = cJSON_GetArraySize(list);
+    if (count == 0)
+        return;
+    settings->down = memory_new_array((size_t)count, sizeof *settings->down);
+    cJSON_ArrayForEach(item, list)
+    {
+        if (cJSON_IsString(item))
+            settings->down[settings->down_count++] = item->valuestring;
+    }
 }
 
 /* What is wrong with them, or NULL. */
@@ -65,6 +81,7 @@ enum sluice_error settings_parse(struct span init_json, char *error, struct sett
         cJSON_Delete(init);
         return SLUICE_INVALID;
     }
+    read_down(&settings, cJSON_GetObjectItemCaseSensitive(json, "down"));
     *ret_settings = settings;
     return SLUICE_OK;
 }
@@ -72,4 +89,5 @@ enum sluice_error settings_parse(struct span init_json, char *error, struct sett
 void settings_free(struct settings *settings)
 {
     cJSON_Delete(settings->json);
+    memory_free(settings->down);
 }

@@ -30,6 +30,8 @@ struct settings {
     const char *certificate; /* with its key, or NULL */
     const char *key;
     uint32_t keep_alive_s;
+    char **down; /* filters of what comes down; NULL: this worker forwards */
+    size_t down_count;
     uint32_t inflight; /* messages that may wait for their PUBACK at once */
 };
 

@@ -133,7 +133,7 @@ static void start(struct bench *bench, const char *handler, uint32_t workers)
     config.environment = environment;
     config.workers_max = config.workers_provisioned = workers;
     uv_loop_init(&bench->loop);
-    const struct invoke_hooks hooks = {bench, wall_ms, no_random};
+    const struct invoke_hooks hooks = {bench, wall_ms, no_random, NULL};
     if (invoke_pool_start(&bench->loop, &config, &hooks, error, sizeof error, &bench->pool)) {
         fprintf(stderr, "%s\n", error);
         exit(1);

@@ -116,7 +116,7 @@ def publish_context(topic="site1/a", retain=False):
     return {"requestId": "8476a536", "attempt": 1, "publish": {"topic": topic, "retain": retain}}
 
 
-class UplinkWorker(unittest.TestCase):
+class WorkerCase(unittest.TestCase):
     def start(self, version=5, **more):
         self.remote = Remote(version)
         self.addCleanup(self.remote.close)
@@ -137,6 +137,8 @@ class UplinkWorker(unittest.TestCase):
         for invocation in range(first, (last or first) + 1):
             self.worker.invoke(invocation, publish_context(), str(invocation).encode(), **more)
 
+
+class UplinkWorker(WorkerCase):
     def test_it_says_who_it_is(self):
         self.start(user="ann", password="secret", keepAlive=17)
         body = self.remote.link().connect()
@@ -366,6 +368,84 @@ class UplinkWorker(unittest.TestCase):
         worker = Worker(EXECUTABLE, good, protocol=2)
         self.addCleanup(worker.kill)
         self.assertIn("versions", worker.error(0, TRANSPORT, "Uplink.InvalidSettings").message)
+
+
+class UplinkDown(WorkerCase):
+    def down(self, version=5, properties=b""):
+        """The first connection of a worker that brings down `a/#` and `b`."""
+        self.start(version, down=["a/#", "b"])
+        link = self.remote.link().accept(properties)
+        for name in ("a/#", "b"):
+            body = link.expect(mqtt.SUBSCRIBE)[2]
+            self.assertEqual(body[-len(mqtt.text(name)) - 1:-1], mqtt.text(name))
+            link.send(mqtt.packet(0x90, body[:2] + mqtt.block(mqtt.in_version(version, b"")) + b"\x01"))
+        return link
+
+    def test_it_keeps_a_session_at_the_remote(self):
+        self.start(down=["a"])
+        body = self.remote.link().connect()
+        self.assertEqual(body[7] & 2, 0, "Clean Start")
+        self.assertIn((mqtt.SESSION_EXPIRY, 7 * 24 * 3600), mqtt.read_properties(body, 10)[0])
+        self.start(4, down=["a"])
+        self.assertEqual(self.remote.link().connect()[7] & 2, 0, "Clean Session")
+
+    def test_puback_leaves_when_the_gateway_has_it_on_disk(self):
+        for version in (5, 4):
+            with self.subTest(version=version):
+                link = self.down(version)
+                link.send(mqtt.publish("a/b", b"\0one", 1, 7, version, retain=True))
+                link.send(mqtt.publish("b", b"two", 1, 8, version))
+                frame = self.worker.publish()
+                self.assertEqual((frame.topic, frame.payload, frame.retain, frame.path), ("a/b", b"\0one", 1, ""))
+                self.assertTrue(link.is_quiet(), "PUBACK before the gateway's answer")
+                self.worker.published(frame, worker_peer.STORED)
+                self.assertEqual(link.expect(mqtt.PUBACK)[2][:2], mqtt.u16(7))
+                frame = self.worker.publish()
+                self.assertEqual((frame.topic, frame.payload, frame.retain), ("b", b"two", 0))
+                self.worker.published(frame, worker_peer.REFUSED)
+                self.assertEqual(link.expect(mqtt.PUBACK)[2][:2], mqtt.u16(8))
+
+    def test_what_the_gateway_has_no_room_for_is_offered_again(self):
+        link = self.down()
+        link.send(mqtt.publish("b", b"x", 1, 7))
+        for _ in range(3):
+            self.worker.published(self.worker.publish(), worker_peer.FULL)
+        frame = self.worker.publish()
+        self.assertTrue(link.is_quiet(), "PUBACK before the gateway's answer")
+        self.worker.published(frame, worker_peer.STORED)
+        link.expect(mqtt.PUBACK)
+
+    def test_a_gateway_that_goes_leaves_it_unacknowledged(self):
+        for end in ("shut down", "gone"):
+            with self.subTest(end=end):
+                link = self.down()
+                link.send(mqtt.publish("b", b"x", 1, 7))
+                self.worker.publish()
+                if end == "shut down":
+                    self.worker.send(worker_peer.SHUTDOWN, 0)
+                    self.assertIsNone(self.worker.receive())
+                self.assertEqual(self.worker.status(), 0)
+                self.assertIsNone(link.receive())
+
+    def test_the_path_is_read_and_written(self):
+        link = self.down()
+        link.send(mqtt.publish("b", b"x", 1, 7, properties=mqtt.prop(mqtt.USER_PROPERTY, ("k", "v")) +
+                               mqtt.prop(mqtt.USER_PROPERTY, ("sluice-path", "g1,g2"))))
+        self.assertEqual(self.worker.publish().path, "g1,g2")
+        worker = self.start()
+        link = self.connected()
+        context = publish_context()
+        context["publish"]["path"] = "g1,g2,g3"
+        worker.invoke(1, context)
+        body = link.expect(mqtt.PUBLISH)[2]
+        self.assertIn(mqtt.prop(mqtt.USER_PROPERTY, ("sluice-path", "g1,g2,g3")), body)
+
+    def test_a_filter_that_is_refused_is_said(self):
+        self.start(down=["a/#"])
+        link = self.remote.link().accept()
+        body = link.expect(mqtt.SUBSCRIBE)[2]
+        link.send(mqtt.packet(0x90, body[:2] + b"\0\x87"))
+        self.worker.log("does not let it subscribe: Reason Code 0x87")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import struct
 import subprocess
 import time
 
-INIT, INVOKE, SHUTDOWN, READY, RESULT, ERROR, LOG = range(1, 8)
+INIT, INVOKE, SHUTDOWN, READY, RESULT, ERROR, LOG, PUBLISH, PUBLISHED = range(1, 10)
+STORED, REFUSED, FULL = range(3)
 FUNCTION, TRANSPORT, THROTTLED, TIMEOUT = range(4)
 
 HANG_S = 60  # what only a machine that hangs takes; no measure of time
@@ -22,6 +23,11 @@ class Frame:
             self.error_kind, self.retry_after_ms, type_len, text_len = struct.unpack(">BIHI", body[:11])
             self.type = body[11:11 + type_len].decode()
             self.message = body[11 + type_len:11 + type_len + text_len].decode()
+
+        elif kind == PUBLISH:
+            self.retain, topic_len, path_len = struct.unpack(">BHH", body[:5])
+            self.topic, self.path = body[5:5 + topic_len].decode(), body[5 + topic_len:5 + topic_len + path_len].decode()
+            self.payload = body[5 + topic_len + path_len:]
 
     def __repr__(self):
         return f"frame {self.kind} of {self.invocation}: {self.body!r}"
@@ -85,6 +91,14 @@ class Worker:
         assert frame and (frame.kind, frame.invocation) == (ERROR, invocation), frame
         assert (frame.error_kind, frame.type) == (error_kind, error_type), frame
         return frame
+
+    def publish(self):
+        frame = self.receive()
+        assert frame and frame.kind == PUBLISH, frame
+        return frame
+
+    def published(self, frame, outcome):
+        self.send(PUBLISHED, frame.invocation, bytes([outcome]))
 
     def log(self, part):
         """Receives until a LOG has `part` in it."""

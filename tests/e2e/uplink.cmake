@@ -1,1 +1,1 @@
-sluice_e2e(uplink)
+sluice_e2e(uplink uplink_down)

@@ -380,6 +380,20 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
          "uplink.keepAlive is no whole number of seconds"},
         {FUNCTION("uplink: {url: 'mqtts://a', clientId: a, topic: 'a/#'}"),
          "functions.NAME.uplink.topic is no topic template"},
+        {FUNCTION("uplink: {url: 'mqtts://a', clientId: a, down: [{topic: b}]}"),
+         "functions.NAME.uplink.down[].filter is missing"},
+        {FUNCTION("uplink: {url: 'mqtts://a', clientId: a, down: [{filter: 'a/#/b'}]}"),
+         "uplink.down has the filter 'a/#/b'; allowed: a Topic Filter"},
+        {FUNCTION("uplink: {url: 'mqtts://a', clientId: a, down: [{filter: '$SYS/#'}]}"),
+         "uplink.down has the filter '$SYS/#'; allowed: a Topic Filter"},
+        {FUNCTION("uplink: {url: 'mqtts://a', clientId: a, version: 3.1.1, down: [{filter: 'x/+/c'}], topic: "
+                  "'x/${topic}'}, "
+                  "events: [{iot: {sql: \"SELECT * FROM 'b/#'\"}}]"),
+         "what goes up as x/${topic} would come down again by the filter x/+/c"},
+        {FUNCTION("uplink: {url: 'mqtts://a', clientId: a, version: 3.1.1, down: [{filter: 'x/#'}], topic: "
+                  "'x-${topic}'}, "
+                  "events: [{iot: {sql: \"SELECT * FROM 'b/#'\"}}]"),
+         "what goes up as x-${topic} would come down again by the filter x/#"},
         {FUNCTION("uplink: {url: 'mqtts://a', clientId: a}, reply: x"),
          "an uplink has no lambda, handler, endpoint or reply"},
         {FUNCTION("uplink: {url: 'mqtts://[::1]:8883', clientId: a}, "

@@ -78,6 +78,13 @@ static void take_one(struct worker *worker, const struct worker_frame *invoke)
     echo(worker, invoke);
 }
 
+static void publish(struct worker *worker, const struct worker_frame *invoke)
+{
+    struct worker_frame frame = {.type = WORKER_PUBLISH, .invocation = invoke->invocation};
+    frame.publish.topic = SPAN_LITERAL("a");
+    worker_send(worker, &frame);
+}
+
 static void take_none(struct worker *worker, const struct worker_frame *invoke)
 {
     worker_send_ready(worker, 0, 0);
@@ -128,6 +135,7 @@ static const struct {
     {"answer another", answer_another},
     {"take one", take_one},
     {"take none", take_none},
+    {"publish", publish},
     {"leave a child", leave_a_child},
     {"flood", flood},
     {"0 function error", fail},

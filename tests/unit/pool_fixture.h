@@ -114,7 +114,7 @@ static inline void fixture_init(struct fixture *fixture, const struct invoke_con
     char error[256] = "";
     *fixture = (struct fixture){0};
     uv_loop_init(&fixture->loop);
-    const struct invoke_hooks hooks = {fixture, fixture_wall_ms, fixture_random};
+    const struct invoke_hooks hooks = {fixture, fixture_wall_ms, fixture_random, NULL};
     assert_int_equal(invoke_pool_start(&fixture->loop, config, &hooks, error, sizeof error, &fixture->pool),
                      SLUICE_OK);
     assert_string_equal(error, "");

@@ -53,6 +53,8 @@ static const struct {
      "the worker broke the worker protocol and was killed: a frame over its bound"},
     {"answer another", INVOKE_CRASHED, "Runtime.ExitError",
      "the worker broke the worker protocol and was killed: an answer to an invocation that is not open"},
+    {"publish", INVOKE_CRASHED, "Runtime.ExitError",
+     "the worker broke the worker protocol and was killed: a PUBLISH of a worker that may publish nothing"},
     {"0 function error", INVOKE_FUNCTION_ERROR, "Some.Error", "as told"},
     {"1 transport error", INVOKE_TRANSPORT_ERROR, "Some.Error", "as told"},
     {"2 throttled", INVOKE_THROTTLED, "Some.Error", "as told"},
@@ -220,7 +222,7 @@ static void a_missing_executable_is_one_sentence_at_start(void **state)
         char error[256] = "";
         struct invoke_pool *pool = NULL;
         struct invoke_config config = worker_config(NULL);
-        const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random};
+        const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
         config.executable = rows[i].executable;
         assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool),
                          rows[i].error);
@@ -241,7 +243,7 @@ static void settings_over_their_bound_are_refused_at_start(void **state)
     settings[1024 * 1024] = '\0';
     struct invoke_pool *pool = NULL;
     struct invoke_config config = worker_config(NULL);
-    const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random};
+    const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
     config.settings_json = settings;
     assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool), SLUICE_TOO_LARGE);
     assert_string_equal(error, "function faulty: its settings are over 1 MiB");

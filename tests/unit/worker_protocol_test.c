@@ -24,6 +24,14 @@ static const struct {
     {"invoke, empty", WORKER_PEER_GATEWAY, {.type = WORKER_INVOKE, .invocation = UINT64_MAX}},
     {"shutdown", WORKER_PEER_GATEWAY, {.type = WORKER_SHUTDOWN}},
     {"ready", WORKER_PEER_WORKER, {.type = WORKER_READY, .ready = {1000, 250}}},
+    {"publish",
+     WORKER_PEER_WORKER,
+     {.type = WORKER_PUBLISH,
+      .invocation = 4,
+      .publish = {true, SPAN_LITERAL("a/b"), SPAN_LITERAL("gateway-1"), SPAN_LITERAL("payload")}}},
+    {"published",
+     WORKER_PEER_GATEWAY,
+     {.type = WORKER_PUBLISHED, .invocation = 4, .published = WORKER_PUBLISHED_FULL}},
     {"ready for nothing now", WORKER_PEER_WORKER, {.type = WORKER_READY, .ready = {0, 0}}},
     {"result", WORKER_PEER_WORKER, {.type = WORKER_RESULT, .invocation = 7, .result = SPAN_LITERAL("null")}},
     {"result, empty", WORKER_PEER_WORKER, {.type = WORKER_RESULT, .invocation = 7}},
@@ -70,6 +78,13 @@ static void assert_bodies_equal(const struct worker_frame *a, const struct worke
         assert_true(span_equal(a->error.message, b->error.message));
         assert_true(span_equal(a->error.payload, b->error.payload));
         break;
+    case WORKER_PUBLISH:
+        assert_int_equal(a->publish.retain, b->publish.retain);
+        assert_true(span_equal(a->publish.topic, b->publish.topic));
+        assert_true(span_equal(a->publish.path, b->publish.path));
+        assert_true(span_equal(a->publish.payload, b->publish.payload));
+        break;
+    case WORKER_PUBLISHED: assert_int_equal(a->published, b->published); break;
     case WORKER_LOG:
         assert_int_equal(a->log.level, b->log.level);
         assert_true(span_equal(a->log.text, b->log.text));
@@ -128,7 +143,13 @@ static const struct {
     enum sluice_error error;
 } refused[] = {
     {"type 0", WORKER_PEER_WORKER, SPAN_LITERAL(HEADER("\x09", "\0")), SLUICE_INVALID},
-    {"type 8", WORKER_PEER_WORKER, SPAN_LITERAL(HEADER("\x09", "\x08")), SLUICE_INVALID},
+    {"type 10", WORKER_PEER_WORKER, SPAN_LITERAL(HEADER("\x09", "\x0a")), SLUICE_INVALID},
+    {"publish without its fields", WORKER_PEER_WORKER, SPAN_LITERAL(HEADER("\x0d", "\x08") "\0\0\1\0"),
+     SLUICE_INVALID},
+    {"publish whose topic is longer than it", WORKER_PEER_WORKER,
+     SPAN_LITERAL(HEADER("\x0e", "\x08") "\0\0\1\0\0"), SLUICE_INVALID},
+    {"published with a fourth outcome", WORKER_PEER_GATEWAY, SPAN_LITERAL(HEADER("\x0a", "\x09") "\3"),
+     SLUICE_INVALID},
     {"length of 0", WORKER_PEER_WORKER, SPAN_LITERAL(HEADER("\0", "\5")), SLUICE_INVALID},
     {"length without an invocation", WORKER_PEER_WORKER, SPAN_LITERAL(HEADER("\x08", "\5")), SLUICE_INVALID},
     {"4 GiB result", WORKER_PEER_WORKER, SPAN_LITERAL("\xff\xff\xff\xff\5"), SLUICE_TOO_LARGE},
