@@ -184,8 +184,8 @@ def full_remote(program, folder):
             if kind == mqtt.PINGREQ:
                 link.send(mqtt.packet(0xD0))
                 continue
-            topic, at = mqtt.read_text(body, 0)
-            packet_id, payload = int.from_bytes(body[at:at + 2], "big"), body[at + 3:]
+            _, at = mqtt.read_text(body, 0)
+            packet_id, payload = int.from_bytes(body[at:at + 2], "big"), body[mqtt.read_properties(body, at + 2)[1]:]
             is_full = refused < 30
             refused += is_full
             taken |= set() if is_full else {int(payload)}
