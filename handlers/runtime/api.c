@@ -278,7 +278,8 @@ static const struct route *admit(struct api *api, void *client, const struct htt
         refuse(api, client, HTTP_NOT_FOUND, "ResourceNotFound", "the Runtime API has no such request");
         return NULL;
     }
-    bool is_open = api->progress == API_RUNNING && span_equal(id, buffer_span(&api->request_id));
+    struct span open_id = buffer_span(&api->request_id);
+    bool is_open = api->progress == API_RUNNING && open_id.data && span_equal(id, open_id);
     if (route->after && !is_open) {
         refuse(api, client, HTTP_BAD_REQUEST, "InvalidRequestID",
                "there is no invocation of this identifier, or it has been answered");
