@@ -61,6 +61,7 @@ struct config_access {
     struct config_strings subscribe;
     struct config_strings client_ids;
     struct config_strings invoke;
+    struct config_strings http;
 };
 
 enum config_token_algorithm {
@@ -190,7 +191,9 @@ struct config_event {
     struct rule *rule;           /* sql, compiled; NULL for a schedule */
     struct config_strings rates; /* of a schedule, and compiled: */
     struct schedule *schedules;
-    char *input;   /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
+    char *input;     /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
+    char *http_path; /* with its method in front, or that apart; NULL: it is no event of HTTP */
+    char *http_method;
     size_t number; /* its place among the function's events of the file, from 1 */
     bool enabled;  /* those that are not are left out */
     bool report_batch_item_failures;
@@ -236,6 +239,14 @@ enum config_kind {
     CONFIG_PROVIDED, /* an executable that is its own client of the Lambda Runtime API */
     CONFIG_NODEJS,
     CONFIG_PYTHON,
+};
+
+/* An event `httpApi` or `http`: which requests are for a function. */
+struct config_route {
+    struct config_place place;
+    char *method; /* in capitals; or ANY */
+    char *path;   /* see app/http_route.h */
+    char *function;
 };
 
 struct config_function {
@@ -309,6 +320,8 @@ struct config {
     char *passwords; /* see app/passwords.h; NULL: none */
     struct config_token *tokens;
     size_t token_count;
+    struct config_route *routes;
+    size_t route_count;
     struct config_key *keys;
     size_t key_count;
     struct config_limits limits;

@@ -301,6 +301,7 @@ static void settle_stage(struct config *config)
 
 void config_settle(struct config *config, struct config_problems *problems)
 {
+    config_settle_routes(config, problems);
     settle_stage(config);
     settle_listeners(config, problems);
     settle_journal(config, problems);

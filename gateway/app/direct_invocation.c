@@ -30,8 +30,9 @@ const char *function_arn(const struct function *function)
 }
 
 /* RFC 9562, version 4: nobody asks for the same invocation twice. */
-static void new_request_id(const struct functions_host *host, char ret_request_id[REQUEST_ID_BYTES])
+void functions_new_request_id(const struct functions *functions, char ret_request_id[REQUEST_ID_BYTES])
 {
+    const struct functions_host *host = &functions->host;
     uint32_t words[4];
     for (size_t i = 0; i < 4; i++)
         words[i] = host->random(host->ctx);
@@ -68,7 +69,7 @@ enum sluice_error function_invoke(struct function *function, const struct direct
         return SLUICE_FULL;
     char request_id[REQUEST_ID_BYTES];
     struct buffer context = {0};
-    new_request_id(&all->host, request_id);
+    functions_new_request_id(all, request_id);
     write_context(function, request_id, invocation->client_context, &context);
     struct invoke_request request = {.context = buffer_span(&context),
                                      .event = invocation->event,

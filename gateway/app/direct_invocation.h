@@ -25,6 +25,9 @@ struct function *functions_at(struct functions *functions, size_t index);
 const struct config_function *function_config(const struct function *function);
 const char *function_arn(const struct function *function);
 
+/* A new one, of a UUID. */
+void functions_new_request_id(const struct functions *functions, char ret_request_id[REQUEST_ID_BYTES]);
+
 struct direct_invocation {
     struct span event;
     struct span client_context; /* a JSON object, or empty */

@@ -39,6 +39,7 @@ struct gateway {
     struct net *net;
     struct https *https;
     struct invoke_api *invoke_api;
+    size_t http_invocation_count; /* under way, for whoever waits for the answer */
     struct net_listener *listeners[GATEWAY_LISTENERS];
     size_t listener_count;
     uv_check_t turn;     /* the end of each loop turn */

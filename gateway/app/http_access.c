@@ -142,15 +142,32 @@ void http_access_cancel(struct http_access *access)
     end_exchange(access);
 }
 
+static bool any_matches(const struct config_strings *patterns, struct span text)
+{
+    for (size_t i = 0; i < patterns->count; i++) {
+        if (access_pattern_matches(span_from_string(patterns->items[i]), text))
+            return true;
+    }
+    return false;
+}
+
 bool http_access_may_invoke(const struct config *config, const struct identity *identity,
                             struct span function)
 {
     for (size_t i = 0; i < config->access_count; i++) {
         const struct config_access *rule = &config->access[i];
-        for (size_t j = 0; access_who_is(rule->who, identity) && j < rule->invoke.count; j++) {
-            if (access_pattern_matches(span_from_string(rule->invoke.items[j]), function))
-                return true;
-        }
+        if (access_who_is(rule->who, identity) && any_matches(&rule->invoke, function))
+            return true;
+    }
+    return false;
+}
+
+bool http_access_may_request(const struct config *config, const struct identity *identity, struct span key)
+{
+    for (size_t i = 0; i < config->access_count; i++) {
+        const struct config_access *rule = &config->access[i];
+        if (access_who_is(rule->who, identity) && any_matches(&rule->http, key))
+            return true;
     }
     return false;
 }

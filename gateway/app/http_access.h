@@ -38,4 +38,7 @@ void http_access_cancel(struct http_access *access);
 bool http_access_may_invoke(const struct config *config, const struct identity *identity,
                             struct span function);
 
+/* The same for a route of HTTP events, by its key: `GET /users/{id}`. */
+bool http_access_may_request(const struct config *config, const struct identity *identity, struct span key);
+
 #endif

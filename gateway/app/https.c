@@ -1,6 +1,7 @@
 #include "app/https.h"
 
 #include "app/gateway_internal.h"
+#include "app/http_events.h"
 #include "app/https_request.h"
 #include "app/invoke_api.h"
 #include "base/json_write.h"
@@ -161,20 +162,22 @@ static void on_deadline(void *owner, uint64_t now_ms)
 
 /* ---- /mqtt ---- */
 
-static bool is_same_origin(const struct http_request *request, struct span origin)
+static bool is_same_origin(const struct net_peer *peer, const struct http_request *request,
+                           struct span origin)
 {
-    struct span scheme = SPAN_LITERAL("https://");
+    struct span scheme = span_from_string(peer->tls ? "https://" : "http://");
     return span_starts_with(origin, scheme) &&
            http_same(span_skip(origin, scheme.len), http_header(request, "Host"));
 }
 
 /* False: the request names several. */
-static bool read_origin(const struct http_request *request, struct origin *ret_origin)
+static bool read_origin(const struct net_peer *peer, const struct http_request *request,
+                        struct origin *ret_origin)
 {
     struct span text = http_header(request, "Origin");
     size_t count = http_header_count(request, "Origin");
     if (count == 1)
-        *ret_origin = (struct origin){memory_string(text), is_same_origin(request, text)};
+        *ret_origin = (struct origin){memory_string(text), is_same_origin(peer, request, text)};
     return count <= 1;
 }
 
@@ -190,6 +193,17 @@ static bool origin_allowed(const struct config_strings *origins, const struct or
         else
             allowed |= origin->text && strcmp(origin->text, origins->items[i]) == 0;
     }
+    return allowed;
+}
+
+bool https_origin_allowed(const struct https_connection *connection)
+{
+    struct origin origin = {0};
+    if (http_header_count(connection->request, "Origin") == 0)
+        return true;
+    bool allowed = read_origin(connection->peer, connection->request, &origin) &&
+                   origin_allowed(&connection->https->gateway->config->origins, &origin);
+    memory_free(origin.text);
     return allowed;
 }
 
@@ -217,7 +231,7 @@ static void upgrade_to_mqtt(struct https_connection *connection, const struct ht
     struct origin *origin = &connection->origin;
     memory_free(origin->text);
     *origin = (struct origin){0};
-    if (read_origin(request, origin) && origin_allowed(&gateway->config->origins, origin)) {
+    if (read_origin(connection->peer, request, origin) && origin_allowed(&gateway->config->origins, origin)) {
         why.text = "this listener takes no Client without a certificate";
         client = callbacks->on_open(callbacks->ctx, connection->connection, connection->peer);
     }
@@ -280,7 +294,7 @@ static void answer(struct https_connection *connection)
             (struct http_refusal){HTTP_FORBIDDEN, "the listener http is for localhost, by that name"}, NULL);
     else if (connection->is_invocation)
         invoke_api_request(connection->https->gateway->invoke_api, connection);
-    else
+    else if (!http_events_request(connection->https->gateway, connection))
         answer_by_route(connection, request);
 }
 

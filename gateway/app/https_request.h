@@ -25,4 +25,7 @@ void https_defer_long(struct https_connection *connection);
 /* The answer; `closes` is set where the connection cannot go on. */
 void https_respond(struct https_connection *connection, const struct http_response *response);
 
+/* Whether the request comes from no web page, or from one that gateway.websocket.origins names. */
+bool https_origin_allowed(const struct https_connection *connection);
+
 #endif

@@ -20,7 +20,6 @@ enum {
 
 struct invoke_api {
     struct gateway *gateway;
-    size_t call_count;
     struct call *stored, **stored_end; /* in the order of seq: answered when that is on disk */
 };
 
@@ -56,7 +55,7 @@ static void call_free(struct call *call)
 {
     if (call->seq)
         leave_stored(call);
-    call->api->call_count--;
+    call->api->gateway->http_invocation_count--;
     memory_free(call);
 }
 
@@ -464,7 +463,7 @@ bool invoke_api_serves(struct span path)
 void invoke_api_request(struct invoke_api *api, struct https_connection *connection)
 {
     struct http_who who;
-    if (api->call_count >= api->gateway->started->limits.invoke_count) {
+    if (api->gateway->http_invocation_count >= api->gateway->started->limits.invoke_count) {
         invoke_api_respond_fault(connection, "TooManyRequestsException",
                                  "gateway.limits.invocations is reached", "ConcurrentInvocationLimitExceeded",
                                  RETRY_AFTER_S);
@@ -474,7 +473,7 @@ void invoke_api_request(struct invoke_api *api, struct https_connection *connect
     call->api = api;
     call->connection = connection;
     call->access = (struct http_access){.gateway = api->gateway, .on_known = on_known, .ctx = call};
-    api->call_count++;
+    api->gateway->http_invocation_count++;
     https_defer(connection, on_gone, call);
     if (http_access_ask(&call->access, https_request(connection), https_peer(connection), &who))
         go_on(call, &who);

@@ -99,7 +99,7 @@ static void watch_function(struct watch *watch, const struct config *config,
     struct target *target = &watch->targets[watch->target_count];
     bool is_native = function->runtime && strcmp(function->runtime, "native") == 0;
     char path[PATH_MAX];
-    if (function->lambda)
+    if (function->lambda || !function->handler) /* nothing of it is on this disk */
         return;
     const char *slash = strrchr(config->file, '/');
     int base_len = is_native || !slash ? 0 : (int)(slash + 1 - config->file);

@@ -32,7 +32,9 @@ enum http_status {
     HTTP_OK = 200,
     HTTP_ACCEPTED = 202,
     HTTP_NO_CONTENT = 204,
+    HTTP_NOT_MODIFIED = 304,
     HTTP_BAD_REQUEST = 400,
+    HTTP_UNAUTHORIZED = 401,
     HTTP_FORBIDDEN = 403,
     HTTP_NOT_FOUND = 404,
     HTTP_METHOD_NOT_ALLOWED = 405,
@@ -110,12 +112,15 @@ bool http_header_lists(const struct http_request *request, const char *name, con
 /* ASCII letters of either case are the same. */
 bool http_same(struct span a, struct span b);
 
+/* Whether it may be the name of a header, or a method. */
+bool http_token_valid(struct span text);
+
 /* ---- What is answered ---- */
 
 struct http_response {
     enum http_status status;
     const char *headers; /* whole lines with CRLF, or NULL */
-    const char *type;    /* of the body */
+    const char *type;    /* of the body; NULL: the headers say it */
     struct span body;
     bool closes; /* the connection ends after it */
 };

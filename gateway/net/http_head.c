@@ -18,7 +18,7 @@ bool http_same(struct span a, struct span b)
     return true;
 }
 
-static bool is_token(struct span text)
+bool http_token_valid(struct span text)
 {
     for (size_t i = 0; i < text.len; i++) {
         uint8_t byte = lower(text.data[i]);
@@ -122,7 +122,7 @@ static enum sluice_error parse_request_line(struct span line, struct http_reques
                                             bool *ret_is_first_version, struct http_refusal *ret_why)
 {
     struct span method = take_until(&line, ' '), target = take_until(&line, ' '), version = line;
-    if (!is_token(method) || !is_target(target) || !span_starts_with(version, SPAN_LITERAL("HTTP/")))
+    if (!http_token_valid(method) || !is_target(target) || !span_starts_with(version, SPAN_LITERAL("HTTP/")))
         return refuse(ret_why, HTTP_BAD_REQUEST, "this is no HTTP request line");
     *ret_is_first_version = span_equal(version, SPAN_LITERAL("HTTP/1.0"));
     if (!*ret_is_first_version && !span_equal(version, SPAN_LITERAL("HTTP/1.1")))
@@ -140,7 +140,7 @@ static enum sluice_error parse_header(struct span line, struct http_request *req
         return refuse(ret_why, HTTP_HEADERS_TOO_LARGE, "the request has too many headers");
     size_t line_len = line.len;
     struct span name = take_until(&line, ':');
-    if (name.len == line_len || !is_token(name)) /* a folded line begins with white space: no token */
+    if (name.len == line_len || !http_token_valid(name)) /* a folded line begins with white space: no token */
         return refuse(ret_why, HTTP_BAD_REQUEST, "a header is no name, colon and value");
     request->headers[request->header_count++] = (struct http_header){name, trim(line)};
     return SLUICE_OK;

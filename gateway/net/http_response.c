@@ -9,7 +9,9 @@ const char *http_status_text(enum http_status status)
     case HTTP_OK: return "OK";
     case HTTP_ACCEPTED: return "Accepted";
     case HTTP_NO_CONTENT: return "No Content";
+    case HTTP_NOT_MODIFIED: return "Not Modified";
     case HTTP_BAD_REQUEST: return "Bad Request";
+    case HTTP_UNAUTHORIZED: return "Unauthorized";
     case HTTP_FORBIDDEN: return "Forbidden";
     case HTTP_NOT_FOUND: return "Not Found";
     case HTTP_METHOD_NOT_ALLOWED: return "Method Not Allowed";
@@ -27,6 +29,13 @@ const char *http_status_text(enum http_status status)
     return "Unknown";
 }
 
+/* RFC 9110, sections 15.3.5 and 15.4.5: what is answered so has no body, and one of these not even a length.
+ */
+static bool has_body(enum http_status status)
+{
+    return status >= HTTP_OK && status != HTTP_NO_CONTENT && status != HTTP_NOT_MODIFIED;
+}
+
 void http_respond(const struct http_request *request, const struct http_response *response,
                   struct buffer *out)
 {
@@ -35,16 +44,17 @@ void http_respond(const struct http_request *request, const struct http_response
                        http_status_text(response->status));
     buffer_append(out, span_of(head, (size_t)len));
     buffer_append(out, span_from_string(response->headers));
-    if (response->status >= 200) {
-        bool has_body =
-            response->status != HTTP_NO_CONTENT; /* RFC 9110, section 8.6: else not even a length */
-        len = has_body ? snprintf(head, sizeof head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                                  response->type, response->body.len)
-                       : 0;
+    if (has_body(response->status)) {
+        if (response->type)
+            len = snprintf(head, sizeof head, "Content-Type: %s\r\n", response->type);
+        buffer_append(out, span_of(head, response->type ? (size_t)len : 0));
+        len = snprintf(head, sizeof head, "Content-Length: %zu\r\n", response->body.len);
         buffer_append(out, span_of(head, (size_t)len));
-        buffer_append(out, span_from_string(response->closes ? "Connection: close\r\n" : NULL));
     }
+    if (response->status >= HTTP_OK && response->closes)
+        buffer_append(out, SPAN_LITERAL("Connection: close\r\n"));
     buffer_append(out, SPAN_LITERAL("\r\n"));
-    if (!request || !span_equal(request->method, SPAN_LITERAL("HEAD")))
+    bool is_head = request && span_equal(request->method, SPAN_LITERAL("HEAD"));
+    if (has_body(response->status) && !is_head)
         buffer_append(out, response->body);
 }

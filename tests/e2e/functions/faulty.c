@@ -104,12 +104,22 @@ static enum sluice_outcome report_rotten(struct sluice_context *context, const c
     return SLUICE_SUCCEEDED;
 }
 
+/* An answer to an HTTP request that says everything itself. */
+static enum sluice_outcome be_a_teapot(struct sluice_context *context)
+{
+    sluice_printf(context,
+                  "{\"statusCode\":418,\"headers\":{\"X-Handle\":\"here\",\"Content-Type\":\"text/tea\"},"
+                  "\"cookies\":[\"spout=here\"],\"body\":\"short and stout\"}");
+    return SLUICE_SUCCEEDED;
+}
+
 static const struct {
     const char *text;
     enum sluice_outcome (*run)(struct sluice_context *context);
 } faults[] = {
     {"crash", crash},           {"exit", leave},        {"hang", hang},       {"fail", be_at_fault},
     {"garbage", write_garbage}, {"wait", wait_at_gate}, {"knock", be_closed}, {"print", print},
+    {"teapot", be_a_teapot},
 };
 
 enum sluice_outcome sluice_handle(struct sluice_context *context, const char *event, size_t event_len)

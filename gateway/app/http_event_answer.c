@@ -1,0 +1,150 @@
+/* A function's result as the answer to a request. */
+#include "app/http_event.h"
+
+#include "base/memory.h"
+#include "route/json.h"
+
+#include <mbedtls/base64.h>
+#include <stdlib.h>
+
+static void append_line(struct buffer *headers, struct span name, struct span value)
+{
+    buffer_append(headers, name);
+    buffer_append(headers, SPAN_LITERAL(": "));
+    buffer_append(headers, value);
+    buffer_append(headers, SPAN_LITERAL("\r\n"));
+}
+
+/* How the body is framed and the connection goes on is the gateway's. */
+static bool is_gateways(struct span name)
+{
+    static const struct span names[] = {SPAN_LITERAL("connection"), SPAN_LITERAL("content-length"),
+                                        SPAN_LITERAL("transfer-encoding"), SPAN_LITERAL("keep-alive"),
+                                        SPAN_LITERAL("upgrade")};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (http_same(names[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* A string's text, or a number or boolean as it stands there. False: a header can have no such value. */
+static bool header_value(struct span json, struct arena *arena, struct span *ret_value)
+{
+    struct span value = json.data[0] == '"' ? json_unescape(json, arena) : json;
+    if (json.data[0] == '{' || json.data[0] == '[')
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        if ((value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
+            return false;
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool read_headers(struct span object, struct arena *arena, struct http_answer *answer,
+                         bool *ret_has_type)
+{
+    struct span key, json, value;
+    if (object.data[0] != '{')
+        return false;
+    for (struct json_walk walk = json_walk_of(object); json_next(&walk, &key, &json);) {
+        struct span name = json_unescape(key, arena);
+        if (!http_token_valid(name) || !header_value(json, arena, &value))
+            return false;
+        *ret_has_type |= http_same(name, SPAN_LITERAL("content-type"));
+        if (!is_gateways(name))
+            append_line(&answer->headers, name, value);
+    }
+    return true;
+}
+
+static bool read_cookies(struct span array, struct arena *arena, struct http_answer *answer)
+{
+    struct span key, json, value;
+    if (array.data[0] != '[')
+        return false;
+    for (struct json_walk walk = json_walk_of(array); json_next(&walk, &key, &json);) {
+        if (!header_value(json, arena, &value))
+            return false;
+        append_line(&answer->headers, SPAN_LITERAL("Set-Cookie"), value);
+    }
+    return true;
+}
+
+static bool read_body(struct span result, struct arena *arena, struct http_answer *answer)
+{
+    struct span json, text, flag = SPAN_EMPTY;
+    size_t len = 0;
+    if (!json_member(result, SPAN_LITERAL("body"), &json) || span_equal(json, SPAN_LITERAL("null")))
+        return true;
+    if (json.data[0] != '"')
+        return false;
+    text = json_unescape(json, arena);
+    if (!json_member(result, SPAN_LITERAL("isBase64Encoded"), &flag) ||
+        !span_equal(flag, SPAN_LITERAL("true"))) {
+        buffer_append(&answer->body, text);
+        return true;
+    }
+    if (text.len > 0 &&
+        mbedtls_base64_decode(buffer_reserve(&answer->body, text.len), text.len, &len, text.data, text.len))
+        return false;
+    buffer_grown(&answer->body, len);
+    return true;
+}
+
+/* Three digits, as a number or as text. */
+static bool read_status(struct span json, enum http_status *ret_status)
+{
+    char digits[4] = "";
+    if (json.len == 5 && json.data[0] == '"')
+        json = span_of(json.data + 1, 3);
+    if (json.len != 3)
+        return false;
+    memcpy(digits, json.data, 3);
+    int status = strspn(digits, "0123456789") == 3 ? atoi(digits) : 0;
+    *ret_status = (enum http_status)status;
+    return status >= 200 && status <= 599;
+}
+
+static bool read_whole(struct span result, struct span status, struct arena *arena,
+                       struct http_answer *answer)
+{
+    struct span headers, cookies;
+    bool has_type = false;
+    if (!read_status(status, &answer->status))
+        return false;
+    if (json_member(result, SPAN_LITERAL("headers"), &headers) &&
+        !span_equal(headers, SPAN_LITERAL("null")) && !read_headers(headers, arena, answer, &has_type))
+        return false;
+    if (json_member(result, SPAN_LITERAL("cookies"), &cookies) &&
+        !span_equal(cookies, SPAN_LITERAL("null")) && !read_cookies(cookies, arena, answer))
+        return false;
+    if (!has_type)
+        append_line(&answer->headers, SPAN_LITERAL("Content-Type"), SPAN_LITERAL("text/plain;charset=UTF-8"));
+    return read_body(result, arena, answer);
+}
+
+bool http_answer_read(struct span result, struct http_answer *ret_answer)
+{
+    struct arena arena = {0};
+    struct span status, json = json_trim(result.len > 0 ? result : SPAN_LITERAL("null"));
+    size_t fault_at;
+    bool good = json_check(json, &fault_at);
+    if (good && json.data[0] == '{' && json_member(json, SPAN_LITERAL("statusCode"), &status)) {
+        good = read_whole(json, status, &arena, ret_answer);
+    } else if (good) {
+        ret_answer->status = HTTP_OK;
+        append_line(&ret_answer->headers, SPAN_LITERAL("Content-Type"), SPAN_LITERAL("application/json"));
+        buffer_append(&ret_answer->body, json.data[0] == '"' ? json_unescape(json, &arena) : json);
+    }
+    buffer_append(&ret_answer->headers, span_of("", 1));
+    arena_fini(&arena);
+    return good;
+}
+
+void http_answer_fini(struct http_answer *answer)
+{
+    buffer_fini(&answer->headers);
+    buffer_fini(&answer->body);
+}
