@@ -27,7 +27,8 @@ struct process_config {
 
 struct process_hooks {
     void *ctx;
-    /* A view that lives until it returns. May call anything here; after process_deafen no more frames come. */
+    /* A view that lives until it returns. May call anything here; after process_deafen no more frames come.
+     */
     void (*on_frame)(void *ctx, const struct worker_frame *frame);
     /* Nothing more can be read: it broke the protocol (`reason` says how) or closed its socket (reason NULL).
      */
