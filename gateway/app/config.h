@@ -207,6 +207,7 @@ struct config_event {
     enum config_mode mode;
     char *partition_key; /* of an ordered one; see app/ordering.c */
     uint64_t parallelization_factor;
+    uint64_t delay_ms;
 };
 
 /* Topics of another Server that come down from it. */

@@ -118,6 +118,7 @@ static void set_event_bounds(const struct config_event *event, struct queue_conf
         config->max_attempts = (uint32_t)event->maximum_retry_attempts + 1;
     if (event->maximum_record_age_s != CONFIG_AS_FUNCTION)
         config->max_age_ms = event->maximum_record_age_s * 1000;
+    config->delay_ms = (uint32_t)event->delay_ms;
     config->ordered = event->mode == CONFIG_MODE_ORDERED;
     if (config->ordered)
         config->concurrency = (uint32_t)event->parallelization_factor;
@@ -318,8 +319,10 @@ void functions_restore_entry(struct functions *functions, const struct journal_e
     while (mapping->queue_id != entry->queue)
         mapping++;
     functions->counters.restored++;
-    queue_restore(mapping->queue, entry->ordinal, entry->bytes, mapping_restored_partition(mapping, entry),
-                  entry->position, uv_now(functions->host.loop));
+    uint64_t waited_ms;
+    uint32_t partition = mapping_restored_partition(mapping, entry, &waited_ms);
+    queue_restore(mapping->queue, entry->ordinal, entry->bytes, partition, entry->position, waited_ms,
+                  uv_now(functions->host.loop));
 }
 
 void functions_restored(struct functions *functions)

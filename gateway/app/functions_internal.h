@@ -126,8 +126,10 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch);
 
 /* ordering.c: of an ordered queue, from 1 to JOURNAL_SHARE_MAX, as the journal keeps it; 0: it is none. */
 uint32_t mapping_partition(const struct mapping *mapping, const struct message *message);
-/* The same of an entry of the journal, whose queue may not have been ordered before. */
-uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry);
+/* The same of an entry of the journal, whose queue may not have been ordered before; and, where the event has
+ * a delay, how long ago it was taken in. */
+uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry,
+                                    uint64_t *ret_waited_ms);
 
 /* Puts back what is marked and has room. */
 void replays_turn(struct functions *functions, uint64_t now_ms);

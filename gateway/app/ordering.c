@@ -31,14 +31,21 @@ uint32_t mapping_partition(const struct mapping *mapping, const struct message *
     return partition;
 }
 
-uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry)
+uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry,
+                                    uint64_t *ret_waited_ms)
 {
+    const struct functions_host *host = &mapping->function->all->host;
     struct message *message;
-    if (mapping->event->mode != CONFIG_MODE_ORDERED || entry->share > 0)
+    bool is_known = mapping->event->mode != CONFIG_MODE_ORDERED || entry->share > 0;
+    *ret_waited_ms = 0;
+    if (is_known && mapping->event->delay_ms == 0)
         return entry->share;
-    if (journal_load(mapping->function->all->host.journal, entry->position, &message) != SLUICE_OK)
-        return 0; /* its lease will find that out too, and make it a dead letter */
-    uint32_t partition = mapping_partition(mapping, message);
+    if (journal_load(host->journal, entry->position, &message) != SLUICE_OK)
+        return entry->share; /* its lease will find that out too, and make it a dead letter */
+    uint32_t partition = is_known ? entry->share : mapping_partition(mapping, message);
+    uint64_t wall_ms = host->wall_ms(host->ctx);
+    if (wall_ms > message->received_ms)
+        *ret_waited_ms = wall_ms - message->received_ms;
     message_unref(message);
     return partition;
 }

@@ -129,10 +129,13 @@ void queue_free(struct queue *queue)
     }
     while (queue->ring.count > 0)
         message_unref(ring_pop(&queue->ring).message);
+    while (queue->delayed.count > 0)
+        message_unref(ring_pop(&queue->delayed).message);
     while (queue->heap.count > 0)
         message_unref(queue->heap.items[--queue->heap.count].message);
     partitions_fini(&queue->partitions);
     memory_free(queue->ring.items);
+    memory_free(queue->delayed.items);
     memory_free(queue->heap.items);
     memory_free(queue->dying.items);
     memory_free(queue);
@@ -153,19 +156,41 @@ uint64_t queue_next_ordinal(const struct queue *queue)
     return queue->next_ordinal;
 }
 
-static void take_in(struct queue *queue, struct queue_entry *entry, uint32_t partition, uint64_t now_ms)
+static void make_ready(struct queue *queue, const struct queue_entry *entry)
 {
-    entry->born_ms = entry->due_ms = now_ms;
+    if (queue->config.ordered)
+        partitions_add(&queue->partitions, entry);
+    else
+        ring_push(&queue->ring, entry);
+}
+
+void queue_end_delays(struct queue *queue, uint64_t now_ms)
+{
+    while (queue->delayed.count > 0 && queue->delayed.items[queue->delayed.head].due_ms <= now_ms) {
+        struct queue_entry entry = ring_pop(&queue->delayed);
+        make_ready(queue, &entry);
+    }
+}
+
+static void take_in(struct queue *queue, struct queue_entry *entry, uint32_t partition, uint64_t waited_ms,
+                    uint64_t now_ms)
+{
+    uint64_t delay_ms = queue->config.delay_ms > waited_ms ? queue->config.delay_ms - waited_ms : 0;
+    entry->born_ms = now_ms;
+    entry->due_ms = now_ms + delay_ms;
     queue->stats.count++;
     queue->stats.added++;
     queue->stats.bytes += entry->bytes;
-    if (queue->config.ordered) {
+    if (queue->config.ordered)
         entry->partition = partition;
-        partitions_add(&queue->partitions, entry);
-    } else {
+    else
         entry->batch_limit = queue->config.batch_size;
-        ring_push(&queue->ring, entry);
-    }
+    /* Behind one that is delayed, however its own delay went: a clock that was set must not change the order.
+     */
+    if (delay_ms > 0 || queue->delayed.count > 0)
+        ring_push(&queue->delayed, entry);
+    else
+        make_ready(queue, entry);
 }
 
 void queue_add(struct queue *queue, struct message *message, uint32_t partition, uint64_t position,
@@ -175,15 +200,15 @@ void queue_add(struct queue *queue, struct message *message, uint32_t partition,
         .ordinal = queue->next_ordinal++, .position = position, .bytes = message_bytes(message)};
     if (queue->stats.memory_bytes + entry.bytes <= queue->config.memory_bytes)
         hold(queue, &entry, message_ref(message));
-    take_in(queue, &entry, partition, now_ms);
+    take_in(queue, &entry, partition, 0, now_ms);
 }
 
 void queue_restore(struct queue *queue, uint64_t ordinal, size_t bytes, uint32_t partition, uint64_t position,
-                   uint64_t now_ms)
+                   uint64_t waited_ms, uint64_t now_ms)
 {
     assert(ordinal < queue->next_ordinal);
     struct queue_entry entry = {.ordinal = ordinal, .position = position, .bytes = bytes};
-    take_in(queue, &entry, partition, now_ms);
+    take_in(queue, &entry, partition, waited_ms, now_ms);
 }
 
 void queue_dead_stored(struct queue *queue, uint64_t ordinal)
@@ -201,6 +226,7 @@ struct queue_stats queue_stats(const struct queue *queue)
     struct queue_stats stats = queue->stats;
     const struct partitions *partitions = &queue->partitions;
     stats.ready_count = queue->ring.count + partitions->ready_count;
-    stats.waiting_count = queue->heap.count + partitions->count - partitions->ready_count;
+    stats.waiting_count =
+        queue->delayed.count + queue->heap.count + partitions->count - partitions->ready_count;
     return stats;
 }

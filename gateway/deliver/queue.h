@@ -39,6 +39,7 @@ struct queue_config {
     size_t max_bytes;      /* their message_bytes: beyond either the queue has no room */
     size_t memory_bytes;   /* of messages held in memory */
     uint32_t batch_size;   /* 1: no batches */
+    uint32_t delay_ms;     /* from being added to being leased */
     uint32_t window_ms;    /* how long the first of a batch waits for more; 0: not at all */
     size_t batch_bytes;    /* their message_bytes; a single larger message goes alone */
     uint32_t concurrency;  /* batches leased at once */
@@ -95,9 +96,10 @@ uint64_t queue_next_ordinal(const struct queue *queue);
  * `partition`: of an ordered queue, any number. `position`: for load. */
 void queue_add(struct queue *queue, struct message *message, uint32_t partition, uint64_t position,
                uint64_t now_ms);
-/* Adds an entry found at start; ordinals ascend and stay below next_ordinal. */
+/* Adds an entry found at start; ordinals ascend and stay below next_ordinal. `waited_ms` of its delay are
+ * over. */
 void queue_restore(struct queue *queue, uint64_t ordinal, size_t bytes, uint32_t partition, uint64_t position,
-                   uint64_t now_ms);
+                   uint64_t waited_ms, uint64_t now_ms);
 
 enum queue_outcome {
     QUEUE_NOT_ATTEMPTED = 0, /* throttled, not reachable, or the worker never took it */

@@ -150,6 +150,7 @@ static void expire(struct queue *queue, uint64_t now_ms)
 
 enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_batch **ret_batch)
 {
+    queue_end_delays(queue, now_ms);
     partitions_wake(&queue->partitions, now_ms);
     expire(queue, now_ms);
     if (queue->lease_count >= queue->config.concurrency || now_ms < queue->held_until_ms ||
@@ -185,6 +186,8 @@ uint64_t queue_next_deadline(const struct queue *queue)
     if (queue->lease_count >= queue->config.concurrency)
         return deadline_ms;
     uint64_t due_ms = batch_due_ms(queue);
+    if (queue->delayed.count > 0 && queue->delayed.items[queue->delayed.head].due_ms < due_ms)
+        due_ms = queue->delayed.items[queue->delayed.head].due_ms;
     if (due_ms < queue->held_until_ms)
         due_ms = queue->held_until_ms;
     return due_ms < deadline_ms ? due_ms : deadline_ms;

@@ -17,7 +17,8 @@ struct lease {
 struct queue {
     struct queue_config config;
     struct queue_hooks hooks;
-    struct ring ring; /* these two of one that is not ordered, */
+    struct ring delayed; /* the first of them is due first */
+    struct ring ring;    /* these two of one that is not ordered, */
     struct heap heap;
     struct partitions partitions; /* this of one that is */
     struct dying dying;
@@ -42,6 +43,8 @@ void queue_die(struct queue *queue, struct queue_entry *entry, enum queue_dead_r
                const struct queue_error *error);
 /* Asks again those who found no room, if there is some. */
 void queue_tell_room(struct queue *queue);
+/* Those whose delay is over can be leased. */
+void queue_end_delays(struct queue *queue, uint64_t now_ms);
 void queue_lease_free(struct queue *queue, struct lease *lease);
 
 #endif

@@ -10,7 +10,7 @@ cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
   anonymous: [mqtt]
-  access: [{who: anonymous, publish: ["door/#", "step/#"], subscribe: ["out/#"]}]
+  access: [{who: anonymous, publish: ["door/#", "step/#", later], subscribe: ["out/#"]}]
 provider: {runtime: native, environment: {GATE: $DIR/gate}}
 functions:
   doors:
@@ -23,6 +23,10 @@ functions:
           mode: ordered
           parallelizationFactor: 2
           maximumRetryAttempts: 10000
+  later:
+    handler: $BUILD/tests/faulty.so
+    reply: out/later
+    events: [{iot: {sql: "SELECT * FROM 'later'", delaySeconds: 2.5}}]
   steps:
     handler: $BUILD/tests/faulty.so
     environment: {HANDLED: $DIR/records/handled}
@@ -52,8 +56,17 @@ a_closed_door_holds_up_only_who_waits_at_it() {
     [ "$(got out | grep -c anna)" = 0 ] || fail "anna was overtaken: $(got out)"
 }
 
+# Over the crash, and no sooner than it should.
+published_ms=0
+what_is_delayed_comes_when_it_is_due() {
+    wait_for '^got out/later' "$DIR/later.log" "$SUBSCRIBER"
+    [ "$(($(date +%s%3N) - published_ms))" -ge 2500 ] || fail "it came too early"
+}
+
 # The same order after a crash as before.
 opened_it_lets_all_in_by_their_order() {
+    published_ms=$(date +%s%3N)
+    publish $(plain) -q 1 -t later -m '{"later":true}'
     kill_gateway
     touch "$DIR/gate"
     start_gateway
@@ -91,6 +104,7 @@ subscribe out $(plain) -q 1 -V 5 -c -i listener -x 3600 -t 'out/#'
 out=$SUBSCRIBER
 a_closed_door_holds_up_only_who_waits_at_it
 opened_it_lets_all_in_by_their_order
+what_is_delayed_comes_when_it_is_due
 a_reported_record_is_a_checkpoint
 stop_gateway
 [ "$(ledger queued)" = 0 ] || fail "$(cat "$DIR/gateway.out")"

@@ -259,7 +259,7 @@ static void what_was_restored_keeps_its_partition(void **state)
     bench->queue = queue_new(
         &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 4);
     for (uint64_t ordinal = 0; ordinal < 4; ordinal++)
-        queue_restore(bench->queue, ordinal, 100, bench->partition_of[ordinal], 0, bench->now_ms);
+        queue_restore(bench->queue, ordinal, 100, bench->partition_of[ordinal], 0, 0, bench->now_ms);
     expect(bench, "0");
     expect(bench, "2");
     expect(bench, NULL);

@@ -164,6 +164,53 @@ static void the_window_starts_at_the_first_record(void **state)
     bench_free(bench); /* with the lease out */
 }
 
+static void a_delay_is_waited_for_once(void **state)
+{
+    (void)state;
+    struct queue_config config = queue_config_default();
+    config.delay_ms = 5000;
+    config.batch_size = 2;
+    config.window_ms = 100;
+    struct bench *bench = bench_new(config);
+    add(bench, 1);
+    bench->now_ms += 10;
+    add(bench, 2);
+    assert_int_equal(queue_next_deadline(bench->queue), 6000);
+    bench->now_ms = 6009;
+    assert_null(next(bench)); /* the first is due, and waits for others */
+    bench->now_ms = 6010;
+    struct queue_batch *batch = next(bench);
+    assert_non_null(batch);
+    assert_int_equal(batch->count, 2);
+    check_sum(bench);
+    done(bench, batch, QUEUE_FAILED);
+    bench->now_ms += 100; /* another attempt is not delayed */
+    batch = next(bench);
+    assert_non_null(batch);
+    done(bench, batch, QUEUE_SUCCEEDED);
+    bench_free(bench);
+}
+
+static void what_was_restored_waits_for_the_rest_of_its_delay(void **state)
+{
+    (void)state;
+    struct queue_config config = queue_config_default();
+    config.delay_ms = 5000;
+    struct bench *bench = bench_new(config);
+    add(bench, 2);
+    queue_free(bench->queue);
+    bench->queue = queue_new(
+        &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 2);
+    queue_restore(bench->queue, 0, 100, 0, 0, 9000, bench->now_ms);
+    queue_restore(bench->queue, 1, 100, 0, 0, 4000, bench->now_ms);
+    struct queue_batch *batch = next(bench);
+    assert_non_null(batch);
+    done(bench, batch, QUEUE_SUCCEEDED);
+    assert_null(next(bench));
+    assert_int_equal(queue_next_deadline(bench->queue), bench->now_ms + 1000);
+    bench_free(bench);
+}
+
 static void no_more_batches_are_leased_than_the_concurrency(void **state)
 {
     (void)state;
@@ -397,8 +444,8 @@ static void what_was_restored_is_leased_in_order_before_what_is_new(void **state
     struct queue_config config = queue_config_default();
     bench->queue = queue_new(
         &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 10);
-    queue_restore(bench->queue, 3, 100, 0, 33, 0);
-    queue_restore(bench->queue, 9, 100, 0, 99, 0);
+    queue_restore(bench->queue, 3, 100, 0, 33, 0, 0);
+    queue_restore(bench->queue, 9, 100, 0, 99, 0, 0);
     add(bench, 1);
     static const uint64_t ordinals[] = {3, 9, 10};
     for (int i = 0; i < 3; i++) {
@@ -414,6 +461,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_leaves_at_the_first_of_size_window_and_bytes),
         cmocka_unit_test(the_window_starts_at_the_first_record),
+        cmocka_unit_test(a_delay_is_waited_for_once),
+        cmocka_unit_test(what_was_restored_waits_for_the_rest_of_its_delay),
         cmocka_unit_test(no_more_batches_are_leased_than_the_concurrency),
         cmocka_unit_test(a_failing_message_waits_apart_and_becomes_a_dead_letter),
         cmocka_unit_test(an_outage_of_a_day_makes_no_dead_letter),
