@@ -1,8 +1,8 @@
 /*
- * What the way to a function costs: from invoke_submit to on_done over a real
- * native worker, and events a second, singly and in batches. One line of JSON a
- * measurement. Batches are built anew for each invocation, as the gateway does;
- * MD5 is left out (the gateway hands it in), so its cost is not in the figures.
+ * What the way to a function costs: the start of its worker, unconfined and
+ * confined; from invoke_submit to on_done over a real native worker; and events a
+ * second, singly and in batches. One line of JSON a measurement. Batches are built anew for each invocation,
+ * as the gateway does; MD5 is left out (the gateway hands it in), so its cost is not in the figures.
  *
  *     ninja -C build invoke_bench && build/tests/invoke_bench
  */
@@ -12,8 +12,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
-enum { ROUND_TRIPS = 20000, WARM_UP = 500, EVENTS = 400000 };
+enum { COLD_STARTS = 200, ROUND_TRIPS = 20000, WARM_UP = 500, EVENTS = 400000 };
 
 struct bench {
     uv_loop_t loop;
@@ -121,7 +122,8 @@ static void fill(struct bench *bench)
     }
 }
 
-static void start(struct bench *bench, const char *handler, uint32_t workers)
+static void prepare(struct bench *bench, const char *handler, uint32_t workers, uint32_t provisioned,
+                    const char *const *launcher)
 {
     static const char *const environment[] = {"CHANNEL=temperature", "HIGH=30", "LOW=25", NULL};
     char error[256];
@@ -131,14 +133,21 @@ static void start(struct bench *bench, const char *handler, uint32_t workers)
     config.runtime = "native";
     config.executable = NATIVE_WORKER;
     config.environment = environment;
-    config.workers_max = config.workers_provisioned = workers;
+    config.launcher = launcher;
+    config.workers_max = workers;
+    config.workers_provisioned = provisioned;
     uv_loop_init(&bench->loop);
     const struct invoke_hooks hooks = {bench, wall_ms, no_random, NULL};
     if (invoke_pool_start(&bench->loop, &config, &hooks, error, sizeof error, &bench->pool)) {
         fprintf(stderr, "%s\n", error);
         exit(1);
     }
-    while (invoke_capacity(bench->pool) < workers + config.waiting_count_max)
+}
+
+static void start(struct bench *bench, const char *handler, uint32_t workers)
+{
+    prepare(bench, handler, workers, workers, NULL);
+    while (invoke_capacity(bench->pool) < workers + invoke_config_default().waiting_count_max)
         uv_run(&bench->loop, UV_RUN_ONCE);
 }
 
@@ -189,6 +198,59 @@ static void measure_round_trip(void)
     stop(&bench);
 }
 
+static void keep_init(void *ctx, const struct invoke_result *result)
+{
+    *(uint64_t *)ctx = result->outcome == INVOKE_SUCCEEDED ? result->init_us : UINT64_MAX;
+}
+
+/* From the start of the worker's process to its READY, one at a time. */
+static uint64_t cold_start_us(const char *const *launcher)
+{
+    struct bench bench = {.batch_size = 1};
+    uint64_t init_us = 0;
+    prepare(&bench, THRESHOLD, 1, 0, launcher);
+    const struct invoke_request request = {
+        .context = SPAN_LITERAL("{}"), .event = next_event(&bench), .on_done = keep_init, .ctx = &init_us};
+    if (invoke_submit(bench.pool, &request))
+        exit(1);
+    while (init_us == 0)
+        uv_run(&bench.loop, UV_RUN_ONCE);
+    stop(&bench);
+    return init_us;
+}
+
+static uint64_t children_cpu_us(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+           (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static void measure_cold_start(const char *name, const char *const *launcher)
+{
+    static uint64_t took_us[COLD_STARTS];
+    uint64_t cpu_before_us = children_cpu_us();
+    for (size_t i = 0; i < COLD_STARTS; i++)
+        took_us[i] = cold_start_us(launcher);
+    qsort(took_us, COLD_STARTS, sizeof *took_us, ascending);
+    printf("{\"bench\":\"cold start\",\"confined\":\"%s\",\"count\":%d,\"p50_us\":%" PRIu64
+           ",\"p99_us\":%" PRIu64 ",\"cpu_us\":%" PRIu64 "}\n",
+           name, COLD_STARTS, took_us[COLD_STARTS / 2], took_us[COLD_STARTS * 99 / 100],
+           (children_cpu_us() - cpu_before_us) / COLD_STARTS);
+}
+
+/* As the gateway confines a native function. */
+static void measure_cold_starts(void)
+{
+    static const char *const launcher[] = {
+        LAUNCH, "--read",       NATIVE_WORKER, "--read", THRESHOLD, "--network",
+        "none", "--data-bytes", "67108864",    "--nice", "5",       "--open-files",
+        "1024", "--processes",  "128",         "--",     NULL};
+    measure_cold_start("no", NULL);
+    measure_cold_start("yes", launcher);
+}
+
 static void measure_throughput(const char *name, const char *handler, size_t batch_size, uint32_t workers)
 {
     struct bench bench = {.batch_size = batch_size};
@@ -207,6 +269,7 @@ static void measure_throughput(const char *name, const char *handler, size_t bat
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
+    measure_cold_starts();
     measure_round_trip();
     measure_throughput("pass", PASS, 100, 1); /* what is left when the function itself costs nothing */
     measure_throughput("threshold", THRESHOLD, 1, 1);

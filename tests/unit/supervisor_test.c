@@ -325,6 +325,22 @@ static void as_many_workers_start_as_there_is_work_for(void **state)
     fixture_fini(&fixture);
 }
 
+/* A burst may be as wide as the concurrency, and still no flood of processes: one worker does it all here. */
+static void starts_are_spaced_however_many_workers_there_may_be(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct invoke_config config = worker_config(NULL);
+    config.workers_max = 8;
+    config.spawn_interval_ms = 3600 * 1000;
+    fixture_init(&fixture, &config);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a")), SLUICE_OK);
+    fixture_run(&fixture);
+    assert_int_equal(invoke_counters(fixture.pool).started_count, 1);
+    fixture_fini(&fixture);
+}
+
 static void provisioned_workers_start_without_work_and_stay(void **state)
 {
     (void)state;
@@ -509,6 +525,7 @@ int main(void)
         cmocka_unit_test(invocations_beyond_the_workers_wait_and_then_are_refused),
         cmocka_unit_test(waiting_is_bounded_in_bytes_but_one_may_always_wait),
         cmocka_unit_test(as_many_workers_start_as_there_is_work_for),
+        cmocka_unit_test(starts_are_spaced_however_many_workers_there_may_be),
         cmocka_unit_test(provisioned_workers_start_without_work_and_stay),
         cmocka_unit_test(an_idle_worker_is_shut_down),
         cmocka_unit_test(a_worker_with_concurrency_gets_many_at_once),
