@@ -11,6 +11,8 @@
 /* Of 1000: a function that eats the machine's memory is killed before the gateway and its neighbours. */
 static const char oom_score[] = "500";
 
+enum { LOWEST_PRIORITY = 19 };
+
 static int limit(int resource, uint64_t most)
 {
     struct rlimit now;
@@ -22,17 +24,19 @@ static int limit(int resource, uint64_t most)
 }
 
 /* Each session may be a group of its own to the scheduler; then a priority counts only inside the group, and
- * the group has one too. */
+ * the group has one too. The system takes few changes of those a second from who is not root (EAGAIN). */
 static int lower_priority(int by)
 {
     char text[16];
     errno = 0;
-    int now = getpriority(PRIO_PROCESS, 0);
-    if (errno || setpriority(PRIO_PROCESS, 0, now + by) != 0)
+    int priority = getpriority(PRIO_PROCESS, 0) + by;
+    if (priority > LOWEST_PRIORITY)
+        priority = LOWEST_PRIORITY;
+    if (errno || setpriority(PRIO_PROCESS, 0, priority) != 0)
         return errno;
-    snprintf(text, sizeof text, "%d", now + by);
+    snprintf(text, sizeof text, "%d", priority);
     int error = launch_write_file("/proc/self/autogroup", text);
-    return error == ENOENT ? 0 : error;
+    return error == ENOENT || error == EAGAIN ? 0 : error;
 }
 
 /* Where others have the same user, their processes would count too. */

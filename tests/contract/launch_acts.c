@@ -148,6 +148,11 @@ static int slow_other(const char *process)
     return done(setpriority(PRIO_PROCESS, (id_t)atoi(process), 19));
 }
 
+static int have_priority(const char *number)
+{
+    return getpriority(PRIO_PROCESS, 0) == atoi(number) ? 0 : EINVAL;
+}
+
 static int leave_group(const char *none)
 {
     (void)none;
@@ -303,6 +308,7 @@ static const struct {
     {"signal", send_signal},
     {"limit", limit_other},
     {"slow down", slow_other},
+    {"have priority", have_priority},
     {"leave the group", leave_group},
     {"make a namespace", make_namespace},
     {"mount", mount_folder},
