@@ -83,6 +83,10 @@ static void add_code(struct words *words, const struct config *config, const cha
         if (secrets[i])
             add_option(words, "--hide", secrets[i]);
     }
+    for (size_t i = 0; i < config->token_count; i++)
+        add_option(words, "--hide", config->tokens[i].key);
+    for (size_t i = 0; i < config->key_count; i++)
+        add_option(words, "--hide", config->keys[i].secret);
     snprintf(path, sizeof path, "%s", config->tls.key ? config->tls.key : "");
     const char *keys = dirname(path);
     if (config->tls.key && !is_folder_of(keys, code))

@@ -21,6 +21,7 @@ gateway:
   anonymous: [mqtt]
   access: [{who: anonymous, publish: ["confined/#", "free/#"], subscribe: ["out/#"]}]
   workers: {sandbox: $1}
+  keys: [{id: AKIDEXAMPLE, secretFile: secret}]
 provider: {runtime: native}
 functions:
   confined:
@@ -55,6 +56,8 @@ has_answered() {
     [ "$(got out | wc -l)" = "$ANSWER_COUNT" ]
 }
 
+echo wJalrXUtnFEMIbPxRfiCY0 > "$DIR/secret"
+chmod 644 "$DIR/secret" # so that it is not the user who is refused
 mkdir "$DIR/readable" "$DIR/writable"
 chmod 777 "$DIR/writable"
 echo text > "$DIR/readable/file"
@@ -84,6 +87,7 @@ files_of_others_are_out_of_reach() {
         try free read "$file" 'Permission denied'
     done
     try free read "$DIR/serverless.yml" 'Permission denied'
+    try free read "$DIR/secret" 'Permission denied'
 }
 
 the_network_is_for_those_that_say_so() {
