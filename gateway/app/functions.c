@@ -195,8 +195,10 @@ static void add_direct_mapping(struct functions *all, struct function *function,
     function->direct = mapping;
 }
 
-static void functions_free(struct functions *functions)
+void functions_free(struct functions *functions)
 {
+    if (!functions)
+        return;
     for (size_t i = 0; i < functions->mapping_count; i++) {
         queue_free(functions->mappings[i].queue);
         scheduled_free(functions->mappings[i].scheduled);
@@ -244,17 +246,11 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     return error;
 }
 
-static void finish_stop(struct functions *functions)
-{
-    functions->on_stopped(functions->stopped_ctx);
-    functions_free(functions);
-}
-
 static void pool_stopped(void *ctx)
 {
     struct functions *functions = ((struct function *)ctx)->all;
     if (--functions->pools_running == 0)
-        finish_stop(functions);
+        functions->on_stopped(functions->stopped_ctx);
 }
 
 void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), void *ctx)
@@ -263,7 +259,7 @@ void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), 
     functions->on_stopped = on_stopped;
     functions->stopped_ctx = ctx;
     if (functions->pools_running == 0) {
-        finish_stop(functions);
+        on_stopped(ctx);
         return;
     }
     for (size_t i = 0; i < functions->function_count; i++) {

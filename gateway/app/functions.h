@@ -56,8 +56,10 @@ struct functions_counters {
  * each thing that is wrong. */
 enum sluice_error functions_start(const struct config *config, const char *workers,
                                   const struct functions_host *host, struct functions **ret_functions);
-/* Stops the workers, calls back, then frees everything. What is queued stays in the journal. */
+/* Stops the workers, then calls back. What is queued stays in the journal; what then becomes durable (dead
+ * letters on their way) is still taken, until all is freed. */
 void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), void *ctx);
+void functions_free(struct functions *functions); /* with no worker left; NULL is allowed */
 
 /* The function's files have changed: new workers take what comes. */
 void functions_restart(struct functions *functions, struct span name);

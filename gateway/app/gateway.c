@@ -322,6 +322,10 @@ static void on_storage_stopped(void *ctx)
 {
     struct gateway *gateway = ctx;
     gateway->storage = NULL;
+    if (gateway->functions)
+        gateway->function_counters = functions_counters(gateway->functions);
+    functions_free(gateway->functions);
+    gateway->functions = NULL;
     if (!gateway->failed)
         gateway_print_ledger(gateway);
     net_stop(gateway->net);
@@ -344,9 +348,6 @@ static void on_storage_stopped(void *ctx)
 static void on_functions_stopped(void *ctx)
 {
     struct gateway *gateway = ctx;
-    if (gateway->functions)
-        gateway->function_counters = functions_counters(gateway->functions);
-    gateway->functions = NULL;
     if (gateway->storage)
         storage_stop(gateway->storage, on_storage_stopped, gateway);
     else

@@ -147,6 +147,8 @@ static void end_state(uv_work_t *work, int status)
     storage->state_runs = false;
     if (state_batch_end(storage->state, batch, uv_now(storage->loop), &ticket) == SLUICE_OK)
         storage->hooks.on_state_durable(storage->hooks.ctx, ticket);
+    if (storage->on_stopped)
+        journal_commit_now(storage->journal); /* what the state's being durable has led to */
     storage_turn(storage, uv_now(storage->loop));
 }
 
