@@ -57,9 +57,9 @@ static bool provided_command(const struct config_function *function, const char 
     char *path = command->words[command->count++];
     const char *const names[] = {function->handler, "bootstrap"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, PATH_MAX, "%s%s%s", *names[i] == '/' ? "" : root, *names[i] == '/' ? "" : "/",
-                 names[i]);
-        if (is_executable(path))
+        int len = *names[i] == '/' ? snprintf(path, PATH_MAX, "%s", names[i])
+                                   : snprintf(path, PATH_MAX, "%s/%s", root, names[i]);
+        if (len < PATH_MAX && is_executable(path))
             return true;
     }
     log_error(

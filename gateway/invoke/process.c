@@ -219,14 +219,29 @@ static void on_socket(uv_poll_t *handle, int status, int events)
         broken(process, NULL);
 }
 
+static void on_output(uv_poll_t *handle, int status, int events);
+
+static void on_output_pause_over(uv_timer_t *timer)
+{
+    struct process *process = timer->data;
+    uv_poll_start(&process->output, UV_READABLE, on_output);
+}
+
+/* Whoever prints more than is read in a second waits for the next one. */
 static void on_output(uv_poll_t *handle, int status, int events)
 {
     struct process *process = handle->data;
     (void)events;
-    if (status == 0)
-        process_read_output(process);
-    else
+    if (status != 0) {
         uv_poll_stop(handle);
+        return;
+    }
+    process_read_output(process);
+    uint64_t pause_ms = output_lines_pause_ms(&process->lines, now_ms(process));
+    if (pause_ms == 0)
+        return;
+    uv_poll_stop(handle);
+    uv_timer_start(&process->output_pause, on_output_pause_over, pause_ms, 0);
 }
 
 /* What the child wrote before it died still counts, so everything is read before its end is reported. What it
