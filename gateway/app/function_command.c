@@ -57,10 +57,13 @@ static bool provided_command(const struct config_function *function, const char 
     char *path = command->words[command->count++];
     const char *const names[] = {function->handler, "bootstrap"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        int len = *names[i] == '/' ? snprintf(path, PATH_MAX, "%s", names[i])
-                                   : snprintf(path, PATH_MAX, "%s/%s", root, names[i]);
-        if (len < PATH_MAX && is_executable(path))
+        char at[PATH_MAX];
+        int len = *names[i] == '/' ? snprintf(at, sizeof at, "%s", names[i])
+                                   : snprintf(at, sizeof at, "%s/%s", root, names[i]);
+        if (len < PATH_MAX && is_executable(at)) {
+            memcpy(path, at, (size_t)len + 1);
             return true;
+        }
     }
     log_error(
         "function %s cannot be served: neither its handler %s nor bootstrap is an executable file in %s",

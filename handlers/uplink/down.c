@@ -40,7 +40,7 @@ void down_free(struct down *down)
 
 static void complain(struct down *down, uint64_t now_ms, const char *what, const char *why)
 {
-    char text[TEXT_BYTES];
+    char text[2 * TEXT_BYTES]; /* a URL, and a reason of TEXT_BYTES */
     snprintf(text, sizeof text, "%s %s%s%s", down->settings->url, what, *why ? ": " : "", why);
     complaints_say(&down->complaints, down->worker, now_ms, text);
 }
