@@ -5,6 +5,10 @@
 need mosquitto_sub cmake ninja
 [ "$BUILD" -ef "$ROOT/build" ] || skip "this is not the quickstart's build folder"
 
+# In a tree where nothing is built yet it builds no more than it names.
+ninja -C "$BUILD" -t inputs sluice | grep -q 'libexec/sluice/launch$' ||
+    fail "whoever builds sluice alone gets no launcher, which starts its workers"
+
 MARK=$DIR sh "$ROOT/gateway/quickstart.sh" --for 8 > "$DIR/quickstart.out" 2> "$DIR/quickstart.log" ||
     fail "the quickstart ended with status $?"
 tail -n 1 "$DIR/quickstart.out" > "$DIR/last"
