@@ -24,7 +24,8 @@ static int limit(int resource, uint64_t most)
 }
 
 /* Each session may be a group of its own to the scheduler; then a priority counts only inside the group, and
- * the group has one too. The system takes few changes of those a second from who is not root (EAGAIN). */
+ * the group has one too. The system takes few changes of those a second from who is not root (EAGAIN), and
+ * none for the sessions that are in no such group (EINVAL), as they are when none began since the boot. */
 static int lower_priority(int by)
 {
     char text[16];
@@ -36,7 +37,7 @@ static int lower_priority(int by)
         return errno;
     snprintf(text, sizeof text, "%d", priority);
     int error = launch_write_file("/proc/self/autogroup", text);
-    return error == ENOENT || error == EAGAIN ? 0 : error;
+    return error == ENOENT || error == EAGAIN || error == EINVAL ? 0 : error;
 }
 
 /* Where others have the same user, their processes would count too. */

@@ -14,12 +14,14 @@ functions:
     handler: $BUILD/tests/faulty.so
     timeout: 900
     environment: {GATE: $DIR/gate}
+    files: {read: [.]}
     events: [{iot: {sql: "SELECT do, n FROM 'in/#'"}}]
     reply: out/gated
   batched:
     handler: $BUILD/tests/faulty.so
     timeout: 900
     environment: {GATE: $DIR/gate}
+    files: {read: [.]}
     events: [{iot: {sql: "SELECT n FROM 'in/#' WHERE n >= 0", batchSize: 11, maximumBatchingWindow: 300}}]
     reply: out/batched
 END

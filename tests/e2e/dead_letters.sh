@@ -16,6 +16,7 @@ functions:
     handler: $BUILD/tests/faulty.so
     maximumRetryAttempts: 0
     environment: {GATE: $DIR/gate}
+    files: {read: [.]}
     queueSize: $1
     reply: "out/\${n}"
     events: [{iot: {sql: "SELECT * FROM 'in/#'"}}]

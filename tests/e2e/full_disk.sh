@@ -24,6 +24,7 @@ functions:
     runtime: native
     timeout: 900
     environment: {GATE: $DIR/gate}
+    files: {read: [.]}
     events: [{iot: {sql: "SELECT do, n FROM 'in/#'"}}]
     reply: out/gated
 END

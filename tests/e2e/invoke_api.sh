@@ -35,7 +35,7 @@ provider: {runtime: native}
 functions:
   echo: {handler: $BUILD/tests/faulty.so, reply: out/echo}
   short: {handler: $BUILD/tests/faulty.so, timeout: 0.5, reservedConcurrency: 2}
-  gate: {handler: $BUILD/tests/faulty.so, environment: {GATE: $DIR/gate}, timeout: 300}
+  gate: {handler: $BUILD/tests/faulty.so, environment: {GATE: $DIR/gate}, files: {read: [.]}, timeout: 300}
   private: {handler: $BUILD/tests/faulty.so, maximumRetryAttempts: 0}
 END
 start_gateway

@@ -15,6 +15,7 @@ provider: {runtime: native, environment: {GATE: $DIR/gate}}
 functions:
   doors:
     handler: $BUILD/tests/faulty.so
+    files: {read: [.]}
     reservedConcurrency: 2
     reply: "out/%c/\${n}"
     events:

@@ -23,6 +23,7 @@ functions:
     timeout: 900
     maximumRetryAttempts: 0
     environment: {GATE: $DIR/gate}
+    files: {read: [.]}
     events: [{iot: {sql: "SELECT do FROM 'in/#'"}}]
 END
 start_gateway
