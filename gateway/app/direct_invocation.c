@@ -45,13 +45,7 @@ void functions_new_request_id(const struct functions *functions, char ret_reques
 static void write_context(const struct function *function, const char *request_id, struct span client_context,
                           struct buffer *out)
 {
-    json_write_raw(out, "{\"requestId\":");
-    json_write_string(out, span_from_string(request_id));
-    json_write_raw(out, ",\"functionName\":");
-    json_write_string(out, span_from_string(function->config->name));
-    json_write_raw(out, ",\"invokedFunctionArn\":");
-    json_write_string(out, span_from_string(function->arn));
-    json_write_raw(out, ",\"attempt\":1");
+    invocation_begin_context(function, request_id, 1, out);
     if (client_context.len > 0) {
         json_write_raw(out, ",\"clientContext\":");
         buffer_append(out, client_context);

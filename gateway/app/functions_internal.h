@@ -1,6 +1,7 @@
 /*
- * What functions.c (mappings, queues, selection), function_pool.c (workers), invocation.c (one lease from
- * event to outcome) and replays.c (dead letters that go back) share. Nobody else includes it.
+ * What functions.c (mappings, queues), functions_select.c (which of them a message feeds), function_pool.c
+ * (workers), invocation.c (one lease from event to outcome), functions_letters.c (dead letters) and replays.c
+ * (those that go back) share. Nobody else includes it.
  */
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
@@ -121,6 +122,10 @@ void uplink_durable(struct function *function, uint64_t seq);
 enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
                                        struct span event, struct buffer *out);
 
+/* Appends the start of an invocation's context (handlers/PROTOCOL.md), an object that the caller ends. */
+void invocation_begin_context(const struct function *function, const char *request_id, uint32_t attempt,
+                              struct buffer *out);
+
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
 
@@ -130,6 +135,9 @@ uint32_t mapping_partition(const struct mapping *mapping, const struct message *
  * a delay, how long ago it was taken in. */
 uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry,
                                     uint64_t *ret_waited_ms);
+
+/* The queue gave a message up: it becomes a dead letter, or is dropped where none are kept. */
+void mapping_dead(struct mapping *mapping, const struct queue_dead *dead);
 
 /* Puts back what is marked and has room. */
 void replays_turn(struct functions *functions, uint64_t now_ms);

@@ -137,11 +137,9 @@ static bool write_event(struct invocation *invocation, uint64_t now_ms)
     return select_event(invocation, 0, now_ms, &invocation->event) && select_publish(invocation, now_ms);
 }
 
-static void write_context(const struct invocation *invocation, struct buffer *out)
+void invocation_begin_context(const struct function *function, const char *request_id, uint32_t attempt,
+                              struct buffer *out)
 {
-    const struct function *function = invocation->mapping->function;
-    char request_id[REQUEST_ID_BYTES];
-    invocation_request_id(invocation->mapping, invocation->batch->items[0].ordinal, request_id);
     json_write_raw(out, "{\"requestId\":");
     json_write_string(out, span_from_string(request_id));
     json_write_raw(out, ",\"functionName\":");
@@ -149,7 +147,15 @@ static void write_context(const struct invocation *invocation, struct buffer *ou
     json_write_raw(out, ",\"invokedFunctionArn\":");
     json_write_string(out, span_from_string(function->arn));
     json_write_raw(out, ",\"attempt\":");
-    json_write_u64(out, invocation->batch->items[0].attempt);
+    json_write_u64(out, attempt);
+}
+
+static void write_context(const struct invocation *invocation, struct buffer *out)
+{
+    const struct queue_item *first = &invocation->batch->items[0];
+    char request_id[REQUEST_ID_BYTES];
+    invocation_request_id(invocation->mapping, first->ordinal, request_id);
+    invocation_begin_context(invocation->mapping->function, request_id, first->attempt, out);
     buffer_append(out, buffer_span(&invocation->publish));
     json_write_raw(out, "}");
 }
