@@ -6,6 +6,7 @@
  */
 #include "base/memory.h"
 #include "lambda/invoker.h"
+#include "worker/clock.h"
 #include "worker/complaints.h"
 
 #include <cjson/cJSON.h>
@@ -14,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     CONCURRENCY_DEFAULT = 1,
@@ -33,16 +33,9 @@ struct lambda {
     int status; /* to exit with */
 };
 
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void complain(struct lambda *lambda, const char *reason)
 {
-    complaints_say(&lambda->complaints, lambda->worker, clock_ms(CLOCK_MONOTONIC), reason);
+    complaints_say(&lambda->complaints, lambda->worker, worker_clock_ms(CLOCK_MONOTONIC), reason);
 }
 
 /* ---- Answers ---- */
@@ -145,7 +138,7 @@ static enum sluice_error start_invoker(struct lambda *lambda, const cJSON *setti
 
 static void start(struct lambda *lambda, struct span init_json)
 {
-    uint64_t started_ms = clock_ms(CLOCK_MONOTONIC);
+    uint64_t started_ms = worker_clock_ms(CLOCK_MONOTONIC);
     cJSON *init = cJSON_ParseWithLength((const char *)init_json.data, init_json.len);
     const cJSON *settings = cJSON_GetObjectItemCaseSensitive(init, "settings");
     if ((int)number_of(init, "protocol", 0) != WORKER_PROTOCOL_VERSION)
@@ -153,7 +146,7 @@ static void start(struct lambda *lambda, struct span init_json)
                "gateway and worker are of different versions: install both together");
     else if (start_invoker(lambda, settings) == SLUICE_OK)
         worker_send_ready(lambda->worker, concurrency_of(settings),
-                          (uint32_t)(clock_ms(CLOCK_MONOTONIC) - started_ms));
+                          (uint32_t)(worker_clock_ms(CLOCK_MONOTONIC) - started_ms));
     cJSON_Delete(init);
 }
 
@@ -165,7 +158,7 @@ static void invoke(struct lambda *lambda, const struct worker_frame *frame)
     if (credentials_refresh(&lambda->credentials, error, sizeof error) &&
         lambda->credentials.current.access_key_id)
         complain(lambda, error);
-    const struct invoker_now now = {clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)};
+    const struct invoker_now now = {worker_clock_ms(CLOCK_MONOTONIC), worker_clock_ms(CLOCK_REALTIME)};
     if (invoker_start(lambda->invoker, frame->invocation, frame->invoke.event, frame->invoke.deadline_ms,
                       &now))
         worker_send_error(lambda->worker, frame->invocation, WORKER_ERROR_TRANSPORT,
@@ -207,9 +200,9 @@ static int run(struct lambda *lambda)
     while (alive && !lambda->invoker && !lambda->stopping)
         alive = handle_all(lambda);
     while (alive && !is_done(lambda)) {
-        if (invoker_wait(lambda->invoker, worker_fd(lambda->worker), clock_ms(CLOCK_MONOTONIC)))
+        if (invoker_wait(lambda->invoker, worker_fd(lambda->worker), worker_clock_ms(CLOCK_MONOTONIC)))
             alive = handle_all(lambda);
-        invoker_run(lambda->invoker, clock_ms(CLOCK_MONOTONIC));
+        invoker_run(lambda->invoker, worker_clock_ms(CLOCK_MONOTONIC));
     }
     if (lambda->invoker)
         invoker_free(lambda->invoker);

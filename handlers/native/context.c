@@ -1,11 +1,12 @@
 #include "native/context.h"
 
+#include "worker/clock.h"
+
 #include <cjson/cJSON.h>
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Bytes kept of a result: one more than is allowed, so that the sender sees that it is too large. */
 enum { RESULT_BYTES_KEPT = WORKER_PAYLOAD_BYTES_MAX + 1 };
@@ -160,7 +161,5 @@ const char *sluice_function_name(const struct sluice_context *context)
 
 int64_t sluice_remaining_ms(const struct sluice_context *context)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)context->deadline_ms - ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    return (int64_t)context->deadline_ms - (int64_t)worker_clock_ms(CLOCK_REALTIME);
 }

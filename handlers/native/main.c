@@ -4,6 +4,7 @@
  * gateway says so or is gone, and with 1 when the function cannot be loaded.
  */
 #include "native/host.h"
+#include "worker/clock.h"
 #include "worker/worker.h"
 
 #include <cjson/cJSON.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #if defined(__has_feature)
 #    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -20,13 +20,6 @@
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #    define SANITIZER 1
 #endif
-
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* memorySize bounds what the function can write to: heap, data and anonymous mappings, not code. */
 static void limit_memory(double megabytes)
@@ -61,7 +54,7 @@ static double number_of(const cJSON *init, const char *name)
 /* NULL when the function could not be started; the gateway has been told why. */
 static struct host *start(struct worker *worker, struct span init_json)
 {
-    uint64_t started_ms = monotonic_ms();
+    uint64_t started_ms = worker_clock_ms(CLOCK_MONOTONIC);
     cJSON *init = cJSON_ParseWithLength((const char *)init_json.data, init_json.len);
     if ((int)number_of(init, "protocol") != WORKER_PROTOCOL_VERSION) {
         worker_send_error(worker, 0, WORKER_ERROR_TRANSPORT, "Runtime.ProtocolVersion",
@@ -79,7 +72,7 @@ static struct host *start(struct worker *worker, struct span init_json)
     cJSON_Delete(init);
     struct host_answer answer = host_start(host);
     if (answer.succeeded) {
-        worker_send_ready(worker, 1, (uint32_t)(monotonic_ms() - started_ms));
+        worker_send_ready(worker, 1, (uint32_t)(worker_clock_ms(CLOCK_MONOTONIC) - started_ms));
         return host;
     }
     worker_send_error(worker, 0, WORKER_ERROR_FUNCTION, answer.error_type, answer.error_message);

@@ -6,11 +6,11 @@
  */
 #include "uplink/down.h"
 #include "uplink/forward.h"
+#include "worker/clock.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 struct uplink {
@@ -22,13 +22,6 @@ struct uplink {
     bool stopping;
     int status; /* to exit with */
 };
-
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void start(struct uplink *uplink, struct span init_json)
 {
@@ -55,10 +48,10 @@ static bool handle(struct uplink *uplink, const struct worker_frame *frame)
     if (frame->type == WORKER_INIT && !uplink->remote) {
         start(uplink, frame->init);
     } else if (frame->type == WORKER_INVOKE && uplink->forward) {
-        const struct forward_now now = {clock_ms(CLOCK_MONOTONIC), clock_ms(CLOCK_REALTIME)};
+        const struct forward_now now = {worker_clock_ms(CLOCK_MONOTONIC), worker_clock_ms(CLOCK_REALTIME)};
         forward_take(uplink->forward, frame, &now);
     } else if (frame->type == WORKER_PUBLISHED && uplink->down) {
-        down_on_published(uplink->down, frame->published, clock_ms(CLOCK_MONOTONIC));
+        down_on_published(uplink->down, frame->published, worker_clock_ms(CLOCK_MONOTONIC));
     } else if (frame->type == WORKER_SHUTDOWN) {
         uplink->stopping = true;
         if (uplink->forward)
@@ -84,14 +77,14 @@ static void handle_events(struct uplink *uplink)
     struct remote_event event;
     while (remote_next(uplink->remote, &event))
         if (uplink->down)
-            down_on_event(uplink->down, &event, clock_ms(CLOCK_MONOTONIC));
+            down_on_event(uplink->down, &event, worker_clock_ms(CLOCK_MONOTONIC));
         else
-            forward_on_event(uplink->forward, &event, clock_ms(CLOCK_MONOTONIC));
+            forward_on_event(uplink->forward, &event, worker_clock_ms(CLOCK_MONOTONIC));
 }
 
 static int wait_ms(const struct uplink *uplink)
 {
-    uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+    uint64_t now_ms = worker_clock_ms(CLOCK_MONOTONIC);
     uint64_t deadline_ms =
         uplink->down ? down_next_deadline_ms(uplink->down) : forward_next_deadline_ms(uplink->forward);
     if (deadline_ms <= now_ms)
@@ -106,9 +99,9 @@ static void run(struct uplink *uplink)
         alive = handle_frames(uplink);
     while (alive) {
         if (uplink->down)
-            down_run(uplink->down, clock_ms(CLOCK_MONOTONIC));
+            down_run(uplink->down, worker_clock_ms(CLOCK_MONOTONIC));
         else
-            forward_run(uplink->forward, clock_ms(CLOCK_MONOTONIC));
+            forward_run(uplink->forward, worker_clock_ms(CLOCK_MONOTONIC));
         if (uplink->stopping && (uplink->down || forward_open_count(uplink->forward) == 0))
             break;
         struct pollfd fds[] = {{worker_fd(uplink->worker), POLLIN, 0},
