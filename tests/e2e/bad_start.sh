@@ -32,7 +32,7 @@ says() {
     status=0
     (cd "$DIR" && "$BUILD/bin/sluice" run) > "$DIR/output" 2> "$DIR/start.log" || status=$?
     [ "$status" = 1 ] || fail "'$sentence' ended with status $status"
-    grep -v '^INFO ' "$DIR/start.log" > "$DIR/errors" || true
+    grep '^ERROR ' "$DIR/start.log" > "$DIR/errors" || true
     expect_lines "$DIR/errors" "ERROR $sentence"
     [ ! -s "$DIR/output" ] || fail "there is output: $(cat "$DIR/output")"
 }

@@ -307,7 +307,9 @@ class Bench:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def abandon(self):
-        """After a failure, what the gateway ends with says no more."""
+        """After a failure, what the gateway ends with says no more; what it said before does."""
+        if self.gateway and self.gateway.process:
+            print(f"the gateway's status: {self.gateway.process.poll()}; its log: {self.gateway.log()[-2000:].decode()}")
         self.kill_rest()
         self.end()
 
