@@ -4,17 +4,8 @@
 
 #include "app/direct_invocation.h"
 #include "app/https_request.h"
+#include "app/invoke_api_name.h"
 #include "base/buffer.h"
-
-/* A function as people call it: NAME, NAME:QUALIFIER, or an ARN or its end. Spans are into `text`. */
-struct invoke_api_name {
-    struct span name;
-    struct span qualifier; /* empty: none was given */
-};
-/* False: it is none of these. */
-bool invoke_api_name_read(struct span text, struct invoke_api_name *ret_name);
-/* Decodes %XX. False: one of them is none. */
-bool invoke_api_decode(struct span text, struct buffer *out);
 
 /* Answers with the fault of that type: one of the table in invoke_api_fault.c. `reason` is of those of
  * Lambda's that have one, or NULL; 0: nothing is said of when to try again. */

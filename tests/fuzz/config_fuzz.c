@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(error == SLUICE_OK || bytes > 0);
     for (size_t i = 0; config && i < config->function_count; i++)
         for (size_t j = 0; j < config->functions[i].event_count; j++)
-            assert(config->functions[i].events[j].rule);
+            assert(config->functions[i].events[j].rule || config->functions[i].events[j].rates.count > 0);
     config_free(config);
     free(problems);
     return 0;
