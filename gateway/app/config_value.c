@@ -142,7 +142,7 @@ static void read_choice(const struct config_scalar *scalar)
 static bool parse_port(struct span text, uint16_t *ret_port)
 {
     double port;
-    if (!parse_decimal(text, &port) || port > UINT16_MAX || port != trunc(port))
+    if (!parse_decimal(text, &port) || port < 0 || port > UINT16_MAX || port != trunc(port))
         return false;
     *ret_port = (uint16_t)port;
     return true;

@@ -280,6 +280,7 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"gateway: {listen: {mqtt: ':1883'}}", "allowed: HOST:PORT"},
         {"gateway: {listen: {mqtt: '[::1]'}}", "allowed: HOST:PORT"},
         {"gateway: {listen: {mqtt: 65536}}", "allowed: HOST:PORT"},
+        {"gateway: {listen: {mqtt: -1}}", "allowed: HOST:PORT"},
         {"gateway: {listen: {mqtt: host}}", "allowed: HOST:PORT"},
         {"gateway: {anonymous: [tcp]}", ":1:23: gateway.anonymous is 'tcp'; allowed"},
         {"gateway: {anonymous: tcp}",
