@@ -23,11 +23,15 @@ bool run_options_read(int argc, char **argv, struct run_options *ret_options);
  * they cannot be found, and the log says so. */
 bool find_workers(char folder[PATH_MAX]);
 
+/* The templates of `sluice init`: ../share/sluice/templates beside that folder. False: as above. */
+bool find_templates(char folder[PATH_MAX]);
+
 /* Whether it can be a stage, and so stand in topics and paths; if not, standard error says what may. */
 bool stage_valid(const char *stage);
 
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */
+int init_command(int argc, char **argv);      /* begins a project from a template */
 int dlq_command(int argc, char **argv);       /* the dead letters */
 int invoke_command(int argc, char **argv);    /* runs one function once */
 int passwd_command(int argc, char **argv);    /* sets and deletes passwords */

@@ -17,6 +17,7 @@ static const struct command {
     const char *arguments;
     const char *text;
 } commands[] = {
+    {"init", init_command, "TEMPLATE [DIR]", "begin a project with a function: see `sluice init`"},
     {"run", run_command, "[--config FILE] [--stage NAME] [--verbose] [--watch]",
      "run the gateway until Ctrl-C or SIGTERM"},
     {"check", check_command, "[--config FILE] [--stage NAME]", "check a configuration and start nothing"},

@@ -49,20 +49,30 @@ bool run_options_read(int argc, char **argv, struct run_options *ret_options)
     return !options.stage || stage_valid(options.stage);
 }
 
-bool find_workers(char folder[PATH_MAX])
+/* `path` is relative to the folder that this program is in. */
+static bool find_beside(const char *path, const char *what, char folder[PATH_MAX])
 {
-    const char *given = getenv("SLUICE_WORKERS");
-    if (given) {
-        snprintf(folder, PATH_MAX, "%s", given);
-        return true;
-    }
     char program[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     program[len > 0 ? len : 0] = '\0';
-    bool found = len > 0 && snprintf(folder, PATH_MAX, "%s/../libexec/sluice", dirname(program)) < PATH_MAX;
+    bool found = len > 0 && snprintf(folder, PATH_MAX, "%s/%s", dirname(program), path) < PATH_MAX;
     if (!found)
-        log_error("the folder of the workers cannot be found; set SLUICE_WORKERS to it");
+        log_error("the folder of the %s cannot be found", what);
     return found;
+}
+
+bool find_workers(char folder[PATH_MAX])
+{
+    const char *given = getenv("SLUICE_WORKERS");
+    if (!given)
+        return find_beside("../libexec/sluice", "workers", folder);
+    snprintf(folder, PATH_MAX, "%s", given);
+    return true;
+}
+
+bool find_templates(char folder[PATH_MAX])
+{
+    return find_beside("../share/sluice/templates", "templates", folder);
 }
 
 /* Every connection is a descriptor: use all that this user may have. */

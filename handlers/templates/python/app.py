@@ -1,0 +1,3 @@
+# The event is what the rule selects. What is returned is published on the topic `reply`.
+def handler(event, context):
+    return {"hello": event}
