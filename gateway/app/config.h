@@ -182,6 +182,13 @@ enum config_mode {
     CONFIG_MODE_ORDERED, /* messages of one partition are handled in their order */
 };
 
+/* When a message is acknowledged to its publisher; the higher the later. */
+enum config_acknowledge {
+    CONFIG_ACKNOWLEDGE_RECEIVED,  /* at once */
+    CONFIG_ACKNOWLEDGE_STORED,    /* when it is on disk */
+    CONFIG_ACKNOWLEDGE_PROCESSED, /* when the function has succeeded, or has been given up on it */
+};
+
 #define CONFIG_AS_FUNCTION UINT64_MAX /* an event's -1: as its function has it */
 
 /* One way into a function: `- iot: {...}` or `- schedule: {...}`. */
@@ -197,6 +204,7 @@ struct config_event {
     size_t number; /* its place among the function's events of the file, from 1 */
     bool enabled;  /* those that are not are left out */
     bool report_batch_item_failures;
+    enum config_acknowledge acknowledge;
     enum config_frames frames;
     uint64_t batch_size; /* 0: no batches, the event is the bare selected JSON */
     uint64_t maximum_batching_window_ms;

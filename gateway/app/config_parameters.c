@@ -215,7 +215,7 @@ const struct parameter config_parameters[] = {
     COUNT("gateway.limits.deadLetters", CONFIG(limits.dead_letters_count), "messages", "100000", 0, 10000000,
           "kept in the dead letter queue; beyond them they are counted and dropped"),
     COUNT("gateway.limits.unacknowledged", CONFIG(limits.unacknowledged_count), "messages", "262144", 1,
-          10000000, "acknowledgements that may wait for the disk"),
+          10000000, "acknowledgements that may wait for the disk, and as many for functions"),
 
     COUNT("gateway.limits.logLines", CONFIG(limits.log_lines), "lines", "100", 1, 1000000,
           "a second of one kind in the log; of more, one is written with their number"),
@@ -376,6 +376,13 @@ const struct parameter config_parameters[] = {
      .text = "false leaves it out"},
     {"functions.NAME.events[].iot.frames", PARAMETER_CHOICE, EVENT(frames), .fallback = "samples",
      .allowed = "samples | senml", .text = "what a telemetry frame becomes: an object a sample, or SenML"},
+    {"functions.NAME.events[].iot.acknowledge", PARAMETER_CHOICE, EVENT(acknowledge), .fallback = "stored",
+     .allowed = "received | stored | processed",
+     .text =
+         "when the publisher of a message gets its acknowledgement: at once, once the message is on disk, or "
+         "once the function has succeeded or the message is a dead letter; of several rules for one message "
+         "the "
+         "last of these holds"},
     COUNT(
         "functions.NAME.events[].iot.batchSize", EVENT(batch_size), "messages", NULL, 1, 10000,
         "of one invocation, whose event is then {\"Records\":[...]}; without it, each message is the event"),

@@ -24,7 +24,10 @@ static enum sluice_error queue_load(void *ctx, uint64_t position, struct message
 static void queue_acknowledge(void *ctx, uint64_t ordinal)
 {
     struct mapping *mapping = ctx;
-    journal_acknowledge(mapping->function->all->host.journal, mapping->queue_id, ordinal);
+    struct journal *journal = mapping->function->all->host.journal;
+    journal_acknowledge(journal, mapping->queue_id, ordinal);
+    /* Its result, if it has one, was published before this: see finish in invocation.c. */
+    awaited_processed(&mapping->awaited, ordinal, journal_stats(journal).last_seq);
 }
 
 static void queue_on_room(void *ctx)
@@ -134,6 +137,7 @@ void functions_free(struct functions *functions)
         return;
     for (size_t i = 0; i < functions->mapping_count; i++) {
         queue_free(functions->mappings[i].queue);
+        awaited_fini(&functions->mappings[i].awaited);
         scheduled_free(functions->mappings[i].scheduled);
         memory_free(functions->mappings[i].queue_name);
     }

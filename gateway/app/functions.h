@@ -15,6 +15,7 @@
 
 #include "app/config.h"
 #include "base/message.h"
+#include "broker/broker.h"
 #include "deliver/journal.h"
 #include "deliver/state.h"
 
@@ -102,9 +103,12 @@ enum sluice_error functions_select_fits(struct functions *functions);
 size_t functions_selected(const struct functions *functions);
 size_t functions_selected_message(const struct functions *functions, size_t selection);
 struct journal_target functions_selected_target(const struct functions *functions, size_t selection);
-/* The selection's message is in the journal at `position`: queues it (it takes a reference). */
+/* When the selection's message is acknowledged to its publisher. */
+enum config_acknowledge functions_selected_acknowledge(const struct functions *functions, size_t selection);
+/* The selection's message is in the journal at `position`: queues it (it takes a reference). `processing` is
+ * to hear when it is processed; NULL: nobody is. */
 void functions_selected_queue(struct functions *functions, size_t selection, struct message *message,
-                              uint64_t position, uint64_t now_ms);
+                              uint64_t position, struct broker_processing *processing, uint64_t now_ms);
 
 /* ---- Running ---- */
 

@@ -6,6 +6,7 @@
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
 
+#include "app/awaited.h"
 #include "app/direct_invocation.h"
 #include "app/scheduled.h"
 #include "base/buffer.h"
@@ -39,6 +40,7 @@ struct mapping {
     char *queue_name; /* the function's; then NAME/2, ...; of the direct one NAME/invoke */
     uint32_t queue_id;
     struct queue *queue;
+    struct awaited awaited;
     struct scheduled *scheduled; /* NULL: messages are what invokes it */
     enum replay_state replay;
     size_t replays_under_way;

@@ -116,10 +116,17 @@ struct journal_target functions_selected_target(const struct functions *function
                                    .qos = 1};
 }
 
+enum config_acknowledge functions_selected_acknowledge(const struct functions *functions, size_t selection)
+{
+    return functions->selections[selection].mapping->event->acknowledge;
+}
+
 void functions_selected_queue(struct functions *functions, size_t selection, struct message *message,
-                              uint64_t position, uint64_t now_ms)
+                              uint64_t position, struct broker_processing *processing, uint64_t now_ms)
 {
     const struct selection *selected = &functions->selections[selection];
+    if (processing)
+        awaited_add(&selected->mapping->awaited, selected->ordinal, processing);
     message->payload_is_json |= selected->payload_is_json;
     queue_add(selected->mapping->queue, message, selected->partition, position, now_ms);
     functions->counters.accepted++;

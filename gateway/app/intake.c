@@ -135,16 +135,34 @@ static void hand_out(struct intake *intake, struct broker_publish *publish, cons
         size_t index = functions_selected_message(intake->functions, i);
         struct message *kept =
             index < publish->message_count ? broker_stored_keep(&publish->messages[index]) : kept_senml;
-        functions_selected_queue(intake->functions, i, kept, intake->messages[index].ret_position, now_ms);
+        struct broker_processing *processing = NULL;
+        if (functions_selected_acknowledge(intake->functions, i) == CONFIG_ACKNOWLEDGE_PROCESSED)
+            processing = broker_publish_await(publish);
+        functions_selected_queue(intake->functions, i, kept, intake->messages[index].ret_position, processing,
+                                 now_ms);
     }
     message_unref(kept_senml);
+}
+
+/* Whether the publisher need not wait for the disk: all that takes the PUBLISH are events that say so. */
+static bool is_acknowledged_at_once(const struct intake *intake, size_t message_count)
+{
+    size_t targets = 0, selected = functions_selected(intake->functions);
+    for (size_t i = 0; i < message_count; i++)
+        targets += intake->messages[i].target_count;
+    for (size_t i = 0; i < selected; i++) {
+        if (functions_selected_acknowledge(intake->functions, i) != CONFIG_ACKNOWLEDGE_RECEIVED)
+            return false;
+    }
+    return targets == selected;
 }
 
 /*
  * The crash argument: whatever is told to the outside about this PUBLISH waits for the seq of its one record.
  * Before that is on disk a function may already run (and then runs again after a crash, since nothing was
  * acknowledged and the publisher repeats), but no subscriber of a durable session and no publisher has heard
- * of it. A PUBLISH that no queue takes and that is not QoS 2 of a durable session has nothing to keep.
+ * of it. A PUBLISH that no queue takes and that is not QoS 2 of a durable session has nothing to keep. Only
+ * `acknowledge: received` breaks that, on request: what is lost with it is what the last commit did not have.
  */
 enum sluice_error intake_store(struct intake *intake, struct broker_publish *publish, uint64_t *ret_seq)
 {
@@ -164,6 +182,8 @@ enum sluice_error intake_store(struct intake *intake, struct broker_publish *pub
             error = journal_append_messages(intake->journal, origin, intake->messages, count, ret_seq);
         if (error)
             return error;
+        if (publish->origin_qos > 0 && stored > 0 && is_acknowledged_at_once(intake, count))
+            *ret_seq = 0;
         hand_out(intake, publish, senml);
     } else {
         *ret_seq = 0;

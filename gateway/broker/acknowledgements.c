@@ -23,20 +23,31 @@ static void grow(struct deferred_ring *ring)
     *ring = grown;
 }
 
-static void push(struct deferred_ring *ring, const struct deferred *deferred)
+static void append(struct deferred_ring *ring, const struct deferred *deferred)
 {
     if (ring->count == ring->capacity)
         grow(ring);
     *at(ring, ring->count++) = *deferred;
+}
+
+static struct deferred take_first(struct deferred_ring *ring)
+{
+    struct deferred deferred = *at(ring, 0);
+    ring->start = (ring->start + 1) & (ring->capacity - 1);
+    ring->count--;
+    return deferred;
+}
+
+static void push(struct deferred_ring *ring, const struct deferred *deferred)
+{
+    append(ring, deferred);
     deferred->channel->deferred_count++;
     deferred->channel->broker->counters.unacknowledged++;
 }
 
 static struct deferred pop(struct deferred_ring *ring)
 {
-    struct deferred deferred = *at(ring, 0);
-    ring->start = (ring->start + 1) & (ring->capacity - 1);
-    ring->count--;
+    struct deferred deferred = take_first(ring);
     deferred.channel->deferred_count--;
     deferred.channel->broker->counters.unacknowledged--;
     return deferred;
@@ -70,9 +81,14 @@ static void send(struct channel *channel, enum mqtt_type type, uint16_t packet_i
  * PUBREL tells a subscriber that it may forget the Packet Identifier. It waits
  * for the record that PUBREC came; were that lost, a restart would send PUBLISH
  * again to a subscriber that no longer knows it for a repetition.
+ *
+ * Where functions must have processed the message first, the seq that is waited
+ * for after that is of what came of it: the result that was published, or the
+ * message's dead letter. Without a result none of it need be on disk: the function
+ * has done its work, and would at worst do it again.
  */
-void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_id, enum mqtt_reason reason,
-                 uint64_t seq)
+static void wait_for_journal(struct channel *channel, enum mqtt_type type, uint16_t packet_id,
+                             enum mqtt_reason reason, uint64_t seq)
 {
     struct broker *broker = channel->broker;
     if (channel->waiting_count == 0 && seq <= broker->durable_seq) {
@@ -89,6 +105,112 @@ void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_i
     channel->waiting_count++;
     channel->receiving_count += type == MQTT_PUBACK;
 }
+
+/* ---- Waiting for functions ---- */
+
+static bool is_full_of_processing(const struct channel *channel)
+{
+    const struct broker *broker = channel->broker;
+    return broker->counters.unprocessed >= broker->config.unacknowledged_count ||
+           (channel->version == MQTT_3_1_1 && channel->processing->count >= broker->config.receive_maximum);
+}
+
+static void wait_for_functions(struct channel *channel, const struct deferred *deferred)
+{
+    if (!channel->processing)
+        channel->processing = memory_new(sizeof *channel->processing);
+    append(channel->processing, deferred);
+    channel->broker->counters.unprocessed++;
+    channel->receiving_count += deferred->type == MQTT_PUBACK;
+    if (deferred->processing)
+        deferred->processing->channel = channel;
+    if (is_full_of_processing(channel))
+        channel_pause(channel, PAUSE_PROCESSING);
+}
+
+static struct deferred leave_processing(struct channel *channel)
+{
+    struct deferred deferred = take_first(channel->processing);
+    channel->broker->counters.unprocessed--;
+    channel->receiving_count -= deferred.type == MQTT_PUBACK;
+    return deferred;
+}
+
+/* PUBREL and PUBCOMP have an order of their own, and wait for no function. */
+static bool is_behind_processing(const struct channel *channel, enum mqtt_type type)
+{
+    return channel->processing && channel->processing->count > 0 &&
+           (type == MQTT_PUBACK || type == MQTT_PUBREC);
+}
+
+static void go_on_to_journal(const struct deferred *deferred)
+{
+    uint64_t seq = deferred->number;
+    if (deferred->processing && deferred->processing->seq > seq)
+        seq = deferred->processing->seq;
+    wait_for_journal(deferred->channel, deferred->type, deferred->packet_id, deferred->reason, seq);
+}
+
+static void defer(const struct deferred *deferred)
+{
+    if (processing_is_over(deferred->processing) &&
+        !is_behind_processing(deferred->channel, deferred->type)) {
+        go_on_to_journal(deferred);
+        return;
+    }
+    processing_ref(deferred->processing);
+    wait_for_functions(deferred->channel, deferred);
+}
+
+void acknowledge(struct channel *channel, enum mqtt_type type, uint16_t packet_id, enum mqtt_reason reason,
+                 uint64_t seq)
+{
+    defer(&(struct deferred){.number = seq,
+                             .channel = channel,
+                             .packet_id = packet_id,
+                             .type = (uint8_t)type,
+                             .reason = (uint8_t)reason});
+}
+
+void acknowledge_processed(struct channel *channel, enum mqtt_type type, uint16_t packet_id, uint64_t seq,
+                           struct broker_processing *processing)
+{
+    defer(&(struct deferred){.number = seq,
+                             .channel = channel,
+                             .processing = processing,
+                             .packet_id = packet_id,
+                             .type = (uint8_t)type,
+                             .reason = MQTT_SUCCESS});
+}
+
+void acknowledgements_release_processed(struct channel *channel)
+{
+    struct deferred_ring *ring = channel->processing;
+    while (ring->count > 0 && processing_is_over(at(ring, 0)->processing)) {
+        struct deferred first = leave_processing(channel);
+        go_on_to_journal(&first);
+        processing_unref(first.processing);
+    }
+    if (!is_full_of_processing(channel))
+        channel_continue(channel, PAUSE_PROCESSING);
+}
+
+void acknowledgements_forget_processing(struct channel *channel)
+{
+    if (!channel->processing)
+        return;
+    while (channel->processing->count > 0) {
+        struct broker_processing *processing = leave_processing(channel).processing;
+        if (processing && processing->channel == channel)
+            processing->channel = NULL;
+        processing_unref(processing);
+    }
+    memory_free(channel->processing->ring);
+    memory_free(channel->processing);
+    channel->processing = NULL;
+}
+
+/* ---- The disk ---- */
 
 bool acknowledgements_full(const struct broker *broker)
 {

@@ -211,11 +211,11 @@ enum sluice_error broker_publish(struct broker *broker, const struct message *vi
 {
     if (!topic_name_valid(view->topic) || !publish_topic_acceptable(broker, view->topic))
         return SLUICE_INVALID;
-    uint64_t seq;
+    struct publish_stored stored;
     struct publish_origin origin = {.session = NULL};
     struct message message = *view;
     publish_name_publisher(&message, &(struct identity){.kind = IDENTITY_INTERNAL});
-    return publish_messages(broker, &message, 1, &origin, &seq);
+    return publish_messages(broker, &message, 1, &origin, &stored);
 }
 
 void broker_publish_status(struct broker *broker, struct span topic, struct span payload)

@@ -100,12 +100,24 @@ struct message *broker_stored_keep(struct broker_stored *stored);
 struct broker_publish {
     struct broker_stored *messages;
     size_t message_count;
-    uint64_t origin_queue;     /* the publisher's own durable session, or 0 */
+    uint64_t origin_queue;                /* the publisher's own durable session, or 0 */
+    struct broker_processing *processing; /* see broker_publish_await */
     uint16_t origin_packet_id; /* of a QoS 2 PUBLISH of a durable session this must be made durable, even */
     uint8_t origin_qos;        /* when the message goes nowhere: it is what tells its repetition apart */
     bool
         replay; /* functions saw it when it was published: now it is for a new subscription, or handed over */
 };
+
+/*
+ * From inside store that takes the PUBLISH: its acknowledgement is to wait also until broker_processed, once
+ * for each call of this. It may be long in coming: meanwhile the later acknowledgements of its connection
+ * wait behind it [MQTT-4.6.0-2], up to the Receive Maximum. NULL: the PUBLISH has no acknowledgement.
+ */
+struct broker_processing;
+struct broker_processing *broker_publish_await(struct broker_publish *publish);
+/* It is processed, and what came of that is on disk at `seq` of store's. From no call into the broker; also
+ * when the Client is gone. */
+void broker_processed(struct broker_processing *processing, uint64_t seq);
 
 /* What a Client says of who it is, in CONNECT, or in the AUTH packets of an enhanced authentication (section
  * 4.12 of MQTT 5). Spans are views. */
@@ -270,6 +282,7 @@ struct broker_counters {
     uint64_t protocol_errors;             /* connections closed for what they sent */
     /* What there is now: */
     uint64_t channels, sessions, subscriptions, retained, retained_bytes, queued, unacknowledged;
+    uint64_t unprocessed; /* acknowledgements that wait for functions, or behind one that does */
     uint64_t connected, connected_maximum; /* sessions that have a connection; the most there ever were */
     uint64_t output_bytes;                 /* unsent, of all connections */
     uint64_t shared_subscriptions;         /* of the subscriptions */

@@ -415,6 +415,7 @@ void channel_closed(struct channel *channel, uint64_t now_ms)
     count_output(channel, 0);
     timers_stop(&broker->timers, &channel->timer);
     stop_holding(channel);
+    acknowledgements_forget_processing(channel);
     receive_forget_aliases(channel);
     outgoing_aliases_free(channel->outgoing_aliases);
     authenticate_forget(channel);

@@ -25,6 +25,7 @@ enum channel_pause {
     PAUSE_RATE = 8,            /* it publishes too fast: the channel's timer */
     PAUSE_AUTHENTICATION = 16, /* the world has not said yet who it is */
     PAUSE_TURN = 32,           /* its PUBLISHes made much work, and others are waiting: the channel's timer */
+    PAUSE_PROCESSING = 64,     /* as many of its acknowledgements wait for functions as may */
 };
 
 struct channel {
@@ -40,10 +41,12 @@ struct channel {
     struct topic_alias *topic_aliases;         /* see receive.c; NULL: none */
     struct outgoing_aliases *outgoing_aliases; /* NULL: none yet */
     struct channel *next_held, *previous_held;
-    uint64_t deferred_seq;           /* of its newest acknowledgement that waits for the journal */
-    uint32_t deferred_count;         /* acknowledgements of it that wait, in both rings */
-    uint32_t waiting_count;          /* of those, in the journal's ring */
-    uint32_t receiving_count;        /* QoS 1 PUBLISHes of it that are not acknowledged */
+    struct deferred_ring
+        *processing;          /* acknowledgements that wait for functions, or behind one; NULL: none yet */
+    uint64_t deferred_seq;    /* of its newest acknowledgement that waits for the journal */
+    uint32_t deferred_count;  /* acknowledgements of it that wait, in both rings */
+    uint32_t waiting_count;   /* of those, in the journal's ring */
+    uint32_t receiving_count; /* QoS 1 PUBLISHes of it that are not acknowledged */
     uint32_t maximum_packet_bytes;   /* the client's */
     uint16_t receive_maximum;        /* the client's, or ours if that is lower */
     uint16_t outgoing_alias_maximum; /* 0: the client takes none */

@@ -6,6 +6,8 @@ enum { SMALLEST_CAPACITY = 4, IDLE_CAPACITY = 64 };
 
 void incoming_fini(struct incoming *incoming)
 {
+    for (uint32_t i = 0; i < incoming->count; i++)
+        processing_unref(incoming->ids[incoming->start + i].processing);
     memory_free(incoming->ids);
     *incoming = (struct incoming){0};
 }
@@ -49,19 +51,21 @@ static void make_room(struct incoming *incoming)
     incoming->ids = memory_resize(incoming->ids, incoming->capacity * sizeof *incoming->ids);
 }
 
-void incoming_add(struct incoming *incoming, uint16_t packet_id, uint64_t seq)
+void incoming_add(struct incoming *incoming, uint16_t packet_id, uint64_t seq,
+                  struct broker_processing *processing)
 {
     make_room(incoming);
     uint32_t place = place_of(incoming, packet_id);
     struct incoming_id *at = incoming->ids + incoming->start + place;
     memmove(at + 1, at, (incoming->count - place) * sizeof *at);
-    *at = (struct incoming_id){seq, packet_id};
+    *at = (struct incoming_id){seq, processing_ref(processing), packet_id};
     incoming->count++;
 }
 
 static void remove_at(struct incoming *incoming, uint32_t place)
 {
     struct incoming_id *at = incoming->ids + incoming->start + place;
+    processing_unref(at->processing);
     incoming->count--;
     if (place == 0)
         incoming->start++;

@@ -8,10 +8,12 @@
 #ifndef SLUICE_BROKER_INCOMING_H
 #define SLUICE_BROKER_INCOMING_H
 
+#include "broker/processing.h"
 #include "wire/span.h"
 
 struct incoming_id {
-    uint64_t seq; /* the PUBREC waits for it; 0: for nothing */
+    uint64_t seq;                         /* the PUBREC waits for it; 0: for nothing */
+    struct broker_processing *processing; /* and for this, of which it has a reference; NULL: for nothing */
     uint16_t packet_id;
 };
 
@@ -24,7 +26,8 @@ struct incoming {
 void incoming_fini(struct incoming *incoming);
 struct incoming_id *incoming_find(const struct incoming *incoming, uint16_t packet_id);
 /* packet_id must not be held. */
-void incoming_add(struct incoming *incoming, uint16_t packet_id, uint64_t seq);
+void incoming_add(struct incoming *incoming, uint16_t packet_id, uint64_t seq,
+                  struct broker_processing *processing);
 /* False if it was not held. */
 bool incoming_remove(struct incoming *incoming, uint16_t packet_id);
 

@@ -224,7 +224,7 @@ void publish_status(struct broker *broker, const struct message *message)
 }
 
 enum sluice_error publish_messages(struct broker *broker, const struct message *messages, size_t count,
-                                   const struct publish_origin *origin, uint64_t *ret_seq)
+                                   const struct publish_origin *origin, struct publish_stored *ret_stored)
 {
     struct publish_scratch *scratch = &broker->scratch;
     scratch->delivery_count = scratch->identifier_count = 0;
@@ -246,7 +246,7 @@ enum sluice_error publish_messages(struct broker *broker, const struct message *
             if (messages[i].retain)
                 retained_publish(broker, &scratch->stored[i]);
         }
-        *ret_seq = seq;
+        *ret_stored = (struct publish_stored){seq, publish.processing};
     }
     for (size_t i = 0; i < count; i++)
         message_unref(scratch->stored[i].kept);

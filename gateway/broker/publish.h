@@ -34,9 +34,15 @@ struct publish_origin {
     uint8_t qos;
 };
 
+/* What the acknowledgement of a PUBLISH waits for. */
+struct publish_stored {
+    uint64_t seq;
+    struct broker_processing *processing; /* lives as long as it is owed; NULL: for no function */
+};
+
 /* Stores and delivers `count` messages as one. As broker_hooks.store; nothing was done unless SLUICE_OK. */
 enum sluice_error publish_messages(struct broker *broker, const struct message *messages, size_t count,
-                                   const struct publish_origin *origin, uint64_t *ret_seq);
+                                   const struct publish_origin *origin, struct publish_stored *ret_stored);
 /* Delivers a message of the Server's own, of QoS 0, and retains it; nothing is stored. */
 void publish_status(struct broker *broker, const struct message *message);
 /* Says in a message that may be kept, retained or queued, who published it; the message is a view of the

@@ -218,9 +218,9 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
         refuse(channel, packet, reason, BROKER_DROP_REFUSED);
         return SLUICE_OK;
     }
-    uint64_t seq = 0;
+    struct publish_stored stored;
     struct publish_origin origin = {channel->session, packet->packet_id, publish->qos};
-    enum sluice_error error = publish_messages(broker, messages, count, &origin, &seq);
+    enum sluice_error error = publish_messages(broker, messages, count, &origin, &stored);
     bool must_wait = error == SLUICE_IO && publish->qos > 0 && packet->version == MQTT_3_1_1;
     if (error == SLUICE_FULL || must_wait) {
         channel_hold(channel);
@@ -234,9 +234,10 @@ static enum sluice_error take(struct channel *channel, const struct mqtt_packet 
     broker->counters.publishes_received[publish->qos]++;
     broker->counters.payload_bytes_received += publish->payload.len;
     if (publish->qos == 2)
-        incoming_add(&channel->session->incoming, packet->packet_id, seq);
+        incoming_add(&channel->session->incoming, packet->packet_id, stored.seq, stored.processing);
     if (publish->qos > 0)
-        acknowledge(channel, answer_to(publish->qos), packet->packet_id, MQTT_SUCCESS, seq);
+        acknowledge_processed(channel, answer_to(publish->qos), packet->packet_id, stored.seq,
+                              stored.processing);
     return SLUICE_OK;
 }
 
@@ -257,7 +258,7 @@ enum sluice_error receive_on_publish(struct channel *channel, const struct mqtt_
         const struct incoming_id *held = incoming_find(&channel->session->incoming, packet->packet_id);
         if (held) { /* a repetition: answered, not taken again [MQTT-4.3.3-10] */
             broker->counters.duplicates_received++;
-            acknowledge(channel, MQTT_PUBREC, packet->packet_id, MQTT_SUCCESS, held->seq);
+            acknowledge_processed(channel, MQTT_PUBREC, packet->packet_id, held->seq, held->processing);
             return SLUICE_OK;
         }
     }

@@ -102,6 +102,6 @@ enum sluice_error broker_restore_packet_id(struct broker *broker, uint64_t queue
         return SLUICE_NOT_FOUND;
     if (packet_id == 0 || incoming_find(&session->incoming, packet_id))
         return SLUICE_INVALID;
-    incoming_add(&session->incoming, packet_id, 0);
+    incoming_add(&session->incoming, packet_id, 0, NULL);
     return SLUICE_OK;
 }

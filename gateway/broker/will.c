@@ -65,7 +65,11 @@ static enum sluice_error publish(struct will *will)
     view.expires_ms = publish_expires_ms(properties, view.received_ms);
     view.properties = publish_forwarded_properties(broker, properties);
     struct publish_origin origin = {.session = session_find(broker, view.client_id)};
-    return publish_messages(broker, &view, 1, &origin, &will->fired_seq);
+    struct publish_stored stored = {0};
+    enum sluice_error error = publish_messages(broker, &view, 1, &origin, &stored);
+    if (!error)
+        will->fired_seq = stored.seq;
+    return error;
 }
 
 /* Publishes it, or gives it up; or it stays as it is, for want of room or of a disk that works. */

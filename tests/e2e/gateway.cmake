@@ -22,6 +22,7 @@ sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound 
            bad_start full_disk unstored_letter small_journal lost_state quickstart)
 
 sluice_e2e(schedules enrichment stage init)
+sluice_e2e(acknowledge)
 
 add_executable(malformed_test e2e/malformed_test.c)
 target_link_libraries(malformed_test PRIVATE sluice_options PkgConfig::CMOCKA)

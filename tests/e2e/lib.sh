@@ -53,6 +53,15 @@ need_node() {
     [ -f "$1/node_modules/.installed" ] || skip "tests/e2e/setup-node.sh has not been run"
 }
 
+# need_paho: skips the test without paho-mqtt; sets PYTHON. Debian's package is for Debian's Python; another one may
+# come first.
+need_paho() {
+    for PYTHON in python3 /usr/bin/python3; do
+        "$PYTHON" -c 'import paho.mqtt.client' 2> /dev/null && return
+    done
+    skip "paho-mqtt is not installed"
+}
+
 started() {
     PIDS="$1 $PIDS"
 }

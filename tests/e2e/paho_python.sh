@@ -1,13 +1,7 @@
 #!/bin/sh
 # Python's paho-mqtt over mutual TLS, in both versions: see paho_python_test.py.
 . "$ROOT/tests/e2e/lib.sh"
-
-# Debian's package is for Debian's Python; another one may come first.
-PYTHON=
-for python in python3 /usr/bin/python3; do
-    "$python" -c 'import paho.mqtt.client' 2> /dev/null && PYTHON=$python && break
-done
-[ -n "$PYTHON" ] || skip "paho-mqtt is not installed"
+need_paho
 
 make_pki one two
 configure_clients

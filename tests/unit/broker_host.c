@@ -122,7 +122,18 @@ static enum sluice_error on_store(void *ctx, struct broker_publish *publish, uin
         assert_null(find_packet_id(host, publish->origin_queue, publish->origin_packet_id));
         *place = (struct host_packet_id){publish->origin_queue, *ret_seq, 0, publish->origin_packet_id};
     }
+    for (size_t i = 0; i < host->awaits; i++) {
+        assert_true(host->owed_count < HOST_OWED_MAX);
+        host->owed[host->owed_count++] = broker_publish_await(publish);
+    }
     return SLUICE_OK;
+}
+
+void host_process(struct host *host, size_t place)
+{
+    assert_true(place < host->owed_count);
+    broker_processed(host->owed[place], next_seq(host));
+    host->owed[place] = NULL;
 }
 
 static uint64_t on_queue_open(void *ctx, struct span client_id)
@@ -401,6 +412,15 @@ struct host *host_new(void)
     return host;
 }
 
+static void forget_owed(struct host *host)
+{
+    for (size_t i = 0; i < host->owed_count; i++) {
+        if (host->owed[i])
+            broker_processed(host->owed[i], 0);
+    }
+    host->owed_count = 0;
+}
+
 void host_restart_with_config(struct host *host)
 {
     broker_free(host->broker);
@@ -409,6 +429,7 @@ void host_restart_with_config(struct host *host)
 
 void host_free(struct host *host)
 {
+    forget_owed(host);
     broker_free(host->broker);
     for (size_t i = 0; i < HOST_ENTRIES_MAX; i++)
         message_unref(host->entries[i].message);
@@ -524,6 +545,7 @@ static void restore_wills(struct host *host)
 
 void host_crash(struct host *host)
 {
+    forget_owed(host);
     broker_free(host->broker);
     lose_what_is_not_durable(host);
     start(host);

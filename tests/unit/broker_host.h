@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { HOST_ENTRIES_MAX = 4096, HOST_NAMES_MAX = 64 };
+enum { HOST_ENTRIES_MAX = 4096, HOST_NAMES_MAX = 64, HOST_OWED_MAX = 64 };
 
 struct host_entry { /* one message in one session's queue */
     struct broker_target target;
@@ -63,6 +63,9 @@ struct host {
     enum sluice_error store_answer;
     bool state_is_full;
     enum mqtt_reason transform_answer;
+    size_t awaits; /* functions that must process what is published from now on */
+    struct broker_processing *owed[HOST_OWED_MAX];
+    size_t owed_count;
     size_t copies; /* messages that transform makes of one: over 1 their topics and payloads are 0, 1, ... */
     size_t stored_count, replay_count, load_count;
     bool keeps_no_retained; /* so there may be more than its table takes, and none after a crash */
@@ -92,6 +95,9 @@ void host_restart_with_config(struct host *host);
 void host_free(struct host *host);
 void host_advance(struct host *host, uint64_t ms);
 void host_commit(struct host *host);
+/* The function that was asked for as the `place`-th since the start is done; its result is in the next
+ * commit. */
+void host_process(struct host *host, size_t place);
 /* The process dies and starts again: every client must have been dropped with client_vanish. */
 void host_crash(struct host *host);
 struct access *host_everything(void);

@@ -127,7 +127,7 @@ static void held_packet_ids_are_known_in_any_order(void **state)
             assert_true(incoming_remove(&incoming, id));
         } else {
             assert_false(incoming_remove(&incoming, id));
-            incoming_add(&incoming, id, id);
+            incoming_add(&incoming, id, id, NULL);
         }
         held[id] = !held[id];
         count += held[id] ? 1 : (size_t)-1;
@@ -141,7 +141,7 @@ static void ids_in_turn_need_little_memory(void **state)
     (void)state;
     struct incoming incoming = {.count = 0};
     for (uint32_t i = 0; i < 300000; i++) {
-        incoming_add(&incoming, (uint16_t)(i % 65535 + 1), 0);
+        incoming_add(&incoming, (uint16_t)(i % 65535 + 1), 0, NULL);
         if (i >= 10)
             assert_true(incoming_remove(&incoming, (uint16_t)((i - 10) % 65535 + 1)));
     }
