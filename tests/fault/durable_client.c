@@ -132,10 +132,11 @@ void durable_client_publish(struct durable_client *client, struct span topic, st
                             uint8_t qos)
 {
     struct sent_message *sent = &client->window[client->next % CLIENT_WINDOW];
-    struct mqtt_packet packet = {.type = MQTT_PUBLISH,
-                                 .version = MQTT_5,
-                                 .packet_id = packet_id_of(client->next),
-                                 .publish = {.topic = topic, .payload = payload, .qos = qos, .retain = true}};
+    struct mqtt_packet packet = {
+        .type = MQTT_PUBLISH,
+        .version = MQTT_5,
+        .packet_id = packet_id_of(client->next),
+        .publish = {.topic = topic, .payload = payload, .qos = qos, .retain = client->retains}};
     struct writer writer = writer_of(sent->packet, sizeof sent->packet);
     mqtt_encode(&writer, &packet);
     if (writer.failed)

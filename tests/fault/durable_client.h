@@ -56,6 +56,7 @@ struct durable_client {
     char client_id[32];
     const char *filter; /* what it subscribes to when it has no session yet, or NULL */
     uint8_t filter_qos;
+    bool retains; /* what it publishes */
     const struct durable_client_hooks *hooks;
     enum client_state state;
     bool has_session; /* a CONNACK said so: from now on it must be there */
@@ -80,7 +81,6 @@ void durable_client_leave(struct durable_client *client, bool politely);
 
 /* Whether durable_client_publish may be called now. */
 bool durable_client_can_publish(const struct durable_client *client);
-/* With RETAIN set. */
 void durable_client_publish(struct durable_client *client, struct span topic, struct span payload,
                             uint8_t qos);
 /* How many of its messages, from the first on, the Server has taken responsibility for. */

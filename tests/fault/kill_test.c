@@ -408,6 +408,7 @@ static void make_clients(struct scenario *scenario)
                  i < PUBLISHERS ? i : subscriber);
         struct durable_client *client = scenario->clients[i] =
             durable_client_new(client_id, &scenario->hooks);
+        client->retains = true;
         if (i < PUBLISHERS)
             continue;
         client->filter = subscriber == COLLECTOR ? "results/#" : "load/#";
