@@ -113,7 +113,7 @@ stored=$(value gateway.out stored)
 # Lost is what was acknowledged and not stored, and what a queue took and no longer accounts for.
 unstored=$((acknowledged > stored ? acknowledged - stored : 0))
 unaccounted=$(($(value gateway.out accepted) - $(value gateway.out invoked) - $(value gateway.out queued) - \
-    $(value gateway.out deadLetters) - $(value gateway.out discarded)))
+    $(value gateway.out deadLetters) - $(value gateway.out sentOn) - $(value gateway.out discarded)))
 printf '{"published":%d,"acknowledged":%d,"stored":%d,"invoked":%d,"results":%d,"lost":%d}\n' \
     "$published" "$acknowledged" "$stored" "$(value gateway.out invoked)" "$(value gateway.out results)" \
     $((unstored + unaccounted))

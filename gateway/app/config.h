@@ -258,6 +258,20 @@ struct config_route {
     char *function;
 };
 
+enum config_destination_kind {
+    CONFIG_TO_NOBODY,
+    CONFIG_TO_DEAD_LETTERS,
+    CONFIG_TO_TOPIC,
+    CONFIG_TO_FUNCTION,
+};
+
+/* Where the record of what became of an event goes. */
+struct config_destination {
+    enum config_destination_kind kind;
+    char *function; /* its name */
+    char *topic;    /* a template of route/reply.h */
+};
+
 struct config_function {
     struct config_place place;
     char *name;
@@ -286,8 +300,10 @@ struct config_function {
     uint64_t queue_memory_bytes;
     struct config_event *events;
     size_t event_count;
-    char *reply;       /* a template of route/reply.h, or NULL: results are not published */
-    bool dead_letters; /* what fails finally is kept; false: it is counted and dropped */
+    char *reply; /* a template of route/reply.h, or NULL: results are not published */
+    struct config_destination on_success;
+    struct config_destination on_failure;
+    bool is_destination; /* of another one */
 };
 
 /* Whether it is on another machine; its worker here is our own, and runs nobody's code. */

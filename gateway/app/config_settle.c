@@ -224,7 +224,7 @@ static void settle_events(struct config *config, struct config_function *functio
             rule_free(event->rule);
     }
     function->event_count = kept;
-    bool may_be_invoked = config->https.host || config->http.host;
+    bool may_be_invoked = config->https.host || config->http.host || function->is_destination;
     if (kept == 0 && !may_be_invoked && problems->error_count == 0)
         config_warning(problems, function->place,
                        "functions.%s has no event that is served: nothing invokes it", function->name);
@@ -302,6 +302,7 @@ static void settle_stage(struct config *config)
 void config_settle(struct config *config, struct config_problems *problems)
 {
     config_settle_routes(config, problems);
+    config_settle_destinations(config, problems);
     settle_stage(config);
     settle_listeners(config, problems);
     settle_journal(config, problems);

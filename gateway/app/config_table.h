@@ -102,6 +102,8 @@ void config_read(struct config *config, struct config_node *root, struct config_
 void config_settle(struct config *config, struct config_problems *problems);
 /* The same for a function that is an uplink. */
 void config_settle_uplink(struct config_function *function, struct config_problems *problems);
+/* A part of config_settle: whom the destinations of all functions mean. */
+void config_settle_destinations(struct config *config, struct config_problems *problems);
 /* A part of config_settle: makes config->routes of the events of HTTP. */
 void config_settle_routes(struct config *config, struct config_problems *problems);
 /* A path that stands in `file`, as the current folder sees it. */

@@ -93,8 +93,10 @@ enum sluice_error function_enqueue(struct function *function, struct span event,
                            .topic = span_of(topic, (size_t)len),
                            .payload = event,
                            .received_ms = all->host.wall_ms(all->host.ctx)};
-    if (!queue_has_room(mapping->queue, 1, message_bytes(&view)))
+    if (!queue_has_room(mapping->queue, 1, message_bytes(&view))) {
+        all->full = mapping;
         return SLUICE_FULL;
+    }
     struct journal_target target = {
         .queue = mapping->queue_id, .ordinal = queue_next_ordinal(mapping->queue), .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};

@@ -36,6 +36,7 @@ static void queue_on_room(void *ctx)
     const struct functions_host *host = &mapping->function->all->host;
     if (mapping->replay == REPLAY_WAITS_FOR_QUEUE)
         mapping->replay = REPLAY_DUE;
+    handovers_room(mapping->function->all, mapping);
     host->on_room(host->ctx);
 }
 
@@ -135,6 +136,7 @@ void functions_free(struct functions *functions)
 {
     if (!functions)
         return;
+    handovers_free(functions);
     for (size_t i = 0; i < functions->mapping_count; i++) {
         queue_free(functions->mappings[i].queue);
         awaited_fini(&functions->mappings[i].awaited);
@@ -276,7 +278,8 @@ void functions_restored(struct functions *functions)
 static void run_mapping(struct mapping *mapping, uint64_t now_ms)
 {
     struct queue_batch *batch;
-    while (invoke_capacity(mapping->function->pool) > 0 &&
+    /* What cannot be handed over holds back the queue that it is of, and so in the end those who publish. */
+    while (mapping->held_count == 0 && invoke_capacity(mapping->function->pool) > 0 &&
            queue_next(mapping->queue, now_ms, &batch) == SLUICE_OK)
         invocation_start(mapping, batch);
 }
@@ -285,6 +288,7 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
 {
     /* Dropped messages have no ticket to wait for. */
     functions_state_durable(functions, 0);
+    handovers_turn(functions, now_ms);
     if (functions->stopping)
         return;
     replays_turn(functions, now_ms);
@@ -296,16 +300,17 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
 
 uint64_t functions_next_deadline(const struct functions *functions)
 {
-    uint64_t soonest_ms = UINT64_MAX;
     if (functions->stopping)
-        return soonest_ms;
+        return UINT64_MAX;
+    uint64_t soonest_ms = handovers_next_deadline(functions);
     for (size_t i = 0; i < functions->mapping_count; i++) {
         if (replay_is_due(&functions->mappings[i]))
             return 0;
         uint64_t scheduled_ms = scheduled_next_deadline(functions->mappings[i].scheduled);
         soonest_ms = scheduled_ms < soonest_ms ? scheduled_ms : soonest_ms;
         /* With no worker free its next answer brings the turn. */
-        if (invoke_capacity(functions->mappings[i].function->pool) == 0)
+        if (functions->mappings[i].held_count > 0 ||
+            invoke_capacity(functions->mappings[i].function->pool) == 0)
             continue;
         uint64_t deadline_ms = queue_next_deadline(functions->mappings[i].queue);
         soonest_ms = deadline_ms < soonest_ms ? deadline_ms : soonest_ms;

@@ -47,6 +47,7 @@ struct functions_counters {
     uint64_t results;      /* published */
     uint64_t unpublished;  /* results whose reply topic could not be filled */
     uint64_t dead_letters; /* messages given up, whose letter is on disk; until then they are queued */
+    uint64_t sent_on;      /* messages given up, whose record their destination has */
     uint64_t discarded;    /* messages given up where the configuration keeps no dead letters */
     uint64_t direct;       /* invocations that come from no message, and are in none of the above */
     /* What there is now: */

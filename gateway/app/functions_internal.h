@@ -14,6 +14,8 @@
 #include "invoke/invoke.h"
 #include "route/rule_set.h"
 
+struct invocation;
+
 struct function {
     struct functions *all;
     const struct config_function *config;
@@ -44,7 +46,11 @@ struct mapping {
     struct scheduled *scheduled; /* NULL: messages are what invokes it */
     enum replay_state replay;
     size_t replays_under_way;
-    size_t selected_count; /* by the PUBLISH under way */
+    size_t running_count;            /* invocations that its pool has */
+    size_t held_count;               /* messages that are handled, and wait in handovers.c */
+    size_t held_dead_count;          /* of these: that were given up */
+    const struct mapping *waits_for; /* whose queue they found full; NULL: the journal or the disk was */
+    size_t selected_count;           /* by the PUBLISH under way */
     size_t selected_bytes;
 };
 
@@ -87,6 +93,8 @@ struct functions {
     struct replay *replays;
     size_t replay_count, replay_capacity;
     uint64_t letters_kept; /* in the state, on their way there included */
+    struct handover *handovers;
+    const struct mapping *full; /* the last whose queue had no room */
     struct functions_counters counters;
     bool stopping;
     size_t pools_running;
@@ -130,6 +138,66 @@ void invocation_begin_context(const struct function *function, const char *reque
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
+/* Appends what the mapping's rule selects of the message. False: the rule cannot read it, and *ret_fault, if
+ * it is not NULL, says why. */
+enum { FAULT_BYTES = 256 };
+bool invocation_select(const struct mapping *mapping, const struct message *message, struct buffer *out,
+                       char (*ret_fault)[FAULT_BYTES]);
+/* Appends the event of a batch of this one message, of which that was selected. */
+void invocation_write_batch_of_one(const struct mapping *mapping, const struct queue_item *item,
+                                   struct span selected, struct buffer *out);
+/* For handovers.c: everything was handed over; or never will be, so that its messages are given up. */
+void invocation_end(struct invocation *invocation, const struct queue_error *error);
+void invocation_give_up(struct invocation *invocation, const struct queue_error *error);
+void invocation_free(struct invocation *invocation);
+
+/* ---- destination.c: the record of what became of an event, as Lambda's destinations have it ---- */
+
+/* Whom it is for. Neither: nobody. The topic is in the caller's buffer. */
+struct destination {
+    struct function *function;
+    struct span topic;
+};
+
+/* `values` fill a topic. False: one of its parts has no value there, and the log says so. */
+bool destination_find(const struct mapping *mapping, const struct config_destination *config,
+                      struct span values, struct span client_id, struct buffer *topic,
+                      struct destination *ret_destination);
+/* Of an invocation that succeeded, whose first item this is. */
+void destination_write_success(const struct mapping *mapping, const struct queue_item *first,
+                               struct span event, struct span answer, struct buffer *out);
+/* Of a message that was given up; `event` is what the function got, or would have got. */
+void destination_write_failure(const struct mapping *mapping, const struct queue_dead *dead,
+                               struct span event, struct buffer *out);
+
+/* ---- handovers.c: what must be taken before a message may leave its queue ---- */
+
+enum parcel_kind {
+    PARCEL_RESULT,
+    PARCEL_RECORD, /* for a destination */
+};
+
+struct parcel {
+    enum parcel_kind kind;
+    struct function *function; /* into whose queue the payload goes; NULL: the message is published */
+    struct message message;    /* a view */
+};
+
+struct handover;
+
+/* SLUICE_OK: it was taken; or it never can be, was logged, and *ret_refused (NULL is allowed) is set. Others:
+ * it cannot be taken now. */
+enum sluice_error parcel_send(struct mapping *mapping, const struct parcel *parcel, bool *ret_refused);
+/* Keeps a copy, to be sent by handovers_turn; *handover is made with the first. */
+void handover_put(struct handover **handover, struct mapping *mapping, const struct parcel *parcel);
+/* What the handover is for: it ends with invocation_end or _give_up, or with letter_keep. */
+void handover_hold_invocation(struct handover *handover, struct invocation *invocation, uint64_t now_ms);
+void handover_hold_dead(struct handover *handover, const struct queue_dead *dead);
+void handovers_turn(struct functions *functions, uint64_t now_ms);
+uint64_t handovers_next_deadline(const struct functions *functions);
+/* That queue has room again: those who wait for it are due. */
+void handovers_room(struct functions *functions, const struct mapping *mapping);
+void handovers_free(struct functions *functions);
 
 /* ordering.c: of an ordered queue, from 1 to JOURNAL_SHARE_MAX, as the journal keeps it; 0: it is none. */
 uint32_t mapping_partition(const struct mapping *mapping, const struct message *message);
@@ -138,8 +206,10 @@ uint32_t mapping_partition(const struct mapping *mapping, const struct message *
 uint32_t mapping_restored_partition(const struct mapping *mapping, const struct journal_entry *entry,
                                     uint64_t *ret_waited_ms);
 
-/* The queue gave a message up: it becomes a dead letter, or is dropped where none are kept. */
+/* The queue gave a message up: it goes where onFailure says. */
 void mapping_dead(struct mapping *mapping, const struct queue_dead *dead);
+/* It becomes a dead letter, or is dropped where none are kept. */
+void letter_keep(struct mapping *mapping, const struct queue_dead *dead);
 
 /* Puts back what is marked and has room. */
 void replays_turn(struct functions *functions, uint64_t now_ms);

@@ -35,19 +35,24 @@ static uint64_t save_letter(struct mapping *mapping, const struct queue_dead *de
     return state_save_dead_letter(all->host.state, &letter);
 }
 
-void mapping_dead(struct mapping *mapping, const struct queue_dead *dead)
+static void log_given_up(const struct mapping *mapping, const struct queue_dead *dead, const char *what_then)
 {
-    struct functions *all = mapping->function->all;
-    bool wanted = mapping->function->config->dead_letters;
-    bool kept = wanted && all->letters_kept < all->config->limits.dead_letters_count;
-    log_warning("function %s gave up a message after %u attempts (%s): %.*s%s%.*s%s",
+    log_warning("function %s gave up a message after %u attempts (%s): %.*s%s%.*s; %s",
                 mapping->function->config->name, dead->attempts, dead_reason_text(dead->reason),
                 (int)dead->error_type.len, (const char *)dead->error_type.data,
                 dead->error_type.len ? ": " : "", (int)dead->error_message.len,
-                (const char *)dead->error_message.data,
-                kept     ? "; it is in the dead letter queue"
-                : wanted ? "; it is dropped: the dead letter queue is at its bound"
-                         : "; it is dropped");
+                (const char *)dead->error_message.data, what_then);
+}
+
+void letter_keep(struct mapping *mapping, const struct queue_dead *dead)
+{
+    struct functions *all = mapping->function->all;
+    bool wanted = mapping->function->config->on_failure.kind != CONFIG_TO_NOBODY;
+    bool kept = wanted && all->letters_kept < all->config->limits.dead_letters_count;
+    log_given_up(mapping, dead,
+                 kept     ? "it is in the dead letter queue"
+                 : wanted ? "it is dropped: the dead letter queue is at its bound"
+                          : "it is dropped");
     all->letters_kept += kept;
     if (all->letter_count == all->letter_capacity) {
         all->letter_capacity = all->letter_capacity ? all->letter_capacity * 2 : 16;
@@ -55,6 +60,60 @@ void mapping_dead(struct mapping *mapping, const struct queue_dead *dead)
     }
     uint64_t ticket = kept ? save_letter(mapping, dead) : 0;
     all->letters[all->letter_count++] = (struct pending_letter){mapping, dead->ordinal, ticket};
+}
+
+/* What the function got, or would have got; where the rule cannot read the message, its payload. */
+static void write_event(const struct mapping *mapping, const struct queue_dead *dead, struct span selected,
+                        struct buffer *out)
+{
+    struct queue_item item = {.ordinal = dead->ordinal,
+                              .message = dead->message,
+                              .attempt = dead->attempts,
+                              .first_ms = dead->first_ms};
+    if (selected.len > 0 && mapping->event->batch_size > 0)
+        invocation_write_batch_of_one(mapping, &item, selected, out);
+    else if (selected.len > 0)
+        buffer_append(out, selected);
+    else if (dead->message)
+        buffer_append(out, dead->message->payload);
+}
+
+/* The record for the destination; NULL: no topic can be made for it, so that the message becomes a dead
+ * letter. */
+static struct handover *put_record(struct mapping *mapping, const struct queue_dead *dead)
+{
+    struct handover *handover = NULL;
+    struct buffer selected = {0}, event = {0}, topic = {0}, record = {0};
+    struct destination to;
+    if (dead->message)
+        invocation_select(mapping, dead->message, &selected, NULL);
+    if (destination_find(mapping, &mapping->function->config->on_failure, buffer_span(&selected),
+                         dead->message ? dead->message->client_id : SPAN_EMPTY, &topic, &to)) {
+        write_event(mapping, dead, buffer_span(&selected), &event);
+        destination_write_failure(mapping, dead, buffer_span(&event), &record);
+        handover_put(&handover, mapping,
+                     &(struct parcel){.kind = PARCEL_RECORD,
+                                      .function = to.function,
+                                      .message = {.topic = to.topic, .payload = buffer_span(&record)}});
+    }
+    buffer_fini(&record);
+    buffer_fini(&topic);
+    buffer_fini(&event);
+    buffer_fini(&selected);
+    return handover;
+}
+
+void mapping_dead(struct mapping *mapping, const struct queue_dead *dead)
+{
+    enum config_destination_kind kind = mapping->function->config->on_failure.kind;
+    bool has_destination = kind == CONFIG_TO_TOPIC || kind == CONFIG_TO_FUNCTION;
+    struct handover *handover = has_destination ? put_record(mapping, dead) : NULL;
+    if (!handover) {
+        letter_keep(mapping, dead);
+        return;
+    }
+    log_given_up(mapping, dead, "its record goes to its destination");
+    handover_hold_dead(handover, dead);
 }
 
 /* The letters come in the order of their tickets, with dropped ones (0) between them. */

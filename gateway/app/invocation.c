@@ -11,20 +11,17 @@
 #include <mbedtls/md5.h>
 #include <stdio.h>
 
-enum {
-    FAULT_BYTES = 256,
-};
-
 /* One lease on its way through a worker. Messages whose payload the rule cannot read are not in the event. */
 struct invocation {
     struct mapping *mapping;
     struct queue_batch *batch;
     char (*message_ids)[DECIMAL_BYTES]; /* of a batch's items */
     struct buffer event;
-    struct buffer publish; /* the part of the context that only an uplink has */
+    struct buffer publish;     /* the part of the context that only an uplink has */
+    struct handover *handover; /* what had no room yet, or NULL */
 };
 
-static void invocation_free(struct invocation *invocation)
+void invocation_free(struct invocation *invocation)
 {
     buffer_fini(&invocation->event);
     buffer_fini(&invocation->publish);
@@ -47,35 +44,43 @@ static void md5_hex(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES])
     hex_write(span_of(digest, sizeof digest), ret_hex);
 }
 
+bool invocation_select(const struct mapping *mapping, const struct message *message, struct buffer *out,
+                       char (*ret_fault)[FAULT_BYTES])
+{
+    if (!mapping->event->rule) { /* what no message brought is its event */
+        buffer_append(out, message->payload);
+        return true;
+    }
+    const struct functions *all = mapping->function->all;
+    struct message view = functions_view(all, message);
+    struct rule_input input = rule_input_of(&view, functions_random(all));
+    if (rule_select(mapping->event->rule, &input, out) == RULE_MATCH)
+        return true;
+    if (ret_fault)
+        rule_payload_fault(&input, *ret_fault, sizeof *ret_fault);
+    return false;
+}
+
 /* Selects from one item's message. What the rule cannot read will never be readable: it is given up at once.
  */
 static bool select_event(struct invocation *invocation, size_t index, uint64_t now_ms, struct buffer *out)
 {
-    struct queue_item *item = &invocation->batch->items[index];
-    if (!invocation->mapping->event->rule) { /* what no message brought is its event */
-        buffer_append(out, item->message->payload);
-        return true;
-    }
-    const struct functions *all = invocation->mapping->function->all;
-    struct message view = functions_view(all, item->message);
-    struct rule_input input = rule_input_of(&view, functions_random(all));
-    if (rule_select(invocation->mapping->event->rule, &input, out) == RULE_MATCH)
-        return true;
     char fault[FAULT_BYTES];
-    rule_payload_fault(&input, fault, sizeof fault);
+    if (invocation_select(invocation->mapping, invocation->batch->items[index].message, out, &fault))
+        return true;
     struct queue_error error = {.type = SPAN_LITERAL("InvalidPayload"), .message = span_from_string(fault)};
     queue_reject(invocation->mapping->queue, invocation->batch, index, now_ms, &error);
     return false;
 }
 
-/* `epoch_ms` is the wall clock at the loop's time 0. */
-static void add_record(struct invocation *invocation, size_t index, uint64_t epoch_ms,
-                       struct records_writer *writer, struct span body)
+/* `id` is set to what the answer names it by. */
+static void add_record(const struct mapping *mapping, const struct queue_item *item,
+                       struct records_writer *writer, struct span body, char id[DECIMAL_BYTES])
 {
-    const struct queue_item *item = &invocation->batch->items[index];
-    char *id = invocation->message_ids[index];
+    const struct functions *all = mapping->function->all;
+    uint64_t epoch_ms = all->host.wall_ms(all->host.ctx) - uv_now(all->host.loop); /* the loop's time 0 */
     struct record_attribute attributes[] = {
-        {SPAN_LITERAL("topic"), functions_view(invocation->mapping->function->all, item->message).topic},
+        {SPAN_LITERAL("topic"), functions_view(all, item->message).topic},
         {SPAN_LITERAL("client"), item->message->client_id},
     };
     struct record record = {
@@ -91,25 +96,38 @@ static void add_record(struct invocation *invocation, size_t index, uint64_t epo
     records_add(writer, &record);
 }
 
-/* Lambda's event for a batch. Returns how many records it has. */
-static size_t write_records(struct invocation *invocation, uint64_t now_ms)
+static struct records_source source_of(const struct function *function)
 {
-    const struct function *function = invocation->mapping->function;
-    struct records_source source = {
+    return (struct records_source){
         .event_source = SPAN_LITERAL("aws:sqs"),
         .arn = span_from_string(function->arn),
         .region = span_from_string(function->all->config->region),
         .md5 = md5_hex,
     };
-    const struct functions_host *host = &function->all->host;
-    uint64_t epoch_ms = host->wall_ms(host->ctx) - uv_now(host->loop);
+}
+
+void invocation_write_batch_of_one(const struct mapping *mapping, const struct queue_item *item,
+                                   struct span selected, struct buffer *out)
+{
+    char id[DECIMAL_BYTES];
+    struct records_source source = source_of(mapping->function);
+    struct records_writer writer = records_begin(out, &source);
+    add_record(mapping, item, &writer, selected, id);
+    records_end(&writer);
+}
+
+/* Lambda's event for a batch. Returns how many records it has. */
+static size_t write_records(struct invocation *invocation, uint64_t now_ms)
+{
+    struct records_source source = source_of(invocation->mapping->function);
     invocation->message_ids = memory_new_array(invocation->batch->count, DECIMAL_BYTES);
     struct records_writer writer = records_begin(&invocation->event, &source);
     struct buffer body = {0};
     for (size_t i = 0; i < invocation->batch->count; i++) {
         buffer_consume(&body, buffer_len(&body));
         if (select_event(invocation, i, now_ms, &body))
-            add_record(invocation, i, epoch_ms, &writer, buffer_span(&body));
+            add_record(invocation->mapping, &invocation->batch->items[i], &writer, buffer_span(&body),
+                       invocation->message_ids[i]);
     }
     buffer_fini(&body);
     records_end(&writer);
@@ -168,49 +186,67 @@ static bool is_nothing(struct span payload)
     return payload.len == 0 || span_equal(payload, SPAN_LITERAL("null"));
 }
 
-/*
- * Publishes what the function answered. SLUICE_FULL or SLUICE_IO: it could not be taken now. A batch's answer
- * names its own topic's values, since the batch has many; a list of failures is no result.
- */
-static enum sluice_error publish_result(struct invocation *invocation, struct span payload)
+/* Hands over at once what has room; the rest is kept for handovers_turn. */
+static void hand_over(struct invocation *invocation, const struct parcel *parcel)
+{
+    if (parcel_send(invocation->mapping, parcel, NULL) != SLUICE_OK)
+        handover_put(&invocation->handover, invocation->mapping, parcel);
+}
+
+/* What fills the topics of an answer: a batch's answer names its own values, since the batch has many. */
+static struct span values_of(const struct invocation *invocation, struct span answer)
+{
+    return invocation->mapping->event->batch_size > 0 ? answer : buffer_span(&invocation->event);
+}
+
+static struct span client_id_of(const struct invocation *invocation)
+{
+    return invocation->mapping->event->batch_size > 0 ? SPAN_EMPTY
+                                                      : invocation->batch->items[0].message->client_id;
+}
+
+/* Publishes what the function answered. A list of failures is no result. */
+static void publish_result(struct invocation *invocation, struct span answer)
 {
     struct function *function = invocation->mapping->function;
     struct functions *all = function->all;
     const char *reply = function->config->reply;
-    bool is_batch = invocation->mapping->event->batch_size > 0;
-    if (!reply || is_nothing(payload) || invocation->mapping->event->report_batch_item_failures)
-        return SLUICE_OK;
+    if (!reply || is_nothing(answer) || invocation->mapping->event->report_batch_item_failures)
+        return;
     struct buffer topic = {0};
     buffer_append(&topic, span_from_string(all->config->topic_prefix));
-    enum sluice_error error =
-        reply_topic(span_from_string(reply), is_batch ? payload : buffer_span(&invocation->event),
-                    is_batch ? SPAN_EMPTY : invocation->batch->items[0].message->client_id, &topic);
-    if (error) {
-        all->counters.unpublished++;
+    if (reply_topic(span_from_string(reply), values_of(invocation, answer), client_id_of(invocation),
+                    &topic)) {
+        all->counters.unpublished++; /* the function did its work; trying again would not help */
         log_warning(
             "function %s: its reply topic %s has a part without a value in this %s; the result is not "
             "published",
-            function->config->name, reply, is_batch ? "result" : "event");
-        error = SLUICE_OK; /* the function did its work; trying again would not help */
+            function->config->name, reply, invocation->mapping->event->batch_size > 0 ? "result" : "event");
     } else {
-        struct message result = {.qos = 1,
-                                 .topic = buffer_span(&topic),
-                                 .payload = payload,
-                                 .received_ms = all->host.wall_ms(all->host.ctx)};
-        error = all->host.publish(all->host.ctx, &result);
-        if (error == SLUICE_INVALID || error == SLUICE_TOO_LARGE) {
-            all->counters.unpublished++;
-            log_warning("function %s: its result for %.*s is not published: %s", function->config->name,
-                        (int)result.topic.len, (const char *)result.topic.data,
-                        error == SLUICE_INVALID ? "that is no Topic Name"
-                                                : "it is larger than can be stored");
-            error = SLUICE_OK;
-        } else if (!error) {
-            all->counters.results++;
-        }
+        hand_over(invocation, &(struct parcel){.kind = PARCEL_RESULT,
+                                               .message = {.topic = buffer_span(&topic), .payload = answer}});
     }
     buffer_fini(&topic);
-    return error;
+}
+
+/* Sends the record of what it did to its destination. */
+static void record_success(struct invocation *invocation, struct span answer)
+{
+    const struct mapping *mapping = invocation->mapping;
+    const struct config_destination *config = &mapping->function->config->on_success;
+    struct buffer topic = {0}, record = {0};
+    struct destination to;
+    if (config->kind != CONFIG_TO_NOBODY && destination_find(mapping, config, values_of(invocation, answer),
+                                                             client_id_of(invocation), &topic, &to)) {
+        destination_write_success(mapping, &invocation->batch->items[0], buffer_span(&invocation->event),
+                                  answer, &record);
+        hand_over(invocation,
+                  &(struct parcel){.kind = PARCEL_RECORD,
+                                   .function = to.function,
+                                   .message = {.topic = to.topic, .payload = buffer_span(&record)}});
+    }
+    buffer_fini(&record);
+    buffer_fini(&topic);
 }
 
 static void set_outcomes(struct invocation *invocation, enum queue_outcome outcome)
@@ -273,32 +309,61 @@ static enum queue_outcome outcome_of(enum invoke_outcome outcome)
     return QUEUE_FAILED;
 }
 
+static size_t count_succeeded(const struct invocation *invocation)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < invocation->batch->count; i++)
+        count += invocation->batch->items[i].outcome == QUEUE_SUCCEEDED;
+    return count;
+}
+
+void invocation_end(struct invocation *invocation, const struct queue_error *error)
+{
+    struct functions *all = invocation->mapping->function->all;
+    all->counters.succeeded += count_succeeded(invocation);
+    queue_done(invocation->mapping->queue, invocation->batch, uv_now(all->host.loop), error);
+    invocation_free(invocation);
+}
+
+void invocation_give_up(struct invocation *invocation, const struct queue_error *error)
+{
+    struct mapping *mapping = invocation->mapping;
+    uint64_t now_ms = uv_now(mapping->function->all->host.loop);
+    for (size_t i = 0; i < invocation->batch->count; i++) {
+        struct queue_item *item = &invocation->batch->items[i];
+        if (item->outcome != QUEUE_SUCCEEDED)
+            continue;
+        item->outcome = QUEUE_NOT_ATTEMPTED;
+        queue_reject(mapping->queue, invocation->batch, i, now_ms, error);
+    }
+    invocation_end(invocation, error);
+}
+
 /*
- * The crash argument: the result is published, and so in the journal if anything must have it, before the
- * messages that it came of are acknowledged in the same journal. A crash between the two repeats the
- * invocation; nothing is lost. If the result cannot be taken now, the messages wait and are invoked again.
+ * The crash argument: what is handed over is in the journal, if anything must have it, before the messages
+ * that it came of are acknowledged in the same journal. A crash between the two repeats the invocation;
+ * nothing is lost. What cannot be handed over now holds the messages in the queue, and the queue back.
  */
 static void finish(struct invocation *invocation, const struct invoke_result *result)
 {
     struct mapping *mapping = invocation->mapping;
-    struct functions *all = mapping->function->all;
     struct queue_error error = {.retry_after_ms = result->retry_after_ms,
                                 .type = result->error_type,
-                                .message = result->error_message};
+                                .message = result->error_message,
+                                .payload = result->payload};
     enum queue_outcome outcome = outcome_of(result->outcome);
-    if (outcome == QUEUE_SUCCEEDED && publish_result(invocation, result->payload) != SLUICE_OK) {
-        outcome = QUEUE_NOT_ATTEMPTED;
-        error.type = SPAN_LITERAL("ResultNotPublished");
-        error.message = SPAN_LITERAL("the gateway could not store the result now");
-    }
     if (outcome == QUEUE_SUCCEEDED && mapping->event->report_batch_item_failures)
         set_reported_outcomes(invocation, result->payload);
     else
         set_outcomes(invocation, outcome);
-    for (size_t i = 0; i < invocation->batch->count; i++)
-        all->counters.succeeded += invocation->batch->items[i].outcome == QUEUE_SUCCEEDED;
-    queue_done(mapping->queue, invocation->batch, uv_now(all->host.loop), &error);
-    invocation_free(invocation);
+    if (count_succeeded(invocation) > 0) {
+        publish_result(invocation, result->payload);
+        record_success(invocation, result->payload);
+    }
+    if (invocation->handover)
+        handover_hold_invocation(invocation->handover, invocation, uv_now(mapping->function->all->host.loop));
+    else
+        invocation_end(invocation, &error);
 }
 
 /* As Lambda's log has it; the time to start is apart, on the first invocation of a worker only. */
@@ -318,6 +383,7 @@ static void report(const struct invocation *invocation, const struct invoke_resu
 static void on_done(void *ctx, const struct invoke_result *result)
 {
     struct invocation *invocation = ctx;
+    invocation->mapping->running_count--;
     report(invocation, result);
     if (result->outcome != INVOKE_SUCCEEDED)
         log_debug("function %s: %.*s: %.*s", invocation->mapping->function->config->name,
@@ -347,6 +413,7 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
     buffer_fini(&context);
     if (!error) {
         all->counters.invocations++;
+        mapping->running_count++;
         return;
     }
     finish(invocation,

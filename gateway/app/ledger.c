@@ -32,6 +32,7 @@ void gateway_print_ledger(const struct gateway *gateway)
     field(&out, ",", "unpublished", functions.unpublished);
     field(&out, ",", "queued", functions.queued);
     field(&out, ",", "deadLetters", functions.dead_letters);
+    field(&out, ",", "sentOn", functions.sent_on);
     field(&out, ",", "discarded", functions.discarded);
     field(&out, ",", "sent",
           broker->publishes_sent[0] + broker->publishes_sent[1] + broker->publishes_sent[2]);

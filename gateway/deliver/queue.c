@@ -71,6 +71,7 @@ void queue_die(struct queue *queue, struct queue_entry *entry, enum queue_dead_r
         .last_ms = entry->last_ms,
         .error_type = error ? error->type : SPAN_EMPTY,
         .error_message = error ? error->message : SPAN_EMPTY,
+        .error_payload = error ? error->payload : SPAN_EMPTY,
     };
     queue->hooks.dead(queue->hooks.ctx, &dead);
     queue_let_go(queue, entry);

@@ -63,12 +63,13 @@ enum queue_dead_reason {
 
 struct queue_dead {
     uint64_t ordinal;
-    const struct message *message; /* lives until the hook returns, or as long as its reference */
+    struct message *message; /* lives until the hook returns, or as long as its reference */
     enum queue_dead_reason reason;
     uint32_t attempts;
     uint64_t first_ms, last_ms; /* the first and the last attempt, on the clock of now_ms; 0: none */
     struct span error_type;     /* of the attempt that ended it; empty if none */
     struct span error_message;
+    struct span error_payload;
 };
 
 struct queue_hooks {
@@ -135,6 +136,7 @@ struct queue_error {
     uint64_t retry_after_ms; /* at least so long; 0: nothing was said */
     struct span type;
     struct span message;
+    struct span payload; /* all that the function said of it, or empty */
 };
 
 /* Gives one item of a lease up for good, without an attempt, because it can never succeed (its payload is not

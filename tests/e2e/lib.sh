@@ -152,7 +152,7 @@ check_stop() {
     wait "$GATEWAY" || fail "the gateway ended with status $?"
     GATEWAY=
     accepted=$(($(ledger accepted) + $(ledger restored) + $(ledger replayed)))
-    accounted=$(($(ledger invoked) + $(ledger queued) + $(ledger deadLetters) + $(ledger discarded)))
+    accounted=$(($(ledger invoked) + $(ledger queued) + $(ledger deadLetters) + $(ledger sentOn) + $(ledger discarded)))
     [ "$accepted" = "$accounted" ] || fail "the ledger does not balance: $(cat "$DIR/gateway.out")"
 }
 

@@ -115,7 +115,8 @@ static void functions_are_read_with_the_providers_settings(void **state)
     assert_int_equal(alert->memory_mb, 64);
     assert_int_equal(alert->reserved_concurrency, 4);
     assert_int_equal(alert->maximum_retry_attempts, 2);
-    assert_true(alert->dead_letters);
+    assert_int_equal(alert->on_failure.kind, CONFIG_TO_DEAD_LETTERS);
+    assert_int_equal(alert->on_success.kind, CONFIG_TO_NOBODY);
     assert_string_equal(alert->reply, "farm/${device}/alerts");
     assert_int_equal(alert->environment.count, 3);
     assert_string_equal(alert->environment.items[0], "A=own");
@@ -127,7 +128,7 @@ static void functions_are_read_with_the_providers_settings(void **state)
     assert_int_equal(archive->memory_mb, 1024);
     assert_int_equal(archive->invocation_type, CONFIG_EVENT);
     assert_string_equal(archive->endpoint, "http://127.0.0.1:3902");
-    assert_false(archive->dead_letters);
+    assert_int_equal(archive->on_failure.kind, CONFIG_TO_NOBODY);
     config_free(config);
 }
 
@@ -353,7 +354,16 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
          "gateway.journal.maxBytes is under 8 times gateway.limits.packetBytes; allowed: at least "
          "1600000000"},
         {FUNCTION("lambda: a, reply: 'a/#'"), "functions.NAME.reply is no topic template"},
-        {FUNCTION("lambda: a, destinations: {onFailure: queue}"), "is 'queue'; allowed: none | dlq"},
+        {FUNCTION("lambda: a, destinations: {onFailure: queue}"),
+         "functions.f: destinations.onFailure is 'queue'; allowed: dlq, none, a function's name or ARN, or "
+         "{topic: TOPIC}"},
+        {FUNCTION("lambda: a, destinations: {onSuccess: dlq}"),
+         "destinations.onSuccess is 'dlq'; allowed: none, a function's name"},
+        {FUNCTION("lambda: a, destinations: {onSuccess: f}"), "onSuccess is the function itself"},
+        {FUNCTION("lambda: a, destinations: {onSuccess: {topic: t, function: f}}"),
+         "onSuccess has a function and a topic; allowed: one of them"},
+        {FUNCTION("lambda: a, destinations: {onSuccess: {topic: 't/+'}}"),
+         "functions.NAME.destinations.onSuccess.topic is no topic template"},
         {FUNCTION("lambda: a, events: [{iot: {batchSize: 1}}]"),
          "functions.NAME.events[].iot.sql is missing"},
         {FUNCTION("lambda: a, events: [iot]"), "functions.NAME.events[] is no mapping"},
@@ -460,6 +470,28 @@ static void a_wrong_schedule_is_refused(void **state)
     check_problems(rows, sizeof rows / sizeof rows[0], false);
 }
 
+static void destinations_are_found_by_name_and_arn(void **state)
+{
+    (void)state;
+    struct config *config =
+        parse_good("functions:\n"
+                   "  a: {lambda: there, destinations: {onSuccess: b, onFailure: {topic: t}}}\n"
+                   "  b: {lambda: here, destinations: {onFailure: "
+                   "'arn:aws:lambda:eu-west-1:123456789012:function:a:live'}}\n"
+                   "  c: {lambda: c, destinations: {onSuccess: {function: there}, "
+                   "onFailure: none}}\n");
+    const struct config_function *a = &config->functions[0], *b = &config->functions[1],
+                                 *c = &config->functions[2];
+    assert_int_equal(a->on_success.kind, CONFIG_TO_FUNCTION);
+    assert_string_equal(a->on_success.function, "b");
+    assert_int_equal(a->on_failure.kind, CONFIG_TO_TOPIC);
+    assert_int_equal(b->on_failure.kind, CONFIG_TO_FUNCTION);
+    assert_string_equal(b->on_failure.function, "a");
+    assert_string_equal(c->on_success.function, "a");
+    assert_int_equal(c->on_failure.kind, CONFIG_TO_NOBODY);
+    config_free(config);
+}
+
 static void what_is_for_aws_is_named_in_a_warning(void **state)
 {
     (void)state;
@@ -468,6 +500,10 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
         {"provider: {iam: {role: x}}", ":1:12: warning: provider.iam does not apply at the edge"},
         {"gateway: {listen: {mqtt: 1883}}", ":1:26: warning: nobody can use the listener mqtt"},
         {FUNCTION("lambda: a, layers: [x]"), "warning: functions.NAME.layers does not apply"},
+        {FUNCTION("lambda: a, destinations: {onFailure: 'arn:aws:sqs:eu-west-1:1:q'}"),
+         "warning: functions.f: destinations.onFailure is 'arn:aws:sqs:eu-west-1:1:q', which is not here"},
+        {FUNCTION("lambda: a, destinations: {onFailure: {type: sns, arn: {Ref: Alarm}}}"),
+         "warning: functions.NAME.destinations.onFailure.arn does not apply"},
         {FUNCTION("uplink: {url: 'mqtt://a', clientId: a, user: u, password: p}"),
          "warning: functions.f: the password is readable on the way to mqtt://a"},
         {FUNCTION("lambda: a"), "warning: functions.f has no event that is served"},
@@ -645,6 +681,7 @@ int main(void)
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
         cmocka_unit_test(schedules_are_read_in_every_form),
         cmocka_unit_test(a_wrong_schedule_is_refused),
+        cmocka_unit_test(destinations_are_found_by_name_and_arn),
         cmocka_unit_test(what_is_for_aws_is_named_in_a_warning),
         cmocka_unit_test(every_error_is_reported_in_the_order_of_the_file),
         cmocka_unit_test(aliases_are_followed_and_cycles_end),
