@@ -34,6 +34,7 @@ int check_command(int argc, char **argv);     /* checks a configuration */
 int init_command(int argc, char **argv);      /* begins a project from a template */
 int dlq_command(int argc, char **argv);       /* the dead letters */
 int invoke_command(int argc, char **argv);    /* runs one function once */
+int logs_command(int argc, char **argv);      /* what functions have printed */
 int passwd_command(int argc, char **argv);    /* sets and deletes passwords */
 int pki_command(int argc, char **argv);       /* makes and revokes certificates */
 int reload_command(int argc, char **argv);    /* has the running gateway load what may change */

@@ -167,6 +167,13 @@ struct config_workers {
     uint64_t restart_cap_ms;
 };
 
+/* What functions print. */
+struct config_logs {
+    uint64_t file_count; /* of one function; 0: none are kept */
+    uint64_t file_bytes;
+    uint64_t record_count; /* a second, of one function */
+};
+
 enum config_frames {
     CONFIG_FRAMES_SAMPLES, /* one object for each sample time */
     CONFIG_FRAMES_SENML,   /* one SenML pack for each frame */
@@ -353,6 +360,7 @@ struct config {
     struct config_journal journal;
     struct config_sys sys;
     struct config_workers workers;
+    struct config_logs logs;
     struct config_function *functions;
     size_t function_count;
 

@@ -263,6 +263,14 @@ const struct parameter config_parameters[] = {
     COUNT("gateway.workers.nice", CONFIG(workers.nice), "steps", "5", 0, 19,
           "by which their priority is below the gateway's"),
 
+    GROUP("gateway.logs", "what functions print, with START, END and REPORT as in Lambda: `sluice logs`"),
+    COUNT("gateway.logs.files", CONFIG(logs.file_count), "files", "4", 0, 100,
+          "kept of one function, in the folder logs of gateway.data; 0: none"),
+    COUNT("gateway.logs.fileBytes", CONFIG(logs.file_bytes), "bytes", "1048576", 4096, 1073741824,
+          "of one file; then the next one begins, and the oldest goes"),
+    COUNT("gateway.logs.records", CONFIG(logs.record_count), "records", "200", 6, 100000,
+          "a second of one function; of more, one is written with their number"),
+
     {"functions", PARAMETER_NAMED_ITEMS, CONFIG(functions), sizeof(struct config_function),
      .text = "what is invoked with messages"},
     {"functions.NAME.handler", PARAMETER_TEXT, FUNCTION(handler),

@@ -67,6 +67,7 @@ enum sluice_error function_invoke(struct function *function, const struct direct
     write_context(function, request_id, invocation->client_context, &context);
     struct invoke_request request = {.context = buffer_span(&context),
                                      .event = invocation->event,
+                                     .request_id = request_id,
                                      .wants_log = invocation->wants_log,
                                      .on_done = invocation->on_done,
                                      .ctx = invocation->ctx};

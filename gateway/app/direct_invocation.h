@@ -14,7 +14,7 @@
 #include "app/functions.h"
 #include "invoke/invoke.h"
 
-enum { REQUEST_ID_BYTES = 37 }; /* of a UUID as text, with its NUL */
+enum { REQUEST_ID_BYTES = INVOKE_REQUEST_ID_BYTES };
 
 struct function;
 

@@ -31,6 +31,21 @@ static uint32_t pool_random(void *ctx)
     return host->random(host->ctx);
 }
 
+static bool pool_log_begin(void *ctx, const char *request_id)
+{
+    return function_log_begin(((struct function *)ctx)->log, request_id);
+}
+
+static void pool_log_line(void *ctx, const char *request_id, struct span line)
+{
+    function_log_line(((struct function *)ctx)->log, request_id, line);
+}
+
+static void pool_log_end(void *ctx, const char *request_id, bool begun, const struct invoke_result *result)
+{
+    function_log_end(((struct function *)ctx)->log, request_id, begun, result);
+}
+
 /* What the lambda worker needs to know (handlers/lambda/README.md). */
 static char *lambda_settings(const struct functions *all, const struct config_function *function)
 {
@@ -193,6 +208,7 @@ static enum sluice_error start_pool(struct function *function, const char *worke
     struct invoke_hooks hooks = {.ctx = function,
                                  .wall_ms = pool_wall_ms,
                                  .random = pool_random,
+                                 .log = {pool_log_begin, pool_log_line, pool_log_end},
                                  .publish = down ? uplink_publish : NULL};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
     snprintf(executable, sizeof executable, "%s/%s", workers, worker_of(given));

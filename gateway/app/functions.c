@@ -146,6 +146,7 @@ void functions_free(struct functions *functions)
     for (size_t i = 0; i < functions->function_count; i++)
         memory_free(functions->functions[i].arn);
     rule_set_fini(&functions->rules);
+    function_logs_stop(functions->logs);
     memory_free(functions->functions);
     memory_free(functions->mappings);
     memory_free(functions->selections);
@@ -168,6 +169,7 @@ enum sluice_error functions_start(const struct config *config, const char *worke
         log_warning("the dead letters of before cannot be counted");
     all->functions = memory_new_array(config->function_count, sizeof *all->functions);
     all->mappings = memory_new_array(mapping_max, sizeof *all->mappings);
+    all->logs = function_logs_start(config, host->wall_ms, host->ctx);
     enum sluice_error error = sandbox_check(config, workers);
     for (size_t i = 0; i < config->function_count; i++) {
         struct function *function = &all->functions[i];
@@ -175,6 +177,7 @@ enum sluice_error functions_start(const struct config *config, const char *worke
         function->config = &config->functions[i];
         function->arn = format_string("arn:aws:lambda:%s:000000000000:function:%s", config->region,
                                       function->config->name);
+        function->log = function_logs_add(all->logs, function->config);
         add_mappings(all, function, &all->mapping_count);
         add_direct_mapping(all, function, &all->mapping_count);
         enum sluice_error failed = function_pool_start(function, workers);
@@ -289,6 +292,7 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
     /* Dropped messages have no ticket to wait for. */
     functions_state_durable(functions, 0);
     handovers_turn(functions, now_ms);
+    function_logs_turn(functions->logs, now_ms);
     if (functions->stopping)
         return;
     replays_turn(functions, now_ms);
@@ -302,7 +306,9 @@ uint64_t functions_next_deadline(const struct functions *functions)
 {
     if (functions->stopping)
         return UINT64_MAX;
+    uint64_t logs_ms = function_logs_next_deadline(functions->logs);
     uint64_t soonest_ms = handovers_next_deadline(functions);
+    soonest_ms = logs_ms < soonest_ms ? logs_ms : soonest_ms;
     for (size_t i = 0; i < functions->mapping_count; i++) {
         if (replay_is_due(&functions->mappings[i]))
             return 0;

@@ -8,6 +8,7 @@
 
 #include "app/awaited.h"
 #include "app/direct_invocation.h"
+#include "app/function_log.h"
 #include "app/scheduled.h"
 #include "base/buffer.h"
 #include "deliver/queue.h"
@@ -20,6 +21,7 @@ struct function {
     struct functions *all;
     const struct config_function *config;
     struct invoke_pool *pool;
+    struct function_log *log;      /* NULL: none is kept */
     struct invoke_pool *down_pool; /* of an uplink that brings topics down; else NULL */
     struct {
         uint64_t worker, id, seq; /* a publication of it that waits for the disk; id 0: none */
@@ -80,6 +82,7 @@ struct replay {
 struct functions {
     const struct config *config;
     struct functions_host host;
+    struct function_logs *logs; /* NULL: none are kept */
     struct function *functions;
     size_t function_count;
     struct mapping *mappings;

@@ -168,12 +168,10 @@ void invocation_begin_context(const struct function *function, const char *reque
     json_write_u64(out, attempt);
 }
 
-static void write_context(const struct invocation *invocation, struct buffer *out)
+static void write_context(const struct invocation *invocation, const char *request_id, struct buffer *out)
 {
-    const struct queue_item *first = &invocation->batch->items[0];
-    char request_id[REQUEST_ID_BYTES];
-    invocation_request_id(invocation->mapping, first->ordinal, request_id);
-    invocation_begin_context(invocation->mapping->function, request_id, first->attempt, out);
+    uint32_t attempt = invocation->batch->items[0].attempt;
+    invocation_begin_context(invocation->mapping->function, request_id, attempt, out);
     buffer_append(out, buffer_span(&invocation->publish));
     json_write_raw(out, "}");
 }
@@ -366,25 +364,10 @@ static void finish(struct invocation *invocation, const struct invoke_result *re
         invocation_end(invocation, &error);
 }
 
-/* As Lambda's log has it; the time to start is apart, on the first invocation of a worker only. */
-static void report(const struct invocation *invocation, const struct invoke_result *result)
-{
-    const struct config_function *function = invocation->mapping->function->config;
-    char request_id[REQUEST_ID_BYTES], init[64] = "";
-    invocation_request_id(invocation->mapping, invocation->batch->items[0].ordinal, request_id);
-    if (result->init_us > 0)
-        snprintf(init, sizeof init, "  Init Duration: %.2f ms", (double)result->init_us / 1000);
-    log_debug("%s: REPORT RequestId: %s  Duration: %.2f ms  Billed Duration: %" PRIu64
-              " ms  Memory Size: %" PRIu64 " MB%s",
-              function->name, request_id, (double)result->duration_us / 1000,
-              (result->duration_us + 999) / 1000, function->memory_mb, init);
-}
-
 static void on_done(void *ctx, const struct invoke_result *result)
 {
     struct invocation *invocation = ctx;
     invocation->mapping->running_count--;
-    report(invocation, result);
     if (result->outcome != INVOKE_SUCCEEDED)
         log_debug("function %s: %.*s: %.*s", invocation->mapping->function->config->name,
                   (int)result->error_type.len, (const char *)result->error_type.data,
@@ -404,9 +387,12 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
         return;
     }
     struct buffer context = {0};
-    write_context(invocation, &context);
+    char request_id[REQUEST_ID_BYTES];
+    invocation_request_id(mapping, batch->items[0].ordinal, request_id);
+    write_context(invocation, request_id, &context);
     struct invoke_request request = {.context = buffer_span(&context),
                                      .event = buffer_span(&invocation->event),
+                                     .request_id = request_id,
                                      .on_done = on_done,
                                      .ctx = invocation};
     enum sluice_error error = invoke_submit(mapping->function->pool, &request);

@@ -1,10 +1,8 @@
 /* How functions are shown. Variables of the environment are not: they may be secrets. */
 #include "app/invoke_api_internal.h"
 
+#include "app/function_log.h"
 #include "base/json_write.h"
-
-#include <inttypes.h>
-#include <stdio.h>
 
 static void write_text(struct buffer *out, const char *name, const char *value)
 {
@@ -53,18 +51,11 @@ void invoke_api_write_function(const struct function *function, struct buffer *o
 void invoke_api_write_log(const struct function *function, const char *request_id,
                           const struct invoke_result *result, struct buffer *out)
 {
-    char line[256];
-    int len = snprintf(line, sizeof line, "START RequestId: %s Version: $LATEST\n", request_id);
-    buffer_append(out, span_of(line, (size_t)len));
+    function_log_write_start(out, request_id);
+    buffer_append(out, SPAN_LITERAL("\n"));
     buffer_append(out, result->log);
-    len = snprintf(line, sizeof line,
-                   "END RequestId: %s\nREPORT RequestId: %s\tDuration: %" PRIu64 ".%02" PRIu64
-                   " ms\tBilled Duration: %" PRIu64 " ms\tMemory Size: %" PRIu64 " MB",
-                   request_id, request_id, result->duration_us / 1000, result->duration_us % 1000 / 10,
-                   (result->duration_us + 999) / 1000, function_config(function)->memory_mb);
-    buffer_append(out, span_of(line, (size_t)len));
-    len = snprintf(line, sizeof line, "\tInit Duration: %" PRIu64 ".%02" PRIu64 " ms", result->init_us / 1000,
-                   result->init_us % 1000 / 10);
-    buffer_append(out, span_of(line, result->init_us > 0 ? (size_t)len : 0));
+    function_log_write_end(out, request_id);
+    buffer_append(out, SPAN_LITERAL("\n"));
+    function_log_write_report(out, request_id, function_config(function)->memory_mb, result);
     buffer_append(out, SPAN_LITERAL("\n"));
 }

@@ -30,6 +30,7 @@ static const struct command {
     {"sql", sql_command, "RULE --topic TOPIC [--payload FILE]", "show what a rule makes of a message"},
     {"dlq", dlq_command, "ls | show | replay | purge ...",
      "list, print, put back or delete the dead letters: see `sluice dlq`"},
+    {"logs", logs_command, "NAME [--follow] [--since TIME]", "print what a function has printed"},
     {"reference", reference_command, "", "print the configuration reference as Markdown"},
     {"version", version_command, "", "print the version"},
 };

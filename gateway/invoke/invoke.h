@@ -27,7 +27,10 @@
 
 struct invoke_pool;
 
-enum { INVOKE_LOG_BYTES = 4096 };
+enum {
+    INVOKE_LOG_BYTES = 4096,
+    INVOKE_REQUEST_ID_BYTES = 37, /* of a UUID as text, with its NUL */
+};
 
 struct invoke_config {
     const char *function_name;
@@ -65,12 +68,27 @@ struct invoke_publication {
     struct span topic, path, payload;
 };
 
+struct invoke_result;
+
+/* What a function's log is made of: all of them, or none. They may come while a function of this header runs,
+ * and may call none. */
+struct invoke_log_hooks {
+    /* A worker begins with an invocation. False: the log leaves it out. */
+    bool (*on_begin)(void *ctx, const char *request_id);
+    /* A line that a worker has printed; request_id is NULL where it is of no invocation, or one of several.
+     */
+    void (*on_line)(void *ctx, const char *request_id, struct span line);
+    /* After on_done. `begun` is what on_begin has said. */
+    void (*on_end)(void *ctx, const char *request_id, bool begun, const struct invoke_result *result);
+};
+
 struct invoke_hooks {
     void *ctx;
     uint64_t (*wall_ms)(void *ctx); /* Unix epoch: for the deadline that workers are told */
     uint32_t (*random)(void *ctx);  /* for the jitter of restarts */
     /* NULL: its workers may publish nothing. A worker waits for the answer before it publishes again. */
     void (*publish)(void *ctx, const struct invoke_publication *publication);
+    struct invoke_log_hooks log; /* zeroed: nobody keeps one */
 };
 
 enum invoke_outcome {
@@ -90,13 +108,15 @@ struct invoke_result {
     uint32_t retry_after_ms;   /* INVOKE_THROTTLED */
     uint64_t duration_us;      /* from the worker getting the request; 0 if none did */
     uint64_t init_us;          /* cold start, on a worker's first invocation only; else 0 */
-    struct span log; /* the last lines that its worker printed meanwhile, where it ran alone there */
+    uint64_t memory_bytes; /* the most that its worker has held so far, for who wants a log; 0: not known */
+    struct span log;       /* the last lines that its worker printed meanwhile, where it ran alone there */
 };
 
 struct invoke_request {
     struct span context; /* JSON object, at most 64 KiB */
     struct span event;
-    bool wants_log; /* at most INVOKE_LOG_BYTES are kept for it */
+    const char *request_id; /* as the context has it; NULL: "" */
+    bool wants_log;         /* at most INVOKE_LOG_BYTES are kept for it */
     void (*on_done)(void *ctx, const struct invoke_result *result);
     void *ctx;
 };

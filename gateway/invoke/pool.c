@@ -17,8 +17,15 @@ static void complete(struct invoke_pool *pool, struct request *request, const st
     given.duration_us = request->began_ns ? (uv_hrtime() - request->began_ns) / 1000 : 0;
     given.init_us = request->init_us;
     given.log = buffer_span(&request->log);
+    if (request->wants_log && request->worker)
+        given.memory_bytes = worker_memory_bytes(request->worker, true);
     pool->counters.completed_count[given.outcome]++;
     request->on_done(request->ctx, &given);
+    if (request->worker && pool->hooks.log.on_end) {
+        if (request->is_logged)
+            given.memory_bytes = worker_memory_bytes(request->worker, false);
+        pool->hooks.log.on_end(pool->hooks.ctx, request->request_id, request->is_logged, &given);
+    }
     buffer_fini(&request->log);
     memory_free(request);
 }
@@ -324,6 +331,8 @@ static struct request *request_new(const struct invoke_request *given, size_t by
     struct request *request = memory_new(sizeof *request + bytes_len);
     request->on_done = given->on_done;
     request->ctx = given->ctx;
+    snprintf(request->request_id, sizeof request->request_id, "%s",
+             given->request_id ? given->request_id : "");
     request->wants_log = given->wants_log;
     request->bytes_len = bytes_len;
     return request;

@@ -17,6 +17,9 @@
 struct request {
     struct request *next;
     uint64_t invocation;
+    struct invoke_worker *worker; /* that has it; NULL: none does yet */
+    char request_id[INVOKE_REQUEST_ID_BYTES];
+    bool is_logged; /* the function's log has its begin */
     void (*on_done)(void *ctx, const struct invoke_result *result);
     void *ctx;
     uint64_t began_ns;    /* when a worker got it; 0: none did yet */
@@ -78,6 +81,8 @@ struct invoke_worker {
     uint64_t started_ns;
     uint64_t init_us; /* until the first invocation, which reports it; then 0 */
     struct request_list running;
+    uint64_t memory_bytes;   /* the most that was seen, */
+    uint64_t memory_seen_ms; /* when it was last looked at; 0: never */
 };
 
 /* 0, or libuv's error code. */
@@ -88,6 +93,8 @@ void worker_run(struct invoke_worker *worker, struct request *request, struct sp
                 struct span event);
 /* SHUTDOWN, and what follows if it is not obeyed. */
 void worker_shut_down(struct invoke_worker *worker);
+/* The most memory that it has held (memory_peak.h), as of now, or else of less than a second ago. */
+uint64_t worker_memory_bytes(struct invoke_worker *worker, bool now);
 /* Does what is due. */
 void worker_expire(struct invoke_worker *worker, uint64_t now_ms);
 uint64_t worker_next_deadline_ms(const struct invoke_worker *worker);

@@ -149,7 +149,7 @@ void process_read(struct process *process)
     }
 }
 
-void process_read_output(struct process *process)
+static void read_output(struct process *process)
 {
     char bytes[OUTPUT_READ_BYTES];
     for (int i = 0; i < OUTPUT_READS_PER_TURN; i++) {
@@ -162,6 +162,12 @@ void process_read_output(struct process *process)
         }
         output_lines_feed(&process->lines, span_of(bytes, (size_t)got), now_ms(process));
     }
+}
+
+void process_read_output(struct process *process)
+{
+    if (!uv_is_active((uv_handle_t *)&process->output_pause))
+        read_output(process);
 }
 
 /* --- Writing --- */
@@ -236,7 +242,7 @@ static void on_output(uv_poll_t *handle, int status, int events)
         uv_poll_stop(handle);
         return;
     }
-    process_read_output(process);
+    read_output(process);
     uint64_t pause_ms = output_lines_pause_ms(&process->lines, now_ms(process));
     if (pause_ms == 0)
         return;
@@ -252,7 +258,7 @@ static void on_child_exit(uv_process_t *child, int64_t exit_status, int signal)
     kill(-child->pid, SIGKILL);
     process->running = false;
     process_read(process);
-    process_read_output(process);
+    read_output(process);
     output_lines_end(&process->lines, now_ms(process));
     if (process->listening)
         process_deafen(process);

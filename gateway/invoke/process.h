@@ -49,7 +49,7 @@ enum sluice_error process_send(struct process *process, const struct worker_fram
 void process_flush(struct process *process);
 /* Reads now what the loop would read next. */
 void process_read(struct process *process);
-/* The same of what it has printed. */
+/* The same of what it has printed; nothing where it has printed more than is read in a second. */
 void process_read_output(struct process *process);
 /* To the process and all that it started. */
 void process_signal(struct process *process, int signal);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/memory.h"
+#include "invoke/memory_peak.h"
 #include "invoke/pool.h"
 
 #include <assert.h>
@@ -14,6 +15,7 @@ enum {
     LATE_MS = 1000,            /* that a worker with several invocations may be late: see PROTOCOL.md */
     CONCURRENCY_MAX = 1000,
     REASON_BYTES = 192,
+    MEMORY_AGE_MS = 1000,
 };
 
 static void init_timed_out(struct invoke_worker *worker);
@@ -59,11 +61,27 @@ static struct request_list take_running(struct invoke_worker *worker)
     return running;
 }
 
+/* Of no invocation: those that are open say it themselves. */
+static void log_failure(const struct invoke_worker *worker, const struct invoke_result *why)
+{
+    char line[REASON_BYTES];
+    const struct invoke_hooks *hooks = &worker->pool->hooks;
+    if (!hooks->log.on_line)
+        return;
+    int len = snprintf(line, sizeof line, "%.*s: %.*s", (int)why->error_type.len,
+                       (const char *)why->error_type.data, (int)why->error_message.len,
+                       (const char *)why->error_message.data);
+    hooks->log.on_line(hooks->ctx, NULL,
+                       span_of(line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1));
+}
+
 static void fail(struct invoke_worker *worker, const struct invoke_result *why)
 {
     log_warning("%s: worker %d failed: %.*s: %.*s", worker->pool->config.function_name,
                 process_pid(worker->process), (int)why->error_type.len, (const char *)why->error_type.data,
                 (int)why->error_message.len, (const char *)why->error_message.data);
+    if (worker->running.count == 0)
+        log_failure(worker, why);
     pool_worker_failed(worker->pool, !worker->ready, take_running(worker), why);
 }
 
@@ -133,6 +151,8 @@ void worker_shut_down(struct invoke_worker *worker)
 static void started(struct invoke_worker *worker, uint32_t own_init_ms)
 {
     worker->init_us = (uv_hrtime() - worker->started_ns) / 1000;
+    process_read_output(
+        worker->process); /* what it has printed meanwhile comes before its first invocation */
     log_debug("%s: worker %d: ready after %" PRIu64 " ms, of which %" PRIu32 " ms its own initialisation",
               worker->pool->config.function_name, process_pid(worker->process), worker->init_us / 1000,
               own_init_ms);
@@ -182,7 +202,7 @@ static void on_answer(struct invoke_worker *worker, const struct worker_frame *f
         fail(worker, &result);
         return;
     }
-    if (worker->running.first && worker->running.first->wants_log)
+    if (worker->running.first && (worker->running.first->wants_log || worker->running.first->is_logged))
         process_read_output(worker->process); /* what was printed before the answer belongs to it */
     struct request *request = request_list_take(&worker->running, frame->invocation);
     if (!request) {
@@ -253,8 +273,12 @@ static void on_broken(void *ctx, const char *reason)
 static void on_line(void *ctx, struct span line)
 {
     struct invoke_worker *worker = ctx;
-    if (worker->running.count == 1 && worker->running.first->wants_log)
-        request_log(worker->running.first, line);
+    const struct invoke_hooks *hooks = &worker->pool->hooks;
+    struct request *request = worker->running.count == 1 ? worker->running.first : NULL;
+    if (request && request->wants_log)
+        request_log(request, line);
+    if (hooks->log.on_line)
+        hooks->log.on_line(hooks->ctx, request ? request->request_id : NULL, line);
 }
 
 static void on_exit(void *ctx, int64_t exit_status, int signal)
@@ -319,16 +343,39 @@ uint32_t worker_room(const struct invoke_worker *worker)
                                                                  : 0;
 }
 
+static void begin_log(struct invoke_worker *worker, struct request *request)
+{
+    const struct invoke_hooks *hooks = &worker->pool->hooks;
+    request->is_logged = hooks->log.on_begin && hooks->log.on_begin(hooks->ctx, request->request_id);
+    if (request->is_logged && worker->running.count == 0)
+        process_read_output(worker->process); /* what was printed before is not of this invocation */
+}
+
+uint64_t worker_memory_bytes(struct invoke_worker *worker, bool now)
+{
+    uint64_t now_ms = uv_now(worker->pool->loop);
+    if (worker->state == WORKER_KILLED ||
+        (!now && worker->memory_seen_ms > 0 && now_ms - worker->memory_seen_ms < MEMORY_AGE_MS))
+        return worker->memory_bytes;
+    uint64_t bytes = memory_peak_bytes(process_pid(worker->process));
+    worker->memory_seen_ms = now_ms;
+    if (bytes > worker->memory_bytes)
+        worker->memory_bytes = bytes;
+    return worker->memory_bytes;
+}
+
 void worker_run(struct invoke_worker *worker, struct request *request, struct span context, struct span event)
 {
     struct invoke_pool *pool = worker->pool;
     assert(worker_room(worker) > 0);
     request->invocation = ++pool->last_invocation;
+    request->worker = worker;
     request->began_ns = uv_hrtime();
     request->deadline_ms = uv_now(pool->loop) + pool->config.timeout_ms;
     request->init_us = worker->init_us;
     worker->init_us = 0;
     worker->deadline_ms = INVOKE_NEVER;
+    begin_log(worker, request);
     request_list_append(&worker->running, request);
 
     struct worker_frame frame = {.type = WORKER_INVOKE, .invocation = request->invocation};

@@ -103,8 +103,11 @@ static void submit(struct bench *bench)
     if (bench->began_ns)
         bench->began_ns[bench->submitted_count] = uv_hrtime();
     enum sluice_error error = invoke_submit(
-        bench->pool, &(struct invoke_request){SPAN_LITERAL("{\"requestId\":\"8476a536-e9f4-11e8-9739\"}"),
-                                              next_event(bench), false, on_done, bench});
+        bench->pool,
+        &(struct invoke_request){.context = SPAN_LITERAL("{\"requestId\":\"8476a536-e9f4-11e8-9739\"}"),
+                                 .event = next_event(bench),
+                                 .on_done = on_done,
+                                 .ctx = bench});
     if (error) {
         fprintf(stderr, "invoke_submit: %s\n", sluice_error_text(error));
         exit(1);
@@ -137,7 +140,7 @@ static void prepare(struct bench *bench, const char *handler, uint32_t workers, 
     config.workers_max = workers;
     config.workers_provisioned = provisioned;
     uv_loop_init(&bench->loop);
-    const struct invoke_hooks hooks = {bench, wall_ms, no_random, NULL};
+    const struct invoke_hooks hooks = {.ctx = bench, .wall_ms = wall_ms, .random = no_random};
     if (invoke_pool_start(&bench->loop, &config, &hooks, error, sizeof error, &bench->pool)) {
         fprintf(stderr, "%s\n", error);
         exit(1);

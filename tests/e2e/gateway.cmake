@@ -24,6 +24,7 @@ sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound 
 sluice_e2e(destinations)
 sluice_e2e(schedules enrichment stage init)
 sluice_e2e(acknowledge)
+sluice_e2e(function_logs)
 
 add_executable(malformed_test e2e/malformed_test.c)
 target_link_libraries(malformed_test PRIVATE sluice_options PkgConfig::CMOCKA)

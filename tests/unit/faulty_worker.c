@@ -110,6 +110,12 @@ static void flood(struct worker *worker, const struct worker_frame *invoke)
     echo(worker, invoke);
 }
 
+static void say(struct worker *worker, const struct worker_frame *invoke)
+{
+    fprintf(stderr, "said\n");
+    echo(worker, invoke);
+}
+
 static void fail(struct worker *worker, const struct worker_frame *invoke)
 {
     struct worker_frame frame = {.type = WORKER_ERROR, .invocation = invoke->invocation};
@@ -138,6 +144,7 @@ static const struct {
     {"publish", publish},
     {"leave a child", leave_a_child},
     {"flood", flood},
+    {"say", say},
     {"0 function error", fail},
     {"1 transport error", fail},
     {"2 throttled", fail},
@@ -173,6 +180,8 @@ int main(int argc, char **argv)
     bool stubborn = strcmp(start, "stubborn") == 0;
     if (stubborn)
         signal(SIGTERM, SIG_IGN);
+    if (strcmp(start, "say") == 0)
+        fprintf(stderr, "said at start\n");
     worker_send_ready(&worker, argc > 2 ? (uint32_t)atoi(argv[2]) : 1, 0);
     while (worker_receive(&worker, &frame) == SLUICE_OK) {
         if (frame.type == WORKER_INVOKE)

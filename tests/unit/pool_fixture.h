@@ -5,6 +5,7 @@
 #ifndef SLUICE_TEST_POOL_FIXTURE_H
 #define SLUICE_TEST_POOL_FIXTURE_H
 
+#include "base/buffer.h"
 #include "invoke/invoke.h"
 
 #include <setjmp.h>
@@ -34,6 +35,8 @@ struct fixture {
     int submitted_count;
     int done_count;
     bool stopped;
+    struct buffer log;     /* what the log's hooks were told */
+    uint64_t memory_bytes; /* at the last end */
 };
 
 static inline uint64_t fixture_wall_ms(void *ctx)
@@ -86,8 +89,12 @@ static inline enum sluice_error fixture_submit(struct fixture *fixture, struct s
     assert_true(fixture->submitted_count < FIXTURE_RESULTS);
     *ticket = (struct fixture_ticket){fixture, &fixture->results[fixture->submitted_count]};
     enum sluice_error error = invoke_submit(
-        fixture->pool, &(struct invoke_request){SPAN_LITERAL("{\"requestId\":\"8476a536\",\"attempt\":1}"),
-                                                event, false, fixture_on_done, ticket});
+        fixture->pool,
+        &(struct invoke_request){.context = SPAN_LITERAL("{\"requestId\":\"8476a536\",\"attempt\":1}"),
+                                 .event = event,
+                                 .request_id = "8476a536",
+                                 .on_done = fixture_on_done,
+                                 .ctx = ticket});
     if (error)
         free(ticket);
     else
@@ -109,12 +116,44 @@ static inline const struct kept_result *fixture_invoke(struct fixture *fixture, 
     return &fixture->results[index];
 }
 
+static inline bool fixture_on_begin(void *ctx, const char *request_id)
+{
+    struct fixture *fixture = ctx;
+    buffer_append(&fixture->log, SPAN_LITERAL("begin "));
+    buffer_append(&fixture->log, span_from_string(request_id));
+    buffer_append(&fixture->log, SPAN_LITERAL("|"));
+    return true;
+}
+
+static inline void fixture_on_line(void *ctx, const char *request_id, struct span line)
+{
+    struct fixture *fixture = ctx;
+    buffer_append(&fixture->log, span_from_string(request_id ? request_id : "-"));
+    buffer_append(&fixture->log, SPAN_LITERAL(" "));
+    buffer_append(&fixture->log, line);
+    buffer_append(&fixture->log, SPAN_LITERAL("|"));
+}
+
+static inline void fixture_on_end(void *ctx, const char *request_id, bool begun,
+                                  const struct invoke_result *result)
+{
+    struct fixture *fixture = ctx;
+    assert_true(begun);
+    fixture->memory_bytes = result->memory_bytes;
+    buffer_append(&fixture->log, SPAN_LITERAL("end "));
+    buffer_append(&fixture->log, span_from_string(request_id));
+    buffer_append(&fixture->log, SPAN_LITERAL("|"));
+}
+
 static inline void fixture_init(struct fixture *fixture, const struct invoke_config *config)
 {
     char error[256] = "";
     *fixture = (struct fixture){0};
     uv_loop_init(&fixture->loop);
-    const struct invoke_hooks hooks = {fixture, fixture_wall_ms, fixture_random, NULL};
+    const struct invoke_hooks hooks = {.ctx = fixture,
+                                       .wall_ms = fixture_wall_ms,
+                                       .random = fixture_random,
+                                       .log = {fixture_on_begin, fixture_on_line, fixture_on_end}};
     assert_int_equal(invoke_pool_start(&fixture->loop, config, &hooks, error, sizeof error, &fixture->pool),
                      SLUICE_OK);
     assert_string_equal(error, "");
@@ -135,6 +174,7 @@ static inline void fixture_fini(struct fixture *fixture)
     for (int i = 0; i < fixture->submitted_count; i++)
         assert_int_equal(fixture->results[i].done_count, 1);
     assert_int_equal(uv_loop_close(&fixture->loop), 0);
+    buffer_fini(&fixture->log);
 }
 
 #endif

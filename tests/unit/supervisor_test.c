@@ -80,6 +80,43 @@ static void every_bad_end_is_told_apart_and_the_next_event_is_served(void **stat
     fixture_fini(&fixture);
 }
 
+static void assert_log(struct fixture *fixture, const char *expected)
+{
+    buffer_append(&fixture->log, span_of("", 1));
+    assert_string_equal((const char *)buffer_span(&fixture->log).data, expected);
+    buffer_consume(&fixture->log, buffer_len(&fixture->log));
+}
+
+/* Each line stands with the invocation that printed it, and those at the start before the first one. */
+static void the_log_is_told_what_is_of_which_invocation(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const char *const arguments[] = {"say", NULL};
+    struct invoke_config config = worker_config(arguments);
+    fixture_init(&fixture, &config);
+    fixture_invoke(&fixture, "say");
+    fixture_invoke(&fixture, "say");
+    assert_log(&fixture, "- said at start|begin 8476a536|8476a536 said|end 8476a536|"
+                         "begin 8476a536|8476a536 said|end 8476a536|");
+    assert_in_range(fixture.memory_bytes, 100 * 1024, 1024 * 1024 * 1024);
+    fixture_invoke(&fixture, "exit 3");
+    assert_log(&fixture, "begin 8476a536|end 8476a536|");
+    fixture_fini(&fixture);
+}
+
+static void the_log_says_why_a_worker_does_not_start(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const char *const arguments[] = {"refuse", NULL};
+    struct invoke_config config = worker_config(arguments);
+    fixture_init(&fixture, &config);
+    fixture_invoke(&fixture, "well?");
+    assert_log(&fixture, "- Runtime.ImportModuleError: no such module|");
+    fixture_fini(&fixture);
+}
+
 static void a_hanging_worker_is_terminated_at_the_deadline(void **state)
 {
     (void)state;
@@ -222,7 +259,7 @@ static void a_missing_executable_is_one_sentence_at_start(void **state)
         char error[256] = "";
         struct invoke_pool *pool = NULL;
         struct invoke_config config = worker_config(NULL);
-        const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
+        const struct invoke_hooks hooks = {.wall_ms = fixture_wall_ms, .random = fixture_random};
         config.executable = rows[i].executable;
         assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool),
                          rows[i].error);
@@ -243,7 +280,7 @@ static void settings_over_their_bound_are_refused_at_start(void **state)
     settings[1024 * 1024] = '\0';
     struct invoke_pool *pool = NULL;
     struct invoke_config config = worker_config(NULL);
-    const struct invoke_hooks hooks = {NULL, fixture_wall_ms, fixture_random, NULL};
+    const struct invoke_hooks hooks = {.wall_ms = fixture_wall_ms, .random = fixture_random};
     config.settings_json = settings;
     assert_int_equal(invoke_pool_start(&loop, &config, &hooks, error, sizeof error, &pool), SLUICE_TOO_LARGE);
     assert_string_equal(error, "function faulty: its settings are over 1 MiB");
@@ -513,6 +550,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_comes_back_and_only_the_first_is_cold),
         cmocka_unit_test(every_bad_end_is_told_apart_and_the_next_event_is_served),
+        cmocka_unit_test(the_log_is_told_what_is_of_which_invocation),
+        cmocka_unit_test(the_log_says_why_a_worker_does_not_start),
         cmocka_unit_test(a_hanging_worker_is_terminated_at_the_deadline),
         cmocka_unit_test(one_that_ignores_sigterm_is_killed_and_then_replaced),
         cmocka_unit_test(an_event_larger_than_the_socket_reaches_a_deaf_worker_without_blocking),
