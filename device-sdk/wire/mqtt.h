@@ -161,6 +161,13 @@ struct mqtt_property_value {
 /* Walks the block in order: start with reader_of(properties.bytes); false at its end. */
 bool mqtt_property_next(struct reader *at, struct mqtt_property_value *ret_value);
 
+/* Where properties may stand: in a packet, by its type, or in the Will of a CONNECT. */
+enum { MQTT_WILL = 0 };
+
+/* The first fault of a property block received in `carrier` (a type or MQTT_WILL), or MQTT_SUCCESS; for a
+ * block that did not come by mqtt_decode, which has checked its own. */
+enum mqtt_reason mqtt_properties_check(struct span block, unsigned carrier, enum mqtt_role role);
+
 /* Appends one property to a block under construction; a number outside its range fails the writer. */
 void mqtt_write_number_property(struct writer *block, enum mqtt_property id, uint32_t value);
 void mqtt_write_bytes_property(struct writer *block, enum mqtt_property id, struct span value);

@@ -131,9 +131,10 @@ void uplink_publish(void *ctx, const struct invoke_publication *publication);
 /* The journal is on disk up to this seq. */
 void uplink_durable(struct function *function, uint64_t seq);
 /* Appends to an invocation's context what the worker is to publish the event as. SLUICE_INVALID: the topic
- * cannot be filled from this message; nothing is appended. */
+ * cannot be filled from this message, or it has expired; nothing is appended. */
 enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
-                                       struct span event, struct buffer *out);
+                                       struct span event, uint64_t wall_ms, struct buffer *out,
+                                       struct queue_error *ret_error);
 
 /* Appends the start of an invocation's context (handlers/PROTOCOL.md), an object that the caller ends. */
 void invocation_begin_context(const struct function *function, const char *request_id, uint32_t attempt,

@@ -134,16 +134,17 @@ static size_t write_records(struct invocation *invocation, uint64_t now_ms)
     return writer.count;
 }
 
-/* What another Server gets it as. A topic that cannot be made of it never will be: it is given up at once. */
+/* What another Server gets it as. What can never be forwarded is given up at once. */
 static bool select_publish(struct invocation *invocation, uint64_t now_ms)
 {
     const struct config_function *function = invocation->mapping->function->config;
+    const struct functions_host *host = &invocation->mapping->function->all->host;
+    struct queue_error error;
     if (!function->uplink.url ||
         uplink_write_publish(&function->uplink, invocation->batch->items[0].message,
-                             buffer_span(&invocation->event), &invocation->publish) == SLUICE_OK)
+                             buffer_span(&invocation->event), host->wall_ms(host->ctx), &invocation->publish,
+                             &error) == SLUICE_OK)
         return true;
-    struct queue_error error = {.type = SPAN_LITERAL("InvalidTopic"),
-                                .message = SPAN_LITERAL("a part of uplink.topic has no value in this event")};
     queue_reject(invocation->mapping->queue, invocation->batch, 0, now_ms, &error);
     return false;
 }

@@ -1,6 +1,7 @@
 /* What a function that is another MQTT Server has of its own. */
 #include "app/functions_internal.h"
 
+#include "base/digits.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -69,12 +70,23 @@ char *uplink_settings(const struct config_uplink *uplink, bool down)
 
 #define PATH_PROPERTY SPAN_LITERAL("sluice-path")
 
-static struct span path_of(const struct message *message)
+enum {
+    PATH_BYTES_MAX = 1024,                /* what is longer than that has gone round */
+    PATH_PROPERTY_BYTES = 1 + 2 + 11 + 2, /* all of it but the path */
+    MS_PER_S = 1000,
+};
+
+static bool is_path(const struct mqtt_property_value *value)
 {
-    struct reader at = reader_of(message->properties);
+    return value->id == MQTT_USER_PROPERTY && span_equal(value->name, PATH_PROPERTY);
+}
+
+static struct span path_of(struct span properties)
+{
+    struct reader at = reader_of(properties);
     struct mqtt_property_value value;
     while (mqtt_property_next(&at, &value)) {
-        if (value.id == MQTT_USER_PROPERTY && span_equal(value.name, PATH_PROPERTY))
+        if (is_path(&value))
             return value.bytes;
     }
     return SPAN_EMPTY;
@@ -83,7 +95,7 @@ static struct span path_of(const struct message *message)
 /* The message's own path, and this gateway behind it. */
 static void append_path(const struct config_uplink *uplink, const struct message *message, struct buffer *out)
 {
-    struct span path = path_of(message);
+    struct span path = path_of(message->properties);
     buffer_append(out, path);
     if (path.len > 0)
         buffer_append(out, SPAN_LITERAL(","));
@@ -102,30 +114,83 @@ static bool path_has(struct span path, struct span client_id)
     return false;
 }
 
-enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
-                                       struct span event, struct buffer *out)
+/* ---- Up ---- */
+
+/* What speaks of the payload is left out where another one goes up. */
+static bool goes_up(const struct mqtt_property_value *value, bool is_payload)
 {
-    struct buffer topic = {0}, path = {0};
+    bool of_payload = value->id == MQTT_PAYLOAD_FORMAT_INDICATOR || value->id == MQTT_CONTENT_TYPE;
+    return (is_payload || !of_payload) && !is_path(value);
+}
+
+/* The message's properties, and its path. */
+static void write_properties(const struct config_uplink *uplink, const struct message *message,
+                             bool is_payload, struct buffer *out)
+{
+    struct buffer path = {0}, block = {0};
+    append_path(uplink, message, &path);
+    size_t capacity = message->properties.len + buffer_len(&path) + PATH_PROPERTY_BYTES;
+    struct writer properties = writer_of(buffer_reserve(&block, capacity), capacity);
+    struct reader at = reader_of(message->properties);
+    const uint8_t *start = at.at;
+    struct mqtt_property_value value;
+    for (; mqtt_property_next(&at, &value); start = at.at) {
+        if (goes_up(&value, is_payload))
+            write_bytes(&properties, span_of(start, (size_t)(at.at - start)));
+    }
+    mqtt_write_user_property(&properties, PATH_PROPERTY, buffer_span(&path));
+    size_t digits = 2 * writer_len(&properties);
+    json_write_raw(out, ",\"properties\":\"");
+    hex_write(writer_span(&properties), (char *)buffer_reserve(out, digits + 1));
+    buffer_grown(out, digits);
+    json_write_raw(out, "\"");
+    buffer_fini(&block);
+    buffer_fini(&path);
+}
+
+static void write_publish(const struct config_uplink *uplink, const struct message *message, bool is_payload,
+                          struct span topic, uint64_t now_ms, struct buffer *out)
+{
+    json_write_raw(out, ",\"publish\":{\"topic\":");
+    json_write_string(out, topic);
+    json_write_raw(out, ",\"retain\":");
+    buffer_append(out, message->retain ? SPAN_LITERAL("true") : SPAN_LITERAL("false"));
+    if (uplink->version_5)
+        write_properties(uplink, message, is_payload, out);
+    if (message->expires_ms != 0) {
+        json_write_raw(out, ",\"messageExpiryInterval\":");
+        json_write_u64(out, (message->expires_ms - now_ms + MS_PER_S - 1) / MS_PER_S);
+    }
+    json_write_raw(out, "}");
+}
+
+enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
+                                       struct span event, uint64_t wall_ms, struct buffer *out,
+                                       struct queue_error *ret_error)
+{
+    struct buffer topic = {0};
     enum sluice_error error =
         reply_topic_from(span_from_string(uplink->topic), message->topic, event, message->client_id, &topic);
-    if (!error) {
-        json_write_raw(out, ",\"publish\":{\"topic\":");
-        json_write_string(out, buffer_span(&topic));
-        json_write_raw(out, ",\"retain\":");
-        buffer_append(out, message->retain ? SPAN_LITERAL("true") : SPAN_LITERAL("false"));
-        append_path(uplink, message, &path);
-        json_write_raw(out, ",\"path\":");
-        json_write_string(out, buffer_span(&path));
-        json_write_raw(out, "}");
+    if (error) {
+        *ret_error = (struct queue_error){
+            .type = SPAN_LITERAL("InvalidTopic"),
+            .message = SPAN_LITERAL("a part of uplink.topic has no value in this event")};
+    } else if (message->expires_ms != 0 && message->expires_ms <= wall_ms) {
+        error = SLUICE_INVALID;
+        *ret_error = (struct queue_error){
+            .type = SPAN_LITERAL("MessageExpired"),
+            .message = SPAN_LITERAL("its Message Expiry Interval passed before the other Server took it")};
+    } else {
+        write_publish(uplink, message, span_equal(event, message->payload), buffer_span(&topic), wall_ms,
+                      out);
     }
-    buffer_fini(&path);
     buffer_fini(&topic);
     return error;
 }
 
 /* ---- Down ---- */
 
-enum { CLIENT_ID_BYTES = 80, PROPERTIES_BYTES = WORKER_PATH_BYTES_MAX + 32 };
+enum { CLIENT_ID_BYTES = 80 };
 
 /* Whom the gateway names as the publisher of what came down. */
 static struct span publisher_of(const struct config_function *function, char text[static CLIENT_ID_BYTES])
@@ -149,28 +214,40 @@ static const struct config_down *find_down(const struct config_uplink *uplink, s
     return NULL;
 }
 
+/* Takes over what is forwarded of them, into `out`. */
+static void take_properties(struct span properties, struct message *message, struct buffer *out)
+{
+    struct reader at = reader_of(properties);
+    const uint8_t *start = at.at;
+    struct mqtt_property_value value;
+    for (; mqtt_property_next(&at, &value); start = at.at) {
+        if (value.id == MQTT_MESSAGE_EXPIRY_INTERVAL)
+            message->expires_ms = message->received_ms + value.number * UINT64_C(1000);
+        else if (value.id != MQTT_TOPIC_ALIAS)
+            buffer_append(out, span_of(start, (size_t)(at.at - start)));
+    }
+    message->properties = buffer_span(out);
+}
+
 /* What the configuration's `down` allows is allowed: the publisher is the gateway itself. */
 static enum sluice_error publish_here(struct function *function, const struct config_down *down,
                                       const struct invoke_publication *publication)
 {
     const struct functions_host *host = &function->all->host;
     char client_id[CLIENT_ID_BYTES];
-    uint8_t block[PROPERTIES_BYTES];
-    struct buffer topic = {0};
-    struct writer properties = writer_of(block, sizeof block);
-    if (publication->path.len > 0)
-        mqtt_write_user_property(&properties, PATH_PROPERTY, publication->path);
+    struct buffer topic = {0}, properties = {0};
     struct message message = {.qos = 1,
                               .retain = publication->retain,
                               .payload = publication->payload,
-                              .properties = span_of(block, writer_len(&properties)),
                               .client_id = publisher_of(function->config, client_id),
                               .received_ms = host->wall_ms(host->ctx)};
+    take_properties(publication->properties, &message, &properties);
     enum sluice_error error = reply_topic_from(span_from_string(down->topic), publication->topic,
                                                publication->payload, SPAN_EMPTY, &topic);
     message.topic = buffer_span(&topic);
     if (!error)
         error = host->publish(host->ctx, &message);
+    buffer_fini(&properties);
     buffer_fini(&topic);
     return error;
 }
@@ -185,10 +262,12 @@ void uplink_publish(void *ctx, const struct invoke_publication *publication)
     struct function *function = ctx;
     const struct config_uplink *uplink = &function->config->uplink;
     const struct config_down *down = find_down(uplink, publication->topic);
-    bool was_here = path_has(publication->path, span_from_string(uplink->client_id));
+    bool valid = mqtt_properties_check(publication->properties, MQTT_PUBLISH, MQTT_SERVER) == MQTT_SUCCESS;
+    struct span path = valid ? path_of(publication->properties) : SPAN_EMPTY;
+    bool was_here = path.len > PATH_BYTES_MAX || path_has(path, span_from_string(uplink->client_id));
     enum worker_published outcome = WORKER_PUBLISHED_REFUSED;
     enum sluice_error error = SLUICE_DENIED;
-    if (down && !was_here)
+    if (down && valid && !was_here)
         error = publish_here(function, down, publication);
     if (!error) {
         struct journal_stats stats = journal_stats(function->all->host.journal);

@@ -23,3 +23,21 @@ void hex_write(struct span bytes, char *ret_text)
     }
     *ret_text = '\0';
 }
+
+static int hex_value(uint8_t digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+bool hex_read(struct span text, uint8_t *ret_bytes)
+{
+    for (size_t i = 0; i + 1 < text.len; i += 2) {
+        int high = hex_value(text.data[i]), low = hex_value(text.data[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return text.len % 2 == 0;
+}

@@ -1,6 +1,7 @@
 #include "deliver/record.h"
 
 #include "base/crc32c.h"
+#include "base/digits.h"
 
 #include <assert.h>
 
@@ -154,27 +155,6 @@ static struct span read_counted(struct reader *reader)
     return read_bytes(reader, (size_t)len);
 }
 
-static int hex_value(uint8_t digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
-/* Whether the text is 64 lower-case hex digits; then ret_bytes has its 32 bytes. */
-static bool pack_hex(struct span text, uint8_t *ret_bytes)
-{
-    if (text.len != HEX_PRINCIPAL_DIGITS)
-        return false;
-    for (size_t i = 0; i < text.len; i += 2) {
-        int high = hex_value(text.data[i]), low = hex_value(text.data[i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret_bytes[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 static struct span unpack_hex(struct span bytes, char *memory)
 {
     static const char digits[] = "0123456789abcdef";
@@ -206,7 +186,7 @@ void write_message(struct writer *body, const struct journal_message *message)
             write_number(body, target->share);
     }
     uint8_t packed[HEX_PRINCIPAL_DIGITS / 2];
-    bool hex = pack_hex(view->principal, packed);
+    bool hex = view->principal.len == HEX_PRINCIPAL_DIGITS && hex_read(view->principal, packed);
     bool publisher = view->publisher_kind != 0 || view->publisher_name.len > 0;
     write_u8(body, (uint8_t)(view->qos | (view->retain ? FLAG_RETAIN : 0) | (hex ? FLAG_HEX_PRINCIPAL : 0) |
                              (publisher ? FLAG_PUBLISHER : 0)));

@@ -65,7 +65,8 @@ struct invoke_publication {
     uint64_t worker; /* which one */
     uint64_t id;     /* its name for it */
     bool retain;
-    struct span topic, path, payload;
+    struct span topic, payload;
+    struct span properties; /* MQTT 5's, as PUBLISH has them; not checked */
 };
 
 struct invoke_result;

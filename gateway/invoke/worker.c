@@ -229,7 +229,7 @@ static void on_publish(struct invoke_worker *worker, const struct worker_frame *
                                                             .id = frame->invocation,
                                                             .retain = frame->publish.retain,
                                                             .topic = frame->publish.topic,
-                                                            .path = frame->publish.path,
+                                                            .properties = frame->publish.properties,
                                                             .payload = frame->publish.payload});
 }
 

@@ -28,7 +28,7 @@ static const struct {
                           WORKER_PAYLOAD_BYTES_MAX},
     [WORKER_LOG] = {WORKER_PEER_WORKER, LOG_FIXED_BYTES, LOG_FIXED_BYTES + WORKER_TEXT_BYTES_MAX},
     [WORKER_PUBLISH] = {WORKER_PEER_WORKER, PUBLISH_FIXED_BYTES,
-                        PUBLISH_FIXED_BYTES + WORKER_TOPIC_BYTES_MAX + WORKER_PATH_BYTES_MAX +
+                        PUBLISH_FIXED_BYTES + WORKER_TOPIC_BYTES_MAX + WORKER_PROPERTIES_BYTES_MAX +
                             WORKER_PAYLOAD_BYTES_MAX},
     [WORKER_PUBLISHED] = {WORKER_PEER_GATEWAY, PUBLISHED_BYTES, PUBLISHED_BYTES},
 };
@@ -91,10 +91,10 @@ static void read_log(struct reader *reader, struct worker_frame *frame)
 static void read_publish(struct reader *reader, struct worker_frame *frame)
 {
     uint8_t retain = read_u8(reader);
-    uint16_t topic_len = read_u16(reader), path_len = read_u16(reader);
+    uint16_t topic_len = read_u16(reader), properties_len = read_u16(reader);
     frame->publish.retain = retain == 1;
     frame->publish.topic = read_bytes(reader, topic_len);
-    frame->publish.path = read_bounded(reader, path_len, WORKER_PATH_BYTES_MAX);
+    frame->publish.properties = read_bytes(reader, properties_len);
     frame->publish.payload = read_bounded_rest(reader, WORKER_PAYLOAD_BYTES_MAX);
     if (retain > 1 || frame->invocation == 0)
         reader_fail(reader);
@@ -187,11 +187,11 @@ static bool write_body(struct writer *head, const struct worker_frame *frame, st
     case WORKER_PUBLISH:
         write_u8(head, frame->publish.retain);
         write_u16(head, (uint16_t)frame->publish.topic.len);
-        write_u16(head, (uint16_t)frame->publish.path.len);
+        write_u16(head, (uint16_t)frame->publish.properties.len);
         tails[0] = frame->publish.topic;
-        tails[1] = frame->publish.path;
+        tails[1] = frame->publish.properties;
         tails[2] = frame->publish.payload;
-        return tails[0].len <= WORKER_TOPIC_BYTES_MAX && tails[1].len <= WORKER_PATH_BYTES_MAX &&
+        return tails[0].len <= WORKER_TOPIC_BYTES_MAX && tails[1].len <= WORKER_PROPERTIES_BYTES_MAX &&
                tails[2].len <= WORKER_PAYLOAD_BYTES_MAX;
     case WORKER_PUBLISHED: write_u8(head, (uint8_t)frame->published); return true;
     }

@@ -24,7 +24,7 @@ enum {
     WORKER_ERROR_TYPE_BYTES_MAX = 256,
     WORKER_TEXT_BYTES_MAX = 64 * 1024, /* error messages and log texts */
     WORKER_TOPIC_BYTES_MAX = 65535,
-    WORKER_PATH_BYTES_MAX = 1024,
+    WORKER_PROPERTIES_BYTES_MAX = 65535,
 };
 
 enum worker_frame_type {
@@ -88,7 +88,7 @@ struct worker_frame {
         struct {
             bool retain;
             struct span topic;
-            struct span path; /* the gateways that it has passed, or empty */
+            struct span properties; /* an MQTT 5 property block, not checked */
             struct span payload;
         } publish;
         enum worker_published published;

@@ -58,7 +58,7 @@ static void offer(struct down *down)
     struct worker_frame frame = {.type = WORKER_PUBLISH, .invocation = ++down->id};
     frame.publish.retain = down->arrival->retain;
     frame.publish.topic = down->arrival->topic;
-    frame.publish.path = down->arrival->path;
+    frame.publish.properties = down->arrival->properties;
     frame.publish.payload = down->arrival->payload;
     down->again_ms = NEVER;
     if (worker_send(down->worker, &frame) == SLUICE_TOO_LARGE) {

@@ -1,5 +1,7 @@
 #include "uplink/forward.h"
 
+#include "base/buffer.h"
+#include "base/digits.h"
 #include "base/memory.h"
 #include "uplink/reconnect.h"
 #include "uplink/verdict.h"
@@ -11,6 +13,7 @@
 
 enum {
     TEXT_BYTES = 512,
+    MS_PER_S = 1000,
 };
 
 /* One invocation that is not answered. */
@@ -19,10 +22,10 @@ struct open_message {
     uint64_t deadline_ms; /* on the monotonic clock */
     uint64_t sent_ms;     /* of those that are sent */
     int token;            /* the same */
+    uint64_t expires_ms;  /* on the monotonic clock; FORWARD_NEVER: not */
     char *topic;
-    char *path; /* or NULL */
-    uint8_t *payload;
-    size_t payload_len;
+    struct buffer properties;
+    struct buffer payload;
     bool retain;
 };
 
@@ -62,8 +65,8 @@ struct forward *forward_new(const struct settings *settings, struct worker *work
 static void message_free(struct open_message *message)
 {
     memory_free(message->topic);
-    memory_free(message->path);
-    memory_free(message->payload);
+    buffer_fini(&message->properties);
+    buffer_fini(&message->payload);
 }
 
 void forward_free(struct forward *forward)
@@ -79,12 +82,16 @@ size_t forward_open_count(const struct forward *forward)
     return forward->open_count;
 }
 
-static struct remote_message message_of(const struct forward *forward, const struct open_message *open)
+/* One that has not expired. */
+static struct remote_message message_of(const struct forward *forward, const struct open_message *open,
+                                        uint64_t now_ms)
 {
+    bool expires = open->expires_ms != FORWARD_NEVER;
     return (struct remote_message){
         .topic = open->topic,
-        .path = open->path,
-        .payload = span_of(open->payload, open->payload_len),
+        .properties = buffer_span(&open->properties),
+        .expiry_s = expires ? (uint32_t)((open->expires_ms - now_ms + MS_PER_S - 1) / MS_PER_S) : 0,
+        .payload = buffer_span(&open->payload),
         .retain = open->retain && forward->limits.takes_retain,
     };
 }
@@ -139,7 +146,12 @@ static void send_next(struct forward *forward, uint64_t now_ms)
 {
     size_t at = forward->sent_count;
     struct open_message *next = &forward->open[at];
-    struct remote_message message = message_of(forward, next);
+    if (next->expires_ms <= now_ms) {
+        fail(forward, at, WORKER_ERROR_FUNCTION, "Uplink.MessageExpired",
+             "its Message Expiry Interval passed before the remote took it");
+        return;
+    }
+    struct remote_message message = message_of(forward, next, now_ms);
     if (remote_packet_bytes(&message) > forward->limits.packet_bytes_max) {
         fail(forward, at, WORKER_ERROR_FUNCTION, "Uplink.PacketTooLarge",
              "the message is larger than the remote's Maximum Packet Size");
@@ -264,12 +276,25 @@ void forward_on_event(struct forward *forward, const struct remote_event *event,
 
 /* ---- Invocations ---- */
 
-static uint8_t *copy_of(struct span bytes)
+/* What the context's `publish` says; false: it lacks what it must have. */
+static bool read_publish(const cJSON *publish, uint64_t now_ms, struct open_message *ret_message)
 {
-    uint8_t *copy = memory_new(bytes.len + 1);
-    if (bytes.len > 0)
-        memcpy(copy, bytes.data, bytes.len);
-    return copy;
+    const char *topic = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(publish, "topic"));
+    struct span properties =
+        span_from_string(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(publish, "properties")));
+    const cJSON *expiry = cJSON_GetObjectItemCaseSensitive(publish, "messageExpiryInterval");
+    if (!topic)
+        return false;
+    struct open_message message = {
+        .topic = memory_string(span_from_string(topic)),
+        .expires_ms =
+            cJSON_IsNumber(expiry) ? now_ms + (uint64_t)expiry->valuedouble * MS_PER_S : FORWARD_NEVER,
+        .retain = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(publish, "retain")),
+    };
+    if (hex_read(properties, buffer_reserve(&message.properties, properties.len / 2)))
+        buffer_grown(&message.properties, properties.len / 2);
+    *ret_message = message;
+    return true;
 }
 
 void forward_take(struct forward *forward, const struct worker_frame *invoke, const struct forward_now *now)
@@ -277,25 +302,20 @@ void forward_take(struct forward *forward, const struct worker_frame *invoke, co
     cJSON *context =
         cJSON_ParseWithLength((const char *)invoke->invoke.context.data, invoke->invoke.context.len);
     const cJSON *publish = cJSON_GetObjectItemCaseSensitive(context, "publish");
-    const char *topic = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(publish, "topic"));
-    const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(publish, "path"));
-    if (!topic || forward->open_count == forward->settings->inflight) {
-        worker_send_error(forward->worker, invoke->invocation,
-                          topic ? WORKER_ERROR_TRANSPORT : WORKER_ERROR_FUNCTION, "Uplink.BadInvocation",
-                          topic ? "more invocations are open than READY allowed"
-                                : "the context has no publish.topic");
+    struct open_message message;
+    if (forward->open_count == forward->settings->inflight) {
+        worker_send_error(forward->worker, invoke->invocation, WORKER_ERROR_TRANSPORT, "Uplink.BadInvocation",
+                          "more invocations are open than READY allowed");
+    } else if (!read_publish(publish, now->monotonic_ms, &message)) {
+        worker_send_error(forward->worker, invoke->invocation, WORKER_ERROR_FUNCTION, "Uplink.BadInvocation",
+                          "the context has no publish.topic");
     } else {
         uint64_t deadline_ms = invoke->invoke.deadline_ms;
         uint64_t left_ms = deadline_ms > now->wall_ms ? deadline_ms - now->wall_ms : 0;
-        forward->open[forward->open_count++] = (struct open_message){
-            .invocation = invoke->invocation,
-            .deadline_ms = now->monotonic_ms + left_ms,
-            .topic = memory_string(span_from_string(topic)),
-            .path = path ? memory_string(span_from_string(path)) : NULL,
-            .payload = copy_of(invoke->invoke.event),
-            .payload_len = invoke->invoke.event.len,
-            .retain = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(publish, "retain")),
-        };
+        message.invocation = invoke->invocation;
+        message.deadline_ms = now->monotonic_ms + left_ms;
+        buffer_append(&message.payload, invoke->invoke.event);
+        forward->open[forward->open_count++] = message;
         send_all(forward, now->monotonic_ms);
     }
     cJSON_Delete(context);

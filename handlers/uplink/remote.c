@@ -1,6 +1,7 @@
 #include "uplink/remote.h"
 
 #include "base/memory.h"
+#include "uplink/properties.h"
 
 #include <MQTTAsync.h>
 #include <pthread.h>
@@ -13,17 +14,12 @@ enum {
     RECEIVE_MAXIMUM_DEFAULT = 65535,
     PACKET_BYTES_MAX = 268435460, /* MQTT's own bound: header, and 268,435,455 bytes */
     BUFFERED_MAX = 2 * SETTINGS_INFLIGHT_MAX,
-    FIXED_HEADER_BYTES = 5,
-    PUBLISH_BYTES = 2 + 2 + 1, /* length of the topic, Packet Identifier, length of no properties */
-    PATH_BYTES =
-        3 + 1 + 2 + 11 + 2, /* more length of properties, identifier, and both strings but the value */
+    EXPIRY_BYTES = 1 + 4, /* of a Message Expiry Interval */
     PORT_DEFAULT = 1883,
     PORT_DEFAULT_TLS = 8883,
     URI_BYTES = 512,
     DOWN_SESSION_S = 7 * 24 * 3600, /* how long the remote keeps what is to come down */
 };
-
-#define PATH_PROPERTY "sluice-path"
 
 struct remote {
     const struct settings *settings;
@@ -212,27 +208,16 @@ static void on_puback_error_5(void *ctx, MQTTAsync_failureData5 *data)
                                          .reason = (uint8_t)data->reasonCode});
 }
 
-static struct span path_of(MQTTProperties *properties)
-{
-    int count = MQTTProperties_propertyCount(properties, MQTTPROPERTY_CODE_USER_PROPERTY);
-    for (int i = 0; i < count; i++) {
-        const MQTTProperty *property =
-            MQTTProperties_getPropertyAt(properties, MQTTPROPERTY_CODE_USER_PROPERTY, i);
-        struct span name = {(const uint8_t *)property->value.data.data, (size_t)property->value.data.len};
-        if (span_equal(name, SPAN_LITERAL(PATH_PROPERTY)))
-            return span_of(property->value.value.data, (size_t)property->value.value.len);
-    }
-    return SPAN_EMPTY;
-}
-
 /* Paho sends PUBACK when this returns: not before the message is settled. */
 static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *message)
 {
     struct remote *remote = ctx;
+    struct buffer properties = {0};
+    properties_write(&message->properties, &properties);
     struct remote_arrival arrival = {
         .topic = span_of(topic, topic_len > 0 ? (size_t)topic_len : strlen(topic)),
         .payload = span_of(message->payload, (size_t)message->payloadlen),
-        .path = path_of(&message->properties),
+        .properties = buffer_span(&properties),
         .retain = message->retained,
     };
     pthread_mutex_lock(&remote->lock);
@@ -243,6 +228,7 @@ static int on_arrived(void *ctx, char *topic, int topic_len, MQTTAsync_message *
     while (remote->unsettled)
         pthread_cond_wait(&remote->settled, &remote->lock);
     pthread_mutex_unlock(&remote->lock);
+    buffer_fini(&properties);
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
     return 1;
@@ -405,11 +391,12 @@ enum sluice_error remote_publish(struct remote *remote, const struct remote_mess
     } else {
         response.onSuccess = on_puback;
     }
-    MQTTProperty path = {.identifier = MQTTPROPERTY_CODE_USER_PROPERTY};
-    if (remote->settings->version_5 && message->path) {
-        path.value.data = (MQTTLenString){(int)strlen(PATH_PROPERTY), PATH_PROPERTY};
-        path.value.value = (MQTTLenString){(int)strlen(message->path), (char *)(uintptr_t)message->path};
-        MQTTProperties_add(&response.properties, &path);
+    if (remote->settings->version_5) {
+        properties_read(message->properties, &response.properties);
+        MQTTProperty expiry = {.identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL};
+        expiry.value.integer4 = message->expiry_s;
+        if (message->expiry_s > 0)
+            MQTTProperties_add(&response.properties, &expiry);
     }
     int failed = MQTTAsync_send(remote->handle, message->topic, (int)message->payload.len,
                                 message->payload.data, 1, message->retain, &response);
@@ -424,6 +411,8 @@ enum sluice_error remote_publish(struct remote *remote, const struct remote_mess
 
 size_t remote_packet_bytes(const struct remote_message *message)
 {
-    size_t path_bytes = message->path ? PATH_BYTES + strlen(message->path) : 0;
-    return FIXED_HEADER_BYTES + PUBLISH_BYTES + strlen(message->topic) + path_bytes + message->payload.len;
+    size_t properties_bytes = message->properties.len + (message->expiry_s > 0 ? EXPIRY_BYTES : 0);
+    size_t remaining = 2 + strlen(message->topic) + 2 + varint_size((uint32_t)properties_bytes) +
+                       properties_bytes + message->payload.len;
+    return 1 + varint_size((uint32_t)remaining) + remaining;
 }

@@ -32,7 +32,7 @@ enum remote_event_type {
 /* A message that has come down: a view that lives until remote_settle. */
 struct remote_arrival {
     struct span topic, payload;
-    struct span path; /* of its User Property, or empty */
+    struct span properties; /* a block of MQTT 5's, with its Message Expiry Interval; empty: none */
     bool retain;
 };
 
@@ -66,7 +66,8 @@ bool remote_next(struct remote *remote, struct remote_event *ret_event);
 struct remote_message {
     const char *topic;
     struct span payload;
-    const char *path; /* User Property of MQTT 5; NULL: none */
+    struct span properties; /* a block of MQTT 5's but for its Message Expiry Interval; 3.1.1: left out */
+    uint32_t expiry_s;      /* that Interval; 0: none */
     bool retain;
 };
 
@@ -77,7 +78,7 @@ enum sluice_error remote_publish(struct remote *remote, const struct remote_mess
  * still, and with it every other call here that Paho takes its lock for: whoever takes what comes down only
  * connects, and subscribes by `settings`. */
 void remote_settle(struct remote *remote);
-/* The bytes that its PUBLISH has on the wire. */
+/* The bytes that its PUBLISH has on the wire, in MQTT 5. */
 size_t remote_packet_bytes(const struct remote_message *message);
 
 #endif

@@ -6,6 +6,7 @@
 import os
 import socket
 import sys
+import time
 import unittest
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -77,13 +78,13 @@ class Link:
         return self
 
     def publish(self):
-        """(Packet Identifier, topic, payload, RETAIN) of the next PUBLISH, which has QoS 1."""
+        """(Packet Identifier, topic, payload, RETAIN) of the next PUBLISH, which has QoS 1; `properties` are its."""
         _, flags, body = self.expect(mqtt.PUBLISH)
         assert flags >> 1 & 3 == 1, "QoS 1"
         topic, at = mqtt.read_text(body, 0)
         packet_id, at = int.from_bytes(body[at:at + 2], "big"), at + 2
         if self.version == 5:
-            _, at = mqtt.read_properties(body, at)
+            self.properties, at = mqtt.read_properties(body, at)
         return packet_id, topic.decode(), body[at:], flags & 1
 
     def acknowledge(self, packet_id, reason=None):
@@ -112,8 +113,22 @@ class Remote:
         self.listener.close()
 
 
-def publish_context(topic="site1/a", retain=False):
-    return {"requestId": "8476a536", "attempt": 1, "publish": {"topic": topic, "retain": retain}}
+def publish_context(topic="site1/a", retain=False, properties=b"", **more):
+    return {"requestId": "8476a536", "attempt": 1,
+            "publish": {"topic": topic, "retain": retain, "properties": properties.hex(), **more}}
+
+
+# What PUBLISH may have, in an order of no meaning but for that of the User Properties.
+PROPERTIES = (mqtt.prop(0x01, 1) + mqtt.prop(mqtt.CONTENT_TYPE, "text/plain") + mqtt.prop(mqtt.RESPONSE_TOPIC, "a/ä") +
+              mqtt.prop(mqtt.CORRELATION_DATA, b"\0\xff\x01") + mqtt.prop(mqtt.USER_PROPERTY, ("k", "2")) +
+              mqtt.prop(mqtt.USER_PROPERTY, ("", "")) + mqtt.prop(mqtt.USER_PROPERTY, ("k", "1")))
+
+
+def wait_s(seconds):
+    """At least so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(end - time.monotonic())
 
 
 class WorkerCase(unittest.TestCase):
@@ -163,6 +178,38 @@ class UplinkWorker(WorkerCase):
                 link.acknowledge(packet_id)
                 worker.result(2)
                 self.assertEqual(worker.status(), 0)
+
+    def test_properties_go_up_as_they_are(self):
+        worker = self.start()
+        link = self.connected()
+        worker.invoke(1, publish_context(properties=PROPERTIES))
+        link.acknowledge(link.publish()[0])
+        self.assertEqual(link.properties, mqtt.read_properties(mqtt.block(PROPERTIES), 0)[0])
+        worker.result(1)
+        worker = self.start(4)
+        link = self.connected()
+        worker.invoke(1, publish_context(properties=PROPERTIES, messageExpiryInterval=5))
+        self.assertEqual(link.publish()[2], b"{}")
+
+    def test_what_is_left_of_the_expiry_interval_goes_up(self):
+        worker = self.start()
+        link = self.connected()
+        worker.invoke(1, publish_context(properties=PROPERTIES, messageExpiryInterval=1000))
+        worker.invoke(2, publish_context(messageExpiryInterval=1))
+        link.publish()
+        first = dict(link.properties)[mqtt.MESSAGE_EXPIRY]
+        self.assertIn(first, (999, 1000))
+        link.publish()
+        wait_s(2.1)
+        link.close()
+        worker.ready(0)
+        link = self.remote.link().accept()
+        worker.ready(1)  # the first may have been why: see below
+        packet_id = link.publish()[0]
+        self.assertLessEqual(dict(link.properties)[mqtt.MESSAGE_EXPIRY], first - 2)
+        link.acknowledge(packet_id)
+        worker.result(1)
+        worker.error(2, FUNCTION, "Uplink.MessageExpired")
 
     def test_each_reason_code_of_puback_is_what_the_queue_needs(self):
         outcomes = [(0x00, None), (0x10, None), (0x80, FUNCTION), (0x83, FUNCTION), (0x87, FUNCTION),
@@ -396,7 +443,8 @@ class UplinkDown(WorkerCase):
                 link.send(mqtt.publish("a/b", b"\0one", 1, 7, version, retain=True))
                 link.send(mqtt.publish("b", b"two", 1, 8, version))
                 frame = self.worker.publish()
-                self.assertEqual((frame.topic, frame.payload, frame.retain, frame.path), ("a/b", b"\0one", 1, ""))
+                self.assertEqual((frame.topic, frame.payload, frame.retain, frame.properties),
+                                 ("a/b", b"\0one", 1, b""))
                 self.assertTrue(link.is_quiet(), "PUBACK before the gateway's answer")
                 self.worker.published(frame, worker_peer.STORED)
                 self.assertEqual(link.expect(mqtt.PUBACK)[2][:2], mqtt.u16(7))
@@ -427,18 +475,12 @@ class UplinkDown(WorkerCase):
                 self.assertEqual(self.worker.status(), 0)
                 self.assertIsNone(link.receive())
 
-    def test_the_path_is_read_and_written(self):
+    def test_properties_come_down_as_they_are(self):
         link = self.down()
-        link.send(mqtt.publish("b", b"x", 1, 7, properties=mqtt.prop(mqtt.USER_PROPERTY, ("k", "v")) +
-                               mqtt.prop(mqtt.USER_PROPERTY, ("sluice-path", "g1,g2"))))
-        self.assertEqual(self.worker.publish().path, "g1,g2")
-        worker = self.start()
-        link = self.connected()
-        context = publish_context()
-        context["publish"]["path"] = "g1,g2,g3"
-        worker.invoke(1, context)
-        body = link.expect(mqtt.PUBLISH)[2]
-        self.assertIn(mqtt.prop(mqtt.USER_PROPERTY, ("sluice-path", "g1,g2,g3")), body)
+        expiry = mqtt.prop(mqtt.MESSAGE_EXPIRY, 60)
+        link.send(mqtt.publish("b", b"x", 1, 7,
+                               properties=mqtt.prop(mqtt.SUBSCRIPTION_IDENTIFIER, 9) + PROPERTIES + expiry))
+        self.assertEqual(self.worker.publish().properties, PROPERTIES + expiry)
 
     def test_a_filter_that_is_refused_is_said(self):
         self.start(down=["a/#"])

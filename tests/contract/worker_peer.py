@@ -25,9 +25,10 @@ class Frame:
             self.message = body[11 + type_len:11 + type_len + text_len].decode()
 
         elif kind == PUBLISH:
-            self.retain, topic_len, path_len = struct.unpack(">BHH", body[:5])
-            self.topic, self.path = body[5:5 + topic_len].decode(), body[5 + topic_len:5 + topic_len + path_len].decode()
-            self.payload = body[5 + topic_len + path_len:]
+            self.retain, topic_len, properties_len = struct.unpack(">BHH", body[:5])
+            at = 5 + topic_len
+            self.topic, self.properties = body[5:at].decode(), body[at:at + properties_len]
+            self.payload = body[at + properties_len:]
 
     def __repr__(self):
         return f"frame {self.kind} of {self.invocation}: {self.body!r}"

@@ -1,1 +1,1 @@
-sluice_e2e(uplink uplink_down)
+sluice_e2e(uplink uplink_down uplink_properties)

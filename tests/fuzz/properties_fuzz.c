@@ -5,7 +5,7 @@
  * walk finds.
  */
 #include "packet_check.h"
-#include "wire/mqtt_internal.h"
+#include "wire/mqtt.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
