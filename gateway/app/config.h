@@ -206,8 +206,11 @@ struct config_event {
     struct config_strings rates; /* of a schedule, and compiled: */
     struct schedule *schedules;
     char *input;     /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
-    char *http_path; /* with its method in front, or that apart; NULL: it is no event of HTTP */
+    char *http_path; /* of httpApi, with its method in front, or that apart; NULL: it is no such event */
     char *http_method;
+    char *http_payload; /* NULL: the function's */
+    char *rest_path;    /* the same of http */
+    char *rest_method;
     size_t number; /* its place among the function's events of the file, from 1 */
     bool enabled;  /* those that are not are left out */
     bool report_batch_item_failures;
@@ -257,9 +260,17 @@ enum config_kind {
     CONFIG_PYTHON,
 };
 
+/* What events and answers of HTTP look like. */
+enum config_http_form {
+    CONFIG_HTTP_API,   /* payload format 2.0 of API Gateway's HTTP APIs: `httpApi` */
+    CONFIG_HTTP_API_1, /* 1.0: `httpApi` with that payload */
+    CONFIG_REST_API,   /* of its REST APIs: `http` */
+};
+
 /* An event `httpApi` or `http`: which requests are for a function. */
 struct config_route {
     struct config_place place;
+    enum config_http_form form;
     char *method; /* in capitals; or ANY */
     char *path;   /* see app/http_route.h */
     char *function;
@@ -307,7 +318,8 @@ struct config_function {
     uint64_t queue_memory_bytes;
     struct config_event *events;
     size_t event_count;
-    char *reply; /* a template of route/reply.h, or NULL: results are not published */
+    char *http_payload; /* the payload format of its httpApi events; NULL: the provider's */
+    char *reply;        /* a template of route/reply.h, or NULL: results are not published */
     struct config_destination on_success;
     struct config_destination on_failure;
     bool is_destination; /* of another one */
@@ -366,10 +378,12 @@ struct config {
 
     /* What function settings come from where the function has none of its own. */
     struct config_provider {
+        char *stage; /* what requests are told that no stage was named for */
         char *runtime;
         uint64_t timeout_ms;
         uint64_t memory_mb;
         struct config_strings environment;
+        char *http_payload;
     } provider;
 };
 

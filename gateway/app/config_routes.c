@@ -6,10 +6,10 @@
 #include <string.h>
 
 /* Both forms of Serverless Framework: `GET /users`, also with the path alone; and method and path apart. */
-static void split_route(struct config *config, const struct config_event *event, struct config_route *route)
+static void split_route(struct config *config, const char *path, char *method, struct config_route *route)
 {
-    const char *path = event->http_path, *space = strchr(path, ' ');
-    route->method = event->http_method;
+    const char *space = strchr(path, ' ');
+    route->method = method;
     if (!route->method && space) {
         route->method = arena_string(&config->arena, span_of(path, (size_t)(space - path)));
         path = space + strspn(space, " ");
@@ -21,8 +21,7 @@ static void split_route(struct config *config, const struct config_event *event,
     snprintf(route->path, strlen(path) + 2, "%s%s", has_slash ? "" : "/", path);
 }
 
-static void settle_method(struct config *config, const struct config_event *event, struct config_route *route,
-                          struct config_problems *problems)
+static void settle_method(struct config *config, struct config_route *route, struct config_problems *problems)
 {
     static const char *const methods[] = {"ANY", "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
     const char *given = route->method && strcmp(route->method, "*") != 0 ? route->method : "ANY";
@@ -33,7 +32,7 @@ static void settle_method(struct config *config, const struct config_event *even
     }
     if (!route->method)
         config_error(
-            problems, event->place,
+            problems, route->place,
             "functions.%s: '%s' is no method; allowed: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, "
             "ANY and *",
             route->function, given);
@@ -62,22 +61,56 @@ static size_t count_routes(const struct config *config)
 {
     size_t count = 0;
     for (size_t i = 0; i < config->function_count; i++) {
-        for (size_t j = 0; j < config->functions[i].event_count; j++)
+        for (size_t j = 0; j < config->functions[i].event_count; j++) {
             count += config->functions[i].events[j].http_path != NULL;
+            count += config->functions[i].events[j].rest_path != NULL;
+        }
     }
     return count;
 }
 
-static void settle_route(struct config *config, const struct config_function *function,
-                         const struct config_event *event, struct config_problems *problems)
+/* A route that has its place, function and form. */
+static void settle_route(struct config *config, const char *path, char *method,
+                         struct config_problems *problems)
 {
     struct config_route *route = &config->routes[config->route_count];
-    route->place = event->place;
-    route->function = function->name;
-    split_route(config, event, route);
-    settle_method(config, event, route, problems);
+    split_route(config, path, method, route);
+    settle_method(config, route, problems);
     check_route(config, route, problems);
     config->route_count += route->method != NULL;
+}
+
+/* The payload format of an event httpApi: its own, or its function's, or the provider's. */
+static enum config_http_form form_of(const struct config *config, const struct config_function *function,
+                                     const struct config_event *event, struct config_problems *problems)
+{
+    const char *payload = config->provider.http_payload;
+    if (function->http_payload)
+        payload = function->http_payload;
+    if (event->http_payload)
+        payload = event->http_payload;
+    bool is_first = strcmp(payload, "1.0") == 0;
+    if (!is_first && strcmp(payload, "2.0") != 0)
+        config_error(problems, event->place,
+                     "functions.%s: the payload of httpApi is '%s'; allowed: 1.0, 2.0", function->name,
+                     payload);
+    return is_first ? CONFIG_HTTP_API_1 : CONFIG_HTTP_API;
+}
+
+static void settle_event(struct config *config, const struct config_function *function,
+                         const struct config_event *event, struct config_problems *problems)
+{
+    struct config_route route = {.place = event->place, .function = function->name};
+    if (event->http_path) {
+        route.form = form_of(config, function, event, problems);
+        config->routes[config->route_count] = route;
+        settle_route(config, event->http_path, event->http_method, problems);
+    }
+    if (event->rest_path) {
+        route.form = CONFIG_REST_API;
+        config->routes[config->route_count] = route;
+        settle_route(config, event->rest_path, event->rest_method, problems);
+    }
 }
 
 void config_settle_routes(struct config *config, struct config_problems *problems)
@@ -85,9 +118,7 @@ void config_settle_routes(struct config *config, struct config_problems *problem
     config->routes = arena_new(&config->arena, (count_routes(config) + 1) * sizeof *config->routes);
     for (size_t i = 0; i < config->function_count; i++) {
         const struct config_function *function = &config->functions[i];
-        for (size_t j = 0; j < function->event_count; j++) {
-            if (function->events[j].http_path)
-                settle_route(config, function, &function->events[j], problems);
-        }
+        for (size_t j = 0; j < function->event_count; j++)
+            settle_event(config, function, &function->events[j], problems);
     }
 }

@@ -1,7 +1,10 @@
 /*
- * A request as the event of a function, and the function's result as the answer:
- * payload format 2.0 of API Gateway's HTTP APIs. Pure but for allocation; any
- * thread. Limits: HTTP_EVENT_QUERY_COUNT parameters in a query.
+ * A request as the event of a function, and the function's result as the answer, as
+ * API Gateway has them: payload format 2.0 of its HTTP APIs, or 1.0, also of its
+ * REST APIs. What is different here: a path and its parameters are as in 2.0 (the
+ * path as it was sent, the parameters decoded), and a body in 1.0 that is no UTF-8
+ * is in Base64. Pure but for allocation; any thread. Limits: HTTP_EVENT_QUERY_COUNT
+ * parameters in a query, HTTP_ANSWER_HEADERS_BYTES of headers in an answer.
  */
 #ifndef SLUICE_APP_HTTP_EVENT_H
 #define SLUICE_APP_HTTP_EVENT_H
@@ -11,7 +14,7 @@
 #include "broker/access.h"
 #include "net/http.h"
 
-enum { HTTP_EVENT_QUERY_COUNT = 256 };
+enum { HTTP_EVENT_QUERY_COUNT = 256, HTTP_ANSWER_HEADERS_BYTES = 16384 };
 
 struct http_event {
     const struct http_request *request;
@@ -20,6 +23,7 @@ struct http_event {
     const struct identity *identity;
     const char *request_id;
     uint64_t wall_ms;
+    const char *stage; /* that format 1.0 names */
 };
 
 /* SLUICE_TOO_LARGE: the query has too many parameters. */
@@ -29,11 +33,13 @@ enum sluice_error http_event_write(const struct http_event *event, struct buffer
 struct http_answer {
     enum http_status status;
     struct buffer headers; /* whole lines, and a NUL */
+    bool has_type;         /* among them */
     struct buffer body;
 };
 
-/* A result with a statusCode says everything; of any other, the whole is the body. False: it is no answer. */
-bool http_answer_read(struct span result, struct http_answer *ret_answer);
+/* A result with a statusCode says everything. Of any other the whole is the body in format 2.0, and in 1.0 it
+ * is no answer: false. */
+bool http_answer_read(struct span result, enum config_http_form form, struct http_answer *ret_answer);
 void http_answer_fini(struct http_answer *answer);
 
 #endif

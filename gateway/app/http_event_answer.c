@@ -15,6 +15,16 @@ static void append_line(struct buffer *headers, struct span name, struct span va
     buffer_append(headers, SPAN_LITERAL("\r\n"));
 }
 
+static bool has_line(const struct buffer *headers, struct span name, struct span value)
+{
+    struct buffer line = {0};
+    append_line(&line, name, value);
+    struct span all = buffer_span(headers), wanted = buffer_span(&line);
+    const uint8_t *at = all.data ? memmem(all.data, all.len, wanted.data, wanted.len) : NULL;
+    buffer_fini(&line);
+    return at && (at == all.data || at[-1] == '\n');
+}
+
 /* How the body is framed and the connection goes on is the gateway's. */
 static bool is_gateways(struct span name)
 {
@@ -42,19 +52,45 @@ static bool header_value(struct span json, struct arena *arena, struct span *ret
     return true;
 }
 
-static bool read_headers(struct span object, struct arena *arena, struct http_answer *answer,
-                         bool *ret_has_type)
+static bool add_header(struct span name, struct span json, struct arena *arena, struct http_answer *answer)
+{
+    struct span value;
+    if (!http_token_valid(name) || !header_value(json, arena, &value))
+        return false;
+    if (!is_gateways(name))
+        append_line(&answer->headers, name, value);
+    answer->has_type |= http_same(name, SPAN_LITERAL("content-type"));
+    return buffer_len(&answer->headers) <= HTTP_ANSWER_HEADERS_BYTES;
+}
+
+/* What multiValueHeaders says already is not said again. */
+static bool read_headers(struct span object, struct arena *arena, struct http_answer *answer)
 {
     struct span key, json, value;
     if (object.data[0] != '{')
         return false;
     for (struct json_walk walk = json_walk_of(object); json_next(&walk, &key, &json);) {
         struct span name = json_unescape(key, arena);
-        if (!http_token_valid(name) || !header_value(json, arena, &value))
+        bool is_there = header_value(json, arena, &value) && has_line(&answer->headers, name, value);
+        if (!is_there && !add_header(name, json, arena, answer))
             return false;
-        *ret_has_type |= http_same(name, SPAN_LITERAL("content-type"));
-        if (!is_gateways(name))
-            append_line(&answer->headers, name, value);
+    }
+    return true;
+}
+
+static bool read_multi_value_headers(struct span object, struct arena *arena, struct http_answer *answer)
+{
+    struct span key, array, none, json;
+    if (object.data[0] != '{')
+        return false;
+    for (struct json_walk walk = json_walk_of(object); json_next(&walk, &key, &array);) {
+        struct span name = json_unescape(key, arena);
+        if (array.data[0] != '[')
+            return false;
+        for (struct json_walk values = json_walk_of(array); json_next(&values, &none, &json);) {
+            if (!add_header(name, json, arena, answer))
+                return false;
+        }
     }
     return true;
 }
@@ -69,7 +105,7 @@ static bool read_cookies(struct span array, struct arena *arena, struct http_ans
             return false;
         append_line(&answer->headers, SPAN_LITERAL("Set-Cookie"), value);
     }
-    return true;
+    return buffer_len(&answer->headers) <= HTTP_ANSWER_HEADERS_BYTES;
 }
 
 static bool read_body(struct span result, struct arena *arena, struct http_answer *answer)
@@ -107,36 +143,45 @@ static bool read_status(struct span json, enum http_status *ret_status)
     return status >= 200 && status <= 599;
 }
 
-static bool read_whole(struct span result, struct span status, struct arena *arena,
-                       struct http_answer *answer)
+/* A member that may be null or not there. */
+static bool read_member(struct span result, struct span name, struct arena *arena, struct http_answer *answer,
+                        bool (*read)(struct span json, struct arena *arena, struct http_answer *answer))
 {
-    struct span headers, cookies;
-    bool has_type = false;
-    if (!read_status(status, &answer->status))
-        return false;
-    if (json_member(result, SPAN_LITERAL("headers"), &headers) &&
-        !span_equal(headers, SPAN_LITERAL("null")) && !read_headers(headers, arena, answer, &has_type))
-        return false;
-    if (json_member(result, SPAN_LITERAL("cookies"), &cookies) &&
-        !span_equal(cookies, SPAN_LITERAL("null")) && !read_cookies(cookies, arena, answer))
-        return false;
-    if (!has_type)
-        append_line(&answer->headers, SPAN_LITERAL("Content-Type"), SPAN_LITERAL("text/plain;charset=UTF-8"));
-    return read_body(result, arena, answer);
+    struct span json;
+    return !json_member(result, name, &json) || span_equal(json, SPAN_LITERAL("null")) ||
+           read(json, arena, answer);
 }
 
-bool http_answer_read(struct span result, struct http_answer *ret_answer)
+static bool read_whole(struct span result, enum config_http_form form, struct arena *arena,
+                       struct http_answer *answer)
+{
+    struct span type =
+        form == CONFIG_REST_API ? SPAN_LITERAL("application/json") : SPAN_LITERAL("text/plain;charset=UTF-8");
+    bool is_second = form == CONFIG_HTTP_API;
+    bool good = is_second || read_member(result, SPAN_LITERAL("multiValueHeaders"), arena, answer,
+                                         read_multi_value_headers);
+    good = good && read_member(result, SPAN_LITERAL("headers"), arena, answer, read_headers);
+    if (is_second)
+        good = good && read_member(result, SPAN_LITERAL("cookies"), arena, answer, read_cookies);
+    if (!answer->has_type)
+        append_line(&answer->headers, SPAN_LITERAL("Content-Type"), type);
+    return good && read_body(result, arena, answer);
+}
+
+bool http_answer_read(struct span result, enum config_http_form form, struct http_answer *ret_answer)
 {
     struct arena arena = {0};
     struct span status, json = json_trim(result.len > 0 ? result : SPAN_LITERAL("null"));
     size_t fault_at;
     bool good = json_check(json, &fault_at);
     if (good && json.data[0] == '{' && json_member(json, SPAN_LITERAL("statusCode"), &status)) {
-        good = read_whole(json, status, &arena, ret_answer);
-    } else if (good) {
+        good = read_status(status, &ret_answer->status) && read_whole(json, form, &arena, ret_answer);
+    } else if (good && form == CONFIG_HTTP_API) {
         ret_answer->status = HTTP_OK;
         append_line(&ret_answer->headers, SPAN_LITERAL("Content-Type"), SPAN_LITERAL("application/json"));
         buffer_append(&ret_answer->body, json.data[0] == '"' ? json_unescape(json, &arena) : json);
+    } else {
+        good = false;
     }
     buffer_append(&ret_answer->headers, span_of("", 1));
     arena_fini(&arena);

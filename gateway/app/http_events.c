@@ -16,6 +16,7 @@ struct call {
     struct gateway *gateway;
     struct https_connection *connection; /* NULL: nobody waits for the answer any more */
     const char *function;                /* of the configuration of the start, which stays */
+    enum config_http_form form;
     struct http_access access;
     bool runs; /* in a worker: on_done follows */
 };
@@ -53,20 +54,29 @@ static void fail(struct call *call, enum http_status status, const char *message
     call_free(call);
 }
 
+/* What API Gateway answers where a function did not. */
+static void fail_function(struct call *call)
+{
+    if (call->form == CONFIG_REST_API)
+        fail(call, HTTP_BAD_GATEWAY, "Internal server error");
+    else
+        fail(call, HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error");
+}
+
 static void on_done(void *ctx, const struct invoke_result *result)
 {
     struct call *call = ctx;
     struct http_answer answer = {0};
     if (!call->connection) {
         call_free(call);
-    } else if (result->outcome == INVOKE_TIMED_OUT || result->outcome == INVOKE_TRANSPORT_ERROR ||
-               result->outcome == INVOKE_THROTTLED) {
+    } else if (result->outcome == INVOKE_TRANSPORT_ERROR || result->outcome == INVOKE_THROTTLED ||
+               (result->outcome == INVOKE_TIMED_OUT && call->form != CONFIG_REST_API)) {
         fail(call, HTTP_SERVICE_UNAVAILABLE, "Service Unavailable");
     } else if (result->outcome != INVOKE_SUCCEEDED) {
-        fail(call, HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error");
-    } else if (!http_answer_read(result->payload, &answer)) {
+        fail_function(call);
+    } else if (!http_answer_read(result->payload, call->form, &answer)) {
         log_warning("function %s: its result is no answer to an HTTP request", call->function);
-        fail(call, HTTP_INTERNAL_SERVER_ERROR, "Internal Server Error");
+        fail_function(call);
     } else {
         https_respond(call->connection,
                       &(struct http_response){.status = answer.status,
@@ -89,6 +99,11 @@ static void invoke(struct call *call, struct function *function, struct span eve
     case SLUICE_TOO_LARGE: fail(call, HTTP_CONTENT_TOO_LARGE, "Request Entity Too Large"); break;
     default: fail(call, HTTP_SERVICE_UNAVAILABLE, "Service Unavailable");
     }
+}
+
+static const char *stage_of(const struct config *config)
+{
+    return config->stage ? config->stage : config->provider.stage;
 }
 
 static bool is_allowed(const struct config *config, const struct config_route *route,
@@ -117,10 +132,16 @@ static void go_on(struct call *call, const struct http_who *who)
         fail(call, HTTP_FORBIDDEN, "Forbidden");
     } else {
         call->function = function_config(function)->name;
+        call->form = route->form;
         char request_id[REQUEST_ID_BYTES];
         functions_new_request_id(gateway->functions, request_id);
-        struct http_event given = {request,        route,      https_peer(call->connection)->address,
-                                   &who->identity, request_id, gateway_wall_ms(gateway)};
+        struct http_event given = {request,
+                                   route,
+                                   https_peer(call->connection)->address,
+                                   &who->identity,
+                                   request_id,
+                                   gateway_wall_ms(gateway),
+                                   stage_of(gateway->config)};
         if (http_event_write(&given, &event))
             fail(call, HTTP_BAD_REQUEST, "Bad Request");
         else

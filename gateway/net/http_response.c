@@ -23,6 +23,7 @@ const char *http_status_text(enum http_status status)
     case HTTP_HEADERS_TOO_LARGE: return "Request Header Fields Too Large";
     case HTTP_INTERNAL_SERVER_ERROR: return "Internal Server Error";
     case HTTP_NOT_IMPLEMENTED: return "Not Implemented";
+    case HTTP_BAD_GATEWAY: return "Bad Gateway";
     case HTTP_SERVICE_UNAVAILABLE: return "Service Unavailable";
     case HTTP_VERSION_NOT_SUPPORTED: return "HTTP Version Not Supported";
     }

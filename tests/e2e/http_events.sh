@@ -24,6 +24,7 @@ functions:
       - httpApi: GET /users/{id}
       - httpApi: {method: delete, path: "/users/{id}"}
       - http: {method: any, path: "files/{proxy+}"}
+      - httpApi: {method: get, path: /answered, payload: '1.0'}
 END
 start_gateway
 BASE=http://127.0.0.1:$HTTP
@@ -50,9 +51,25 @@ requests_are_events() {
     event 'e["headers"]["x-tag"]' t
     event 'e["requestContext"]["http"]["sourceIp"]' 127.0.0.1
     grep -qi '^content-type: application/json' "$DIR/head" || fail "$(cat "$DIR/head")"
-    status 200 -u 'anna:correct horse' "https://localhost:$HTTPS/files/a/b.txt" -X PUT -d 'text' -H 'Content-Type: text/plain'
-    event 'e["body"] + " " + e["pathParameters"]["proxy"]' 'text a/b.txt'
-    event 'e["requestContext"]["authorizer"]["lambda"]["principalId"]' user:anna
+    status 200 -u 'anna:correct horse' "https://localhost:$HTTPS/files/answered/b.txt" -X PUT -d 'text' -H 'Content-Type: text/plain'
+    event 'e["body"] + " " + e["pathParameters"]["proxy"]' 'text answered/b.txt'
+    event 'e["requestContext"]["authorizer"]["principalId"]' user:anna
+}
+
+# `http` is a REST API's: its event and its answers are of the first payload format.
+rest_apis_have_their_own_form() {
+    status 200 -u 'anna:correct horse' "$BASE/files/answered?a=1&a=2" -H 'X-Tag: t' -H 'Cookie: c=1'
+    event 'e["resource"] + " " + e["httpMethod"] + " " + e["path"]' '/files/{proxy+} GET /files/answered'
+    [ "$(grep -ci '^set-cookie: [ab]=[12]' "$DIR/head")" = 2 ] || fail "$(cat "$DIR/head")"
+    event 'e["headers"]["X-Tag"] + e["headers"]["Cookie"]' tc=1
+    event 'str(e["multiValueQueryStringParameters"]["a"]) + e["queryStringParameters"]["a"]' "['1', '2']2"
+    event 'e["requestContext"]["identity"]["sourceIp"] + " " + e["requestContext"]["stage"]' '127.0.0.1 dev'
+    event 'str(e["body"]) + str(e["stageVariables"]) + str(e.get("version"))' NoneNoneNone
+    status 502 -u 'anna:correct horse' "$BASE/files/fail"
+    [ "$(cat "$DIR/body")" = '{"message":"Internal server error"}' ] || fail "$(cat "$DIR/body")"
+    status 502 -u 'anna:correct horse' "$BASE/files/hang"
+    status 200 -u 'anna:correct horse' "$BASE/answered"
+    event 'e["version"] + e["httpMethod"]' 1.0GET
 }
 
 rules_say_who() {
@@ -84,6 +101,7 @@ answers_are_sent() {
 }
 
 requests_are_events
+rest_apis_have_their_own_form
 rules_say_who
 faults_are_answered
 answers_are_sent

@@ -51,12 +51,12 @@ static void check_body(const struct http_request *request, struct span event)
     arena_fini(&arena);
 }
 
-static void try_event(const struct http_request *request)
+static void try_event(const struct http_request *request, enum config_http_form form)
 {
-    static struct config_route routes[] = {{.method = "ANY", .path = "$default"},
-                                           {.method = "POST", .path = "/users/{id}/{rest+}"},
-                                           {.method = "GET", .path = "/users/{id}"}};
-    static const struct config config = {.routes = routes, .route_count = 3};
+    struct config_route routes[] = {{.method = "ANY", .path = "$default", .form = form},
+                                    {.method = "POST", .path = "/users/{id}/{rest+}", .form = form},
+                                    {.method = "GET", .path = "/users/{id}", .form = form}};
+    const struct config config = {.routes = routes, .route_count = 3};
     static const struct identity identities[] = {
         {.kind = IDENTITY_ANONYMOUS}, {.kind = IDENTITY_USER, .name = "a"}, {.kind = IDENTITY_TOKEN}};
     struct http_event event = {
@@ -65,6 +65,7 @@ static void try_event(const struct http_request *request)
         .source_address = "10.0.0.1",
         .identity = &identities[request->header_count % 3],
         .request_id = "id",
+        .stage = "dev",
     };
     struct buffer text = {0};
     size_t fault_at;
@@ -77,10 +78,10 @@ static void try_event(const struct http_request *request)
 
 /* ---- Answers ---- */
 
-static void try_answer(struct span result)
+static void try_answer(struct span result, enum config_http_form form)
 {
     struct http_answer answer = {0};
-    if (http_answer_read(result, &answer)) {
+    if (http_answer_read(result, form, &answer)) {
         require(answer.status >= 200 && answer.status <= 599);
         struct span rest = buffer_span(&answer.headers);
         require(rest.len > 0 && rest.data[--rest.len] == '\0');
@@ -179,8 +180,8 @@ static void try_signature(const struct http_request *request)
     made.body = made.body.len > 0 ? span_skip(made.body, 1) : SPAN_LITERAL("{}");
     require(verify(&made) == ACCESS_KEY_WRONG);
     made.body = request->body;
-    made.path = SPAN_LITERAL("/another");
-    require(verify(&made) == (span_equal(request->path, made.path) ? ACCESS_KEY_GOOD : ACCESS_KEY_WRONG));
+    made.method = SPAN_LITERAL("GETS");
+    require(verify(&made) == (span_equal(request->method, made.method) ? ACCESS_KEY_GOOD : ACCESS_KEY_WRONG));
     buffer_fini(&authorization);
 }
 
@@ -191,8 +192,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct http_request *request;
     size_t used;
     if (http_input(http, span_of(data, size), &answer, &used, &request) == SLUICE_OK) {
-        try_event(request);
-        try_answer(request->body);
+        for (enum config_http_form form = CONFIG_HTTP_API; form <= CONFIG_REST_API; form++) {
+            try_event(request, form);
+            try_answer(request->body, form);
+        }
         try_name(span_skip(request->path, 1));
         try_signature(request);
     }

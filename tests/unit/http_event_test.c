@@ -7,6 +7,8 @@
 #include "app/http_event.h"
 #include "app/http_route.h"
 
+#include <stdio.h>
+
 #include <cmocka.h>
 
 static void the_most_specific_route_is_taken(void **state)
@@ -43,7 +45,7 @@ static void check_event(const struct http_request *request, const struct config_
                         const struct identity *identity, const char *wanted)
 {
     struct buffer out = {0};
-    struct http_event event = {request, route, "10.0.0.1", identity, "id-1", UINT64_C(1584053938000)};
+    struct http_event event = {request, route, "10.0.0.1", identity, "id-1", UINT64_C(1584053938000), "dev"};
     assert_int_equal(http_event_write(&event, &out), SLUICE_OK);
     buffer_append(&out, span_of("", 1));
     assert_string_equal((const char *)buffer_span(&out).data, wanted);
@@ -82,6 +84,65 @@ static void a_request_becomes_an_event(void **state)
         "\"timeEpoch\":1584053938000},\"body\":\"{\\\"n\\\":1}\",\"isBase64Encoded\":false}");
 }
 
+static void a_rest_api_has_the_first_payload_format(void **state)
+{
+    static const struct http_request request = {
+        .method = SPAN_LITERAL("POST"),
+        .path = SPAN_LITERAL("/users/a%20b"),
+        .query = SPAN_LITERAL("q=1&q=2&r=%41+b"),
+        .body = SPAN_LITERAL("a=1&b=2"),
+        .headers = {{SPAN_LITERAL("Host"), SPAN_LITERAL("box")},
+                    {SPAN_LITERAL("X-Tag"), SPAN_LITERAL("one")},
+                    {SPAN_LITERAL("x-tag"), SPAN_LITERAL("two")},
+                    {SPAN_LITERAL("Content-Type"), SPAN_LITERAL("application/x-www-form-urlencoded")}},
+        .header_count = 4,
+    };
+    static const struct config_route route = {
+        .method = "ANY", .path = "/users/{id}", .form = CONFIG_REST_API};
+    static const struct identity token = {.kind = IDENTITY_TOKEN, .name = "anna"};
+    (void)state;
+    check_event(&request, &route, &token,
+                "{\"resource\":\"/users/{id}\",\"path\":\"/users/a%20b\",\"httpMethod\":\"POST\","
+                "\"headers\":{\"Host\":\"box\",\"X-Tag\":\"two\","
+                "\"Content-Type\":\"application/x-www-form-urlencoded\"},"
+                "\"multiValueHeaders\":{\"Host\":[\"box\"],\"X-Tag\":[\"one\",\"two\"],"
+                "\"Content-Type\":[\"application/x-www-form-urlencoded\"]},"
+                "\"queryStringParameters\":{\"q\":\"2\",\"r\":\"A b\"},"
+                "\"multiValueQueryStringParameters\":{\"q\":[\"1\",\"2\"],\"r\":[\"A b\"]},"
+                "\"pathParameters\":{\"id\":\"a b\"},\"stageVariables\":null,"
+                "\"requestContext\":{\"accountId\":\"000000000000\",\"apiId\":\"sluice\","
+                "\"authorizer\":{\"principalId\":\"token:anna\",\"claims\":{\"sub\":\"anna\"}},"
+                "\"domainName\":\"box\",\"extendedRequestId\":\"id-1\",\"httpMethod\":\"POST\","
+                "\"identity\":{\"accessKey\":null,\"accountId\":null,\"caller\":null,"
+                "\"cognitoAuthenticationProvider\":null,\"cognitoAuthenticationType\":null,"
+                "\"cognitoIdentityId\":null,\"cognitoIdentityPoolId\":null,\"principalOrgId\":null,"
+                "\"sourceIp\":\"10.0.0.1\",\"user\":null,\"userAgent\":null,\"userArn\":null},"
+                "\"path\":\"/users/a%20b\",\"protocol\":\"HTTP/1.1\",\"requestId\":\"id-1\","
+                "\"requestTime\":\"12/Mar/2020:22:58:58 +0000\",\"requestTimeEpoch\":1584053938000,"
+                "\"resourceId\":\"sluice\",\"resourcePath\":\"/users/{id}\",\"stage\":\"dev\"},"
+                "\"body\":\"a=1&b=2\",\"isBase64Encoded\":false}");
+}
+
+static void what_a_rest_event_lacks_is_null(void **state)
+{
+    static const struct http_request request = {.method = SPAN_LITERAL("GET"), .path = SPAN_LITERAL("/")};
+    static const struct config_route route = {.method = "GET", .path = "/", .form = CONFIG_HTTP_API_1};
+    static const struct identity nobody = {.kind = IDENTITY_ANONYMOUS};
+    (void)state;
+    struct buffer out = {0};
+    struct http_event event = {&request, &route, "10.0.0.1", &nobody, "id-1", 0, "dev"};
+    static const char start[] =
+        "{\"resource\":\"/\",\"version\":\"1.0\",\"path\":\"/\",\"httpMethod\":\"GET\",\"headers\":{},"
+        "\"multiValueHeaders\":{},\"queryStringParameters\":null,\"multiValueQueryStringParameters\":null,"
+        "\"pathParameters\":null,\"stageVariables\":null,\"requestContext\":{";
+    static const char end[] = "},\"body\":null,\"isBase64Encoded\":false}";
+    assert_int_equal(http_event_write(&event, &out), SLUICE_OK);
+    struct span text = buffer_span(&out);
+    assert_true(span_starts_with(text, span_from_string(start)));
+    assert_true(span_equal(span_skip(text, text.len - strlen(end)), span_from_string(end)));
+    buffer_fini(&out);
+}
+
 static void bodies_that_are_no_text_are_in_base64(void **state)
 {
     static const struct {
@@ -107,7 +168,7 @@ static void bodies_that_are_no_text_are_in_base64(void **state)
         struct buffer out = {0};
         struct config_route route = {.method = "ANY", .path = "$default"};
         struct identity nobody = {.kind = IDENTITY_ANONYMOUS};
-        struct http_event event = {&request, &route, "10.0.0.1", &nobody, "id-1", 0};
+        struct http_event event = {&request, &route, "10.0.0.1", &nobody, "id-1", 0, "dev"};
         assert_int_equal(http_event_write(&event, &out), SLUICE_OK);
         struct span text = buffer_span(&out), end = span_from_string(rows[i].wanted);
         if (text.len < end.len || !span_equal(span_skip(text, text.len - end.len), end))
@@ -126,7 +187,7 @@ static void queries_are_bounded(void **state)
         .method = SPAN_LITERAL("GET"), .path = SPAN_LITERAL("/"), .query = buffer_span(&query)};
     struct config_route route = {.method = "ANY", .path = "$default"};
     struct identity nobody = {.kind = IDENTITY_ANONYMOUS};
-    struct http_event event = {&request, &route, "10.0.0.1", &nobody, "id-1", 0};
+    struct http_event event = {&request, &route, "10.0.0.1", &nobody, "id-1", 0, "dev"};
     assert_int_equal(http_event_write(&event, &out), SLUICE_TOO_LARGE);
     buffer_fini(&out);
     request.query.len -= 4;
@@ -137,41 +198,18 @@ static void queries_are_bounded(void **state)
 
 #define PLAIN "Content-Type: text/plain;charset=UTF-8\r\n"
 
-static void a_result_becomes_an_answer(void **state)
+struct answer {
+    enum config_http_form form;
+    const char *result;
+    int status; /* 0: it is none */
+    const char *headers, *body;
+};
+
+static void check_answers(const struct answer *rows, size_t count)
 {
-    static const struct {
-        const char *result;
-        int status; /* 0: it is none */
-        const char *headers, *body;
-    } rows[] = {
-        {"{\"statusCode\":201,\"body\":\"hi\"}", 201, PLAIN, "hi"},
-        {"{\"statusCode\":\"404\"}", 404, PLAIN, ""},
-        {"{\"statusCode\":200,\"headers\":{\"content-type\":\"text/html\",\"X-N\":7},\"body\":\"\"}", 200,
-         "content-type: text/html\r\nX-N: 7\r\n", ""},
-        {"{\"statusCode\":200,\"cookies\":[\"a=1\",\"b=2; Path=/\"]}", 200,
-         "Set-Cookie: a=1\r\nSet-Cookie: b=2; Path=/\r\n" PLAIN, ""},
-        {"{\"statusCode\":200,\"body\":\"aGk=\",\"isBase64Encoded\":true}", 200, PLAIN, "hi"},
-        {"{\"statusCode\":200,\"headers\":{\"Content-Length\":\"9\",\"Connection\":\"close\"}}", 200, PLAIN,
-         ""},
-        {"{\"a\":1}", 200, "Content-Type: application/json\r\n", "{\"a\":1}"},
-        {"\"Hello\"", 200, "Content-Type: application/json\r\n", "Hello"},
-        {"", 200, "Content-Type: application/json\r\n", "null"},
-        {"{\"statusCode\":99}", 0, NULL, NULL},
-        {"{\"statusCode\":2000}", 0, NULL, NULL},
-        {"{\"statusCode\":null}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"headers\":{\"X-A\":\"b\\r\\nSet-Cookie: c\"}}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"headers\":{\"X A\":\"b\"}}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"headers\":{\"\":\"b\"}}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"headers\":[1]}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"cookies\":[\"a\\nb\"]}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"body\":{}}", 0, NULL, NULL},
-        {"{\"statusCode\":200,\"body\":\"%\",\"isBase64Encoded\":true}", 0, NULL, NULL},
-        {"no JSON", 0, NULL, NULL},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct http_answer answer = {0};
-        bool good = http_answer_read(span_from_string(rows[i].result), &answer);
+        bool good = http_answer_read(span_from_string(rows[i].result), rows[i].form, &answer);
         if (good != (rows[i].status != 0) ||
             (good && ((int)answer.status != rows[i].status ||
                       strcmp((const char *)buffer_span(&answer.headers).data, rows[i].headers) != 0 ||
@@ -181,14 +219,87 @@ static void a_result_becomes_an_answer(void **state)
     }
 }
 
+static void a_result_becomes_an_answer(void **state)
+{
+    static const struct answer rows[] = {
+        {CONFIG_HTTP_API, "{\"statusCode\":201,\"body\":\"hi\"}", 201, PLAIN, "hi"},
+        {CONFIG_HTTP_API, "{\"statusCode\":\"404\"}", 404, PLAIN, ""},
+        {CONFIG_HTTP_API,
+         "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/html\",\"X-N\":7},\"body\":\"\"}", 200,
+         "content-type: text/html\r\nX-N: 7\r\n", ""},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"cookies\":[\"a=1\",\"b=2; Path=/\"]}", 200,
+         "Set-Cookie: a=1\r\nSet-Cookie: b=2; Path=/\r\n" PLAIN, ""},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"body\":\"aGk=\",\"isBase64Encoded\":true}", 200, PLAIN,
+         "hi"},
+        {CONFIG_HTTP_API,
+         "{\"statusCode\":200,\"headers\":{\"Content-Length\":\"9\",\"Connection\":\"close\"}}", 200, PLAIN,
+         ""},
+        {CONFIG_HTTP_API, "{\"a\":1}", 200, "Content-Type: application/json\r\n", "{\"a\":1}"},
+        {CONFIG_HTTP_API, "\"Hello\"", 200, "Content-Type: application/json\r\n", "Hello"},
+        {CONFIG_HTTP_API, "", 200, "Content-Type: application/json\r\n", "null"},
+        {CONFIG_HTTP_API, "{\"statusCode\":99}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":2000}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":null}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"headers\":{\"X-A\":\"b\\r\\nSet-Cookie: c\"}}", 0, NULL,
+         NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"headers\":{\"X A\":\"b\"}}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"headers\":{\"\":\"b\"}}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"headers\":[1]}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"cookies\":[\"a\\nb\"]}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"body\":{}}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"body\":\"%\",\"isBase64Encoded\":true}", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "no JSON", 0, NULL, NULL},
+        {CONFIG_HTTP_API, "{\"statusCode\":200,\"multiValueHeaders\":{\"X-A\":[1]}}", 200, PLAIN, ""},
+    };
+    (void)state;
+    check_answers(rows, sizeof rows / sizeof *rows);
+}
+
+static void a_result_in_the_first_format_becomes_an_answer(void **state)
+{
+    static const struct answer rows[] = {
+        {CONFIG_REST_API, "{\"statusCode\":200}", 200, "Content-Type: application/json\r\n", ""},
+        {CONFIG_HTTP_API_1, "{\"statusCode\":200}", 200, PLAIN, ""},
+        {CONFIG_REST_API,
+         "{\"statusCode\":200,\"multiValueHeaders\":{\"Set-Cookie\":[\"a=1\",\"b=2\"],\"X-A\":[1]},"
+         "\"headers\":{\"X-A\":1,\"X-B\":\"c\",\"Content-Type\":\"a/"
+         "b\"},\"cookies\":[\"d=3\"],\"body\":\"x\"}",
+         200, "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-A: 1\r\nX-B: c\r\nContent-Type: a/b\r\n", "x"},
+        {CONFIG_REST_API, "{\"statusCode\":200,\"multiValueHeaders\":{\"X-A\":1}}", 0, NULL, NULL},
+        {CONFIG_REST_API, "{\"statusCode\":200,\"multiValueHeaders\":{\"X-A\":[\"a\\nb\"]}}", 0, NULL, NULL},
+        {CONFIG_REST_API, "{\"a\":1}", 0, NULL, NULL},
+        {CONFIG_HTTP_API_1, "\"Hello\"", 0, NULL, NULL},
+    };
+    (void)state;
+    check_answers(rows, sizeof rows / sizeof *rows);
+}
+
+static void headers_of_an_answer_are_bounded(void **state)
+{
+    static char result[HTTP_ANSWER_HEADERS_BYTES + 100];
+    struct http_answer answer = {0};
+    (void)state;
+    for (int extra = 0; extra < 2; extra++) {
+        int value_len = HTTP_ANSWER_HEADERS_BYTES - (int)strlen("X-A: \r\n") + extra;
+        snprintf(result, sizeof result, "{\"statusCode\":200,\"headers\":{\"X-A\":\"%0*d\"}}", value_len, 0);
+        assert_int_equal(http_answer_read(span_from_string(result), CONFIG_HTTP_API, &answer), extra == 0);
+        http_answer_fini(&answer);
+        answer = (struct http_answer){0};
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_specific_route_is_taken),
         cmocka_unit_test(a_request_becomes_an_event),
+        cmocka_unit_test(a_rest_api_has_the_first_payload_format),
+        cmocka_unit_test(what_a_rest_event_lacks_is_null),
         cmocka_unit_test(bodies_that_are_no_text_are_in_base64),
         cmocka_unit_test(queries_are_bounded),
         cmocka_unit_test(a_result_becomes_an_answer),
+        cmocka_unit_test(a_result_in_the_first_format_becomes_an_answer),
+        cmocka_unit_test(headers_of_an_answer_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
