@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum { GIVEN_TRACE_BYTES = 256 };
+
 struct function *functions_find(struct functions *functions, struct span name)
 {
     for (size_t i = 0; i < functions->function_count; i++) {
@@ -42,13 +44,19 @@ void functions_new_request_id(const struct functions *functions, char ret_reques
              words[3]);
 }
 
-static void write_context(const struct function *function, const char *request_id, struct span client_context,
-                          struct buffer *out)
+static void write_context(const struct function *function, const char *request_id,
+                          const struct direct_invocation *invocation, struct buffer *out)
 {
-    invocation_begin_context(function, request_id, 1, out);
-    if (client_context.len > 0) {
+    const struct functions_host *host = &function->all->host;
+    char trace[TRACE_ID_BYTES];
+    bool is_given = invocation->trace_id.len > 0 && invocation->trace_id.len <= GIVEN_TRACE_BYTES;
+    invocation_begin_context(function, request_id,
+                             is_given ? invocation->trace_id
+                                      : invocation_trace_id(request_id, host->wall_ms(host->ctx), trace),
+                             1, out);
+    if (invocation->client_context.len > 0) {
         json_write_raw(out, ",\"clientContext\":");
-        buffer_append(out, client_context);
+        buffer_append(out, invocation->client_context);
     }
     json_write_raw(out, "}");
 }
@@ -64,7 +72,7 @@ enum sluice_error function_invoke(struct function *function, const struct direct
     char request_id[REQUEST_ID_BYTES];
     struct buffer context = {0};
     functions_new_request_id(all, request_id);
-    write_context(function, request_id, invocation->client_context, &context);
+    write_context(function, request_id, invocation, &context);
     struct invoke_request request = {.context = buffer_span(&context),
                                      .event = invocation->event,
                                      .request_id = request_id,

@@ -31,6 +31,7 @@ void functions_new_request_id(const struct functions *functions, char ret_reques
 struct direct_invocation {
     struct span event;
     struct span client_context; /* a JSON object, or empty */
+    struct span trace_id;       /* as X-Amzn-Trace-Id has it; empty: a new one */
     bool wants_log;
     void (*on_done)(void *ctx, const struct invoke_result *result);
     void *ctx;

@@ -137,8 +137,11 @@ enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const
                                        struct queue_error *ret_error);
 
 /* Appends the start of an invocation's context (handlers/PROTOCOL.md), an object that the caller ends. */
-void invocation_begin_context(const struct function *function, const char *request_id, uint32_t attempt,
-                              struct buffer *out);
+void invocation_begin_context(const struct function *function, const char *request_id, struct span trace_id,
+                              uint32_t attempt, struct buffer *out);
+/* A trace that begins with this request, in ret_text: the same for each attempt that begins at `wall_ms`. */
+enum { TRACE_ID_BYTES = 64 };
+struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char ret_text[TRACE_ID_BYTES]);
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);

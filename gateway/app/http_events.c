@@ -89,7 +89,9 @@ static void on_done(void *ctx, const struct invoke_result *result)
 
 static void invoke(struct call *call, struct function *function, struct span event)
 {
-    struct direct_invocation invocation = {.event = event, .on_done = on_done, .ctx = call};
+    struct span trace_id = http_header(https_request(call->connection), "X-Amzn-Trace-Id");
+    struct direct_invocation invocation = {
+        .event = event, .trace_id = trace_id, .on_done = on_done, .ctx = call};
     char request_id[REQUEST_ID_BYTES];
     switch (function_invoke(function, &invocation, request_id)) {
     case SLUICE_OK:

@@ -156,8 +156,17 @@ static bool write_event(struct invocation *invocation, uint64_t now_ms)
     return select_event(invocation, 0, now_ms, &invocation->event) && select_publish(invocation, now_ms);
 }
 
-void invocation_begin_context(const struct function *function, const char *request_id, uint32_t attempt,
-                              struct buffer *out)
+/* X-Ray's form: seconds in hexadecimal, and 96 bits, which are those of the request that differ. Nobody here
+ * samples it. */
+struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char ret_text[TRACE_ID_BYTES])
+{
+    int len = snprintf(ret_text, TRACE_ID_BYTES, "Root=1-%08" PRIx32 "-%.8s%.4s%.12s;Sampled=0",
+                       (uint32_t)(wall_ms / 1000), request_id, request_id + 19, request_id + 24);
+    return span_of(ret_text, (size_t)len);
+}
+
+void invocation_begin_context(const struct function *function, const char *request_id, struct span trace_id,
+                              uint32_t attempt, struct buffer *out)
 {
     json_write_raw(out, "{\"requestId\":");
     json_write_string(out, span_from_string(request_id));
@@ -165,14 +174,19 @@ void invocation_begin_context(const struct function *function, const char *reque
     json_write_string(out, span_from_string(function->config->name));
     json_write_raw(out, ",\"invokedFunctionArn\":");
     json_write_string(out, span_from_string(function->arn));
+    json_write_raw(out, ",\"traceId\":");
+    json_write_string(out, trace_id);
     json_write_raw(out, ",\"attempt\":");
     json_write_u64(out, attempt);
 }
 
 static void write_context(const struct invocation *invocation, const char *request_id, struct buffer *out)
 {
-    uint32_t attempt = invocation->batch->items[0].attempt;
-    invocation_begin_context(invocation->mapping->function, request_id, attempt, out);
+    const struct queue_item *first = &invocation->batch->items[0];
+    char trace[TRACE_ID_BYTES];
+    invocation_begin_context(invocation->mapping->function, request_id,
+                             invocation_trace_id(request_id, first->message->received_ms, trace),
+                             first->attempt, out);
     buffer_append(out, buffer_span(&invocation->publish));
     json_write_raw(out, "}");
 }

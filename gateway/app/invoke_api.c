@@ -186,11 +186,13 @@ static void on_done(void *ctx, const struct invoke_result *result)
 static void invoke_now(struct call *call, struct function *function, struct span event,
                        struct span client_context)
 {
-    struct direct_invocation invocation = {.event = event,
-                                           .client_context = client_context,
-                                           .wants_log = call->wants_log,
-                                           .on_done = on_done,
-                                           .ctx = call};
+    struct direct_invocation invocation = {
+        .event = event,
+        .client_context = client_context,
+        .trace_id = http_header(https_request(call->connection), "X-Amzn-Trace-Id"),
+        .wants_log = call->wants_log,
+        .on_done = on_done,
+        .ctx = call};
     switch (function_invoke(function, &invocation, call->request_id)) {
     case SLUICE_OK:
         call->runs = true;

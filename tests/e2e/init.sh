@@ -1,7 +1,7 @@
 #!/bin/sh
 # Each template of `sluice init` is a project that runs as it is, and what is there already stays.
 . "$ROOT/tests/e2e/lib.sh"
-need mosquitto_pub mosquitto_sub make cc curl
+need mosquitto_pub mosquitto_sub make cc curl python3
 SLUICE=$BUILD/bin/sluice
 PROJECTS=$DIR/projects
 
@@ -43,9 +43,8 @@ if [ -f "$CLIENT/node_modules/.installed" ] && (need_node "$CLIENT") > /dev/null
     runs node
 fi
 begin python
-if (cd "$PROJECTS/python" && python3 -m awslambdaric) 2>&1 | grep -q usage; then
-    runs python
-fi
+cp -r "$ROOT/tests/e2e/runtime/python/awslambdaric" "$PROJECTS/python" # stands in for what `pip install` brings
+runs python
 
 # Nothing is replaced, and nothing is written beside it.
 mkdir "$DIR/mine"

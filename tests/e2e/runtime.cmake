@@ -1,1 +1,1 @@
-sluice_e2e(runtime_shell runtime_node runtime_cpp)
+sluice_e2e(runtime_shell runtime_node runtime_cpp runtime_python)
