@@ -183,6 +183,7 @@ void pool_worker_answered(struct invoke_pool *pool, struct request *request,
                           const struct invoke_result *result)
 {
     pool->failure_count = 0;
+    pool->probing = false;
     run_waiting(pool); /* before the callback, so that the worker is never without work */
     complete(pool, request, result);
 }
@@ -200,18 +201,36 @@ static const struct invoke_result stopped = {
     .error_message = SPAN_LITERAL("the gateway stopped before the function had answered"),
 };
 
-void pool_worker_failed(struct invoke_pool *pool, bool never_served, struct request_list running,
-                        const struct invoke_result *why)
+/*
+ * The end of a worker that takes several invocations says of none that it was the reason, and costs none an
+ * attempt: the next worker gets one at a time until it has answered one. What ends a worker then is the one
+ * that it had. So an event that ends every worker delays the others, and does not go round for ever.
+ */
+static struct invoke_result crash_of_several(struct invoke_pool *pool, uint32_t running_count,
+                                             const struct invoke_result *why)
+{
+    struct invoke_result result = *why;
+    if (!pool->probing || running_count > 1)
+        result.outcome = INVOKE_TRANSPORT_ERROR;
+    pool->probing = true;
+    return result;
+}
+
+void pool_worker_failed(struct invoke_pool *pool, const struct invoke_worker *worker,
+                        struct request_list running, const struct invoke_result *why)
 {
     uint64_t now_ms = uv_now(pool->loop);
+    struct invoke_result crash = *why;
     pool->failure_count++;
     space_next_spawn(pool);
+    if (why->outcome == INVOKE_CRASHED && worker->shared && running.count > 0)
+        crash = crash_of_several(pool, running.count, why);
     struct request *request;
     while ((request = request_list_take_first(&running))) {
         bool innocent = why->outcome == INVOKE_TIMED_OUT && request->deadline_ms > now_ms;
-        complete(pool, request, innocent ? &cut_short : why);
+        complete(pool, request, innocent ? &cut_short : &crash);
     }
-    if (never_served)
+    if (!worker->ready)
         fail_waiting(pool, why);
     wake_to_spawn(pool);
 }

@@ -112,6 +112,7 @@ struct invoke_pool {
     uint64_t last_invocation;
     uint32_t expected_concurrency; /* of a worker that is starting: what the last one said */
     uint32_t failure_count;        /* of workers, in a row */
+    bool probing; /* a worker that takes several has crashed, and none has answered since: one at a time */
     uint64_t spawn_not_before_ms;
     uv_timer_t timer;
     uint64_t timer_at_ms; /* INVOKE_NEVER: not running */
@@ -130,11 +131,11 @@ void pool_flush_soon(struct invoke_pool *pool);
 void pool_worker_ready(struct invoke_pool *pool); /* also when its concurrency has changed */
 void pool_worker_answered(struct invoke_pool *pool, struct request *request,
                           const struct invoke_result *result);
-/* A worker ended in a way that it should not have. Completes its requests with `why`; those that a time-out
- * of another one has cut short get INVOKE_TRANSPORT_ERROR. If it had never served and no other worker can,
- * those that wait are completed too. */
-void pool_worker_failed(struct invoke_pool *pool, bool never_served, struct request_list running,
-                        const struct invoke_result *why);
+/* A worker ended in a way that it should not have. Completes its requests with `why`; those that nothing
+ * says to be the reason get INVOKE_TRANSPORT_ERROR. If it had never served and no other worker can, those
+ * that wait are completed too. */
+void pool_worker_failed(struct invoke_pool *pool, const struct invoke_worker *worker,
+                        struct request_list running, const struct invoke_result *why);
 /* A worker that was told to stop ended with requests open. */
 void pool_worker_stopped(struct invoke_pool *pool, struct request_list running);
 /* The worker's last handle is closed: forgets and frees it. */

@@ -82,7 +82,7 @@ static void fail(struct invoke_worker *worker, const struct invoke_result *why)
                 (int)why->error_message.len, (const char *)why->error_message.data);
     if (worker->running.count == 0)
         log_failure(worker, why);
-    pool_worker_failed(worker->pool, !worker->ready, take_running(worker), why);
+    pool_worker_failed(worker->pool, worker, take_running(worker), why);
 }
 
 static void crash(struct invoke_worker *worker, const char *message)
@@ -339,8 +339,8 @@ int worker_start(struct invoke_pool *pool, struct invoke_worker **ret_worker)
 uint32_t worker_room(const struct invoke_worker *worker)
 {
     bool serves = worker->state == WORKER_SERVING && !worker->closed;
-    return serves && worker->concurrency > worker->running.count ? worker->concurrency - worker->running.count
-                                                                 : 0;
+    uint32_t most = worker->pool->probing && worker->concurrency > 1 ? 1 : worker->concurrency;
+    return serves && most > worker->running.count ? most - worker->running.count : 0;
 }
 
 static void begin_log(struct invoke_worker *worker, struct request *request)

@@ -14,6 +14,7 @@ get lost with it: the subscriber is connected before the gateway is let in again
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import types
@@ -165,37 +166,76 @@ class Story:
         self.gateway.process.kill()
 
 
-def full_remote(program, folder):
-    """Its queue is full for a while, which costs no message an attempt."""
-    remote = Remote()
-    gateway = bench.Gateway(types.SimpleNamespace(program=program, folder=folder),
-                            config(remote.listener.getsockname()[1], "5"))
-    gateway.config["functions"]["site"]["maximumRetryAttempts"] = 0
-    try:
-        gateway.start()
-        link = remote.link().accept()
+COUNT = 20
+
+
+class PlayedRemote:
+    """A gateway whose messages have one attempt each, and whose other Server is played: what costs an attempt ends in
+    the dead letter queue."""
+
+    def __init__(self, program, folder):
+        self.remote = Remote()
+        self.gateway = bench.Gateway(types.SimpleNamespace(program=program, folder=folder),
+                                     config(self.remote.listener.getsockname()[1], "5"))
+        self.gateway.config["functions"]["site"]["maximumRetryAttempts"] = 0
+
+    def start(self):
+        self.gateway.start()
+        link = self.remote.link().accept()
         publisher = Publisher("ann")
-        publisher.connect(gateway)
-        publisher.publish(20)
+        publisher.connect(self.gateway)
+        publisher.publish(COUNT)
         publisher.settle()
-        refused, taken = 0, set()
-        while len(taken) < 20:
-            kind, _, body = link.receive()
-            if kind == mqtt.PINGREQ:
-                link.send(mqtt.packet(0xD0))
-                continue
-            _, at = mqtt.read_text(body, 0)
-            packet_id, payload = int.from_bytes(body[at:at + 2], "big"), body[mqtt.read_properties(body, at + 2)[1]:]
-            is_full = refused < 30
-            refused += is_full
-            taken |= set() if is_full else {int(payload)}
-            link.acknowledge(packet_id, 0x97 if is_full else 0)
         publisher.client.close()
-        gateway.stop()
-        assert gateway.ledger()["deadLetters"] == 0, gateway.ledger()
-    finally:
-        gateway.process.kill()
-        remote.close()
+        return link
+
+    def take(self, link):
+        """(Packet Identifier, number) of the next PUBLISH."""
+        while True:
+            kind, _, body = link.receive()
+            if kind == mqtt.PUBLISH:
+                break
+            assert kind == mqtt.PINGREQ, mqtt.NAMES[kind]
+            link.send(mqtt.packet(0xD0))
+        _, at = mqtt.read_text(body, 0)
+        payload = body[mqtt.read_properties(body, at + 2)[1]:]
+        return int.from_bytes(body[at:at + 2], "big"), int(payload)
+
+    def take_all(self, link):
+        taken = set()
+        while len(taken) < COUNT:
+            packet_id, number = self.take(link)
+            taken.add(number)
+            link.acknowledge(packet_id)
+
+    def check(self):
+        self.gateway.stop()
+        ledger = self.gateway.ledger()
+        assert ledger["queued"] == ledger["deadLetters"] == 0, ledger
+
+    def end(self):
+        self.gateway.process.kill()
+        self.remote.close()
+
+
+def full_remote(story):
+    """Its queue is full for a while."""
+    link = story.start()
+    for _ in range(30):
+        link.acknowledge(story.take(link)[0], 0x97)
+    story.take_all(link)
+
+
+def killed_worker(story):
+    """The worker is killed with all messages under way, as for want of memory."""
+    link = story.start()
+    for _ in range(COUNT):
+        story.take(link)
+    gateway = story.gateway.process.pid
+    with open(f"/proc/{gateway}/task/{gateway}/children") as children:
+        (worker,) = children.read().split()
+    os.kill(int(worker), signal.SIGKILL)
+    story.take_all(story.remote.link().accept())
 
 
 def main():
@@ -216,12 +256,16 @@ def main():
         finally:
             story.end()
             shutil.rmtree(folder)
-    folder = tempfile.mkdtemp()
-    try:
-        full_remote(program, folder)
-        print("a remote that was full has got everything")
-    finally:
-        shutil.rmtree(folder)
+    for act, what in ((full_remote, "a remote that was full"), (killed_worker, "a remote of a worker that was killed")):
+        folder = tempfile.mkdtemp()
+        story = PlayedRemote(program, folder)
+        try:
+            act(story)
+            story.check()
+            print(f"{what} has got everything, and no message lost an attempt")
+        finally:
+            story.end()
+            shutil.rmtree(folder)
 
 
 main()

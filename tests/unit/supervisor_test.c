@@ -183,9 +183,39 @@ static void a_worker_that_dies_with_unread_events_is_told_by_its_exit(void **sta
     assert_int_equal(fixture_submit(&fixture, span_of(unread, sizeof unread)), SLUICE_OK);
     fixture_run(&fixture);
     for (int i = 1; i < 3; i++) {
-        assert_int_equal(fixture.results[i].outcome, INVOKE_CRASHED);
+        assert_int_equal(fixture.results[i].outcome, INVOKE_TRANSPORT_ERROR);
         assert_string_equal(fixture.results[i].error_message, "Runtime exited with error: exit status 3");
     }
+    fixture_fini(&fixture);
+}
+
+/* It once cost all that were open an attempt. One that ends every worker is found out, and the rest is
+ * served. */
+static void the_crash_of_a_shared_worker_is_nobodys_until_one_is_alone(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    const char *const arguments[] = {"", "3", NULL};
+    struct invoke_config config = worker_config(arguments);
+    config.waiting_count_max = 0;
+    config.workers_provisioned = 1;
+    fixture_init(&fixture, &config);
+    while (invoke_capacity(fixture.pool) == 0)
+        uv_run(&fixture.loop, UV_RUN_ONCE);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("leave open")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("exit 3")), SLUICE_OK);
+    fixture_run(&fixture);
+    assert_int_equal(fixture.results[0].outcome, INVOKE_TRANSPORT_ERROR);
+    assert_int_equal(fixture.results[1].outcome, INVOKE_TRANSPORT_ERROR);
+    while (invoke_capacity(fixture.pool) == 0)
+        uv_run(&fixture.loop, UV_RUN_ONCE);
+    assert_int_equal(invoke_capacity(fixture.pool), 1);
+    assert_int_equal(fixture_invoke(&fixture, "exit 3")->outcome, INVOKE_CRASHED);
+    while (invoke_capacity(fixture.pool) == 0)
+        uv_run(&fixture.loop, UV_RUN_ONCE);
+    assert_int_equal(fixture_invoke(&fixture, "a")->outcome, INVOKE_SUCCEEDED);
+    assert_int_equal(invoke_capacity(fixture.pool), 3);
+    assert_int_equal(fixture_invoke(&fixture, "exit 3")->outcome, INVOKE_TRANSPORT_ERROR);
     fixture_fini(&fixture);
 }
 
@@ -556,6 +586,7 @@ int main(void)
         cmocka_unit_test(one_that_ignores_sigterm_is_killed_and_then_replaced),
         cmocka_unit_test(an_event_larger_than_the_socket_reaches_a_deaf_worker_without_blocking),
         cmocka_unit_test(a_worker_that_dies_with_unread_events_is_told_by_its_exit),
+        cmocka_unit_test(the_crash_of_a_shared_worker_is_nobodys_until_one_is_alone),
         cmocka_unit_test(a_large_event_comes_back_whole),
         cmocka_unit_test(a_worker_that_cannot_start_fails_what_waits_for_it),
         cmocka_unit_test(a_missing_executable_is_one_sentence_at_start),
