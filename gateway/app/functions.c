@@ -230,6 +230,7 @@ bool functions_restore_queue(struct functions *functions, uint32_t queue, struct
         if (span_equal(span_from_string(mapping->queue_name), name)) {
             mapping->queue_id = queue;
             mapping->queue = new_queue(mapping, next_ordinal);
+            functions->restoring = mapping;
             return true;
         }
     }
@@ -253,9 +254,7 @@ void functions_restore_anchor(struct functions *functions, const struct journal_
 
 void functions_restore_entry(struct functions *functions, const struct journal_entry *entry)
 {
-    struct mapping *mapping = functions->mappings;
-    while (mapping->queue_id != entry->queue)
-        mapping++;
+    struct mapping *mapping = functions->restoring;
     functions->counters.restored++;
     uint64_t waited_ms;
     uint32_t partition = mapping_restored_partition(mapping, entry, &waited_ms);

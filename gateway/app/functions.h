@@ -79,7 +79,7 @@ bool functions_restore_queue(struct functions *functions, uint32_t queue, struct
 bool functions_restore_schedule(struct functions *functions, uint32_t queue, struct span name,
                                 uint64_t next_ordinal);
 void functions_restore_anchor(struct functions *functions, const struct journal_entry *entry);
-/* Of a queue that functions_restore_queue took. */
+/* Of the queue that functions_restore_queue took last. */
 void functions_restore_entry(struct functions *functions, const struct journal_entry *entry);
 /* Declares the queues of new mappings in the journal. */
 void functions_restored(struct functions *functions);

@@ -87,6 +87,7 @@ struct functions {
     size_t function_count;
     struct mapping *mappings;
     size_t mapping_count;
+    struct mapping *restoring; /* at start: whose entries come */
     struct rule_set rules; /* user: the mapping */
     bool any_senml;        /* some mapping takes whole frames */
     struct selection *selections;

@@ -8,6 +8,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum {
+    SPARSE_FACTOR = 4
+}; /* a run of ordinals of which fewer than one in so many is there is not counted up */
+
 struct journal_config journal_config_default(void)
 {
     return (struct journal_config){
@@ -299,41 +303,64 @@ uint64_t journal_packet_id_free(struct journal *journal, uint32_t id, uint16_t p
 
 /* ---- Looking ---- */
 
-static int by_number(const void *a, const void *b)
+static int by_value(const void *a, const void *b)
 {
-    const struct live_entry *x = a, *y = b;
-    return (x->number > y->number) - (x->number < y->number);
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
 }
 
+static void visit_entry(struct journal *journal, const struct live_queue *queue, uint64_t number,
+                        const struct journal_visitor *visitor)
+{
+    const struct live_entry *entry = live_find(&queue->table, number);
+    if (!entry)
+        return;
+    if (number & LIVE_PACKET_ID) {
+        visitor->on_packet_id(visitor->ctx, queue->id, (uint16_t)number);
+        return;
+    }
+    const struct stored *stored = &journal->stored.items[entry->stored];
+    visitor->on_entry(visitor->ctx, &(struct journal_entry){
+                                        .queue = queue->id,
+                                        .ordinal = number,
+                                        .position = stored_position(&journal->stored, entry->stored),
+                                        .bytes = sizeof(struct message) + stored->bytes,
+                                        .share = entry->share,
+                                        .qos = entry->qos,
+                                        .retain = entry->retain,
+                                        .received = entry->received,
+                                    });
+}
+
+/* A backlog mostly is a run of ordinals: those are counted up. What lies far apart is sorted, which takes
+ * memory. */
 static void visit_queue(struct journal *journal, const struct live_queue *queue,
                         const struct journal_visitor *visitor)
 {
+    const struct live_table *table = &queue->table;
+    uint64_t least = UINT64_MAX, most = 0;
     visitor->on_queue(visitor->ctx, queue->id, queue->kind, live_queue_name(queue), queue->next_ordinal);
-    struct live_entry *entries = memory_new_array(queue->table.count, sizeof *entries);
-    size_t count = 0;
-    for (size_t i = 0; i < queue->table.capacity; i++) {
-        if (queue->table.slots[i].used)
-            entries[count++] = queue->table.slots[i];
-    }
-    qsort(entries, count, sizeof *entries, by_number);
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].number & LIVE_PACKET_ID) {
-            visitor->on_packet_id(visitor->ctx, queue->id, (uint16_t)entries[i].number);
+    for (size_t i = 0; i < table->capacity; i++) {
+        if (!table->slots[i].used)
             continue;
-        }
-        const struct stored *stored = &journal->stored.items[entries[i].stored];
-        visitor->on_entry(visitor->ctx, &(struct journal_entry){
-                                            .queue = queue->id,
-                                            .ordinal = entries[i].number,
-                                            .position = stored_position(&journal->stored, entries[i].stored),
-                                            .bytes = sizeof(struct message) + stored->bytes,
-                                            .share = entries[i].share,
-                                            .qos = entries[i].qos,
-                                            .retain = entries[i].retain,
-                                            .received = entries[i].received,
-                                        });
+        least = table->slots[i].number < least ? table->slots[i].number : least;
+        most = table->slots[i].number > most ? table->slots[i].number : most;
     }
-    memory_free(entries);
+    if (table->count > 0 && most - least <= SPARSE_FACTOR * table->count) {
+        for (uint64_t number = least; number <= most; number++)
+            visit_entry(journal, queue, number, visitor);
+        return;
+    }
+    uint64_t *numbers = memory_new_array(table->count, sizeof *numbers);
+    size_t count = 0;
+    for (size_t i = 0; i < table->capacity; i++) {
+        if (table->slots[i].used)
+            numbers[count++] = table->slots[i].number;
+    }
+    qsort(numbers, count, sizeof *numbers, by_value);
+    for (size_t i = 0; i < count; i++)
+        visit_entry(journal, queue, numbers[i], visitor);
+    memory_free(numbers);
 }
 
 void journal_visit(struct journal *journal, const struct journal_visitor *visitor)

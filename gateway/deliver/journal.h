@@ -20,7 +20,7 @@
  * from the disk on the loop's thread.
  *
  * Memory: at most config.buffer_bytes of messages wait to be written and as
- * many are being written; about 50 bytes for each unfinished entry. Messages
+ * many are being written; about 56 bytes for each unfinished entry. Messages
  * and names handed in are copied. The disk outlives the journal.
  *
  * Errors: bytes on disk are never trusted: whatever they are, journal_open

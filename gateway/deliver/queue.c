@@ -128,15 +128,15 @@ void queue_free(struct queue *queue)
             message_unref(queue->leases->batch.items[i].message);
         queue_lease_free(queue, queue->leases);
     }
-    while (queue->ring.count > 0)
-        message_unref(ring_pop(&queue->ring).message);
+    while (queue->fresh.count > 0)
+        message_unref(line_pop(&queue->fresh).message);
     while (queue->delayed.count > 0)
-        message_unref(ring_pop(&queue->delayed).message);
+        message_unref(line_pop(&queue->delayed).message);
     while (queue->heap.count > 0)
         message_unref(queue->heap.items[--queue->heap.count].message);
     partitions_fini(&queue->partitions);
-    memory_free(queue->ring.items);
-    memory_free(queue->delayed.items);
+    line_fini(&queue->fresh);
+    line_fini(&queue->delayed);
     memory_free(queue->heap.items);
     memory_free(queue->dying.items);
     memory_free(queue);
@@ -162,13 +162,13 @@ static void make_ready(struct queue *queue, const struct queue_entry *entry)
     if (queue->config.ordered)
         partitions_add(&queue->partitions, entry);
     else
-        ring_push(&queue->ring, entry);
+        line_push(&queue->fresh, entry);
 }
 
 void queue_end_delays(struct queue *queue, uint64_t now_ms)
 {
-    while (queue->delayed.count > 0 && queue->delayed.items[queue->delayed.head].due_ms <= now_ms) {
-        struct queue_entry entry = ring_pop(&queue->delayed);
+    while (queue->delayed.count > 0 && line_first(&queue->delayed).due_ms <= now_ms) {
+        struct queue_entry entry = line_pop(&queue->delayed);
         make_ready(queue, &entry);
     }
 }
@@ -189,7 +189,7 @@ static void take_in(struct queue *queue, struct queue_entry *entry, uint32_t par
     /* Behind one that is delayed, however its own delay went: a clock that was set must not change the order.
      */
     if (delay_ms > 0 || queue->delayed.count > 0)
-        ring_push(&queue->delayed, entry);
+        line_push(&queue->delayed, entry);
     else
         make_ready(queue, entry);
 }
@@ -226,7 +226,7 @@ struct queue_stats queue_stats(const struct queue *queue)
 {
     struct queue_stats stats = queue->stats;
     const struct partitions *partitions = &queue->partitions;
-    stats.ready_count = queue->ring.count + partitions->ready_count;
+    stats.ready_count = queue->fresh.count + partitions->ready_count;
     stats.waiting_count =
         queue->delayed.count + queue->heap.count + partitions->count - partitions->ready_count;
     return stats;

@@ -19,6 +19,8 @@
  *
  * Owns: its entries and one reference to each message it holds in memory; up
  * to config.memory_bytes of them, the rest is loaded when it is leased.
+ * An entry takes 48 bytes until its first attempt, and is no more than a
+ * reference into the journal; where entries wait, max_count bounds the memory.
  * Attempts and ages count from when this process got the entry, on the clock
  * of now_ms (monotonic): a wall clock that is set cannot age a message, and a
  * restart starts both again.

@@ -2,29 +2,75 @@
 
 #include "base/memory.h"
 
-void ring_push(struct ring *ring, const struct queue_entry *entry)
+#include <assert.h>
+
+enum { LINE_BLOCK_ENTRIES = 21 }; /* 1 KB: what each queue holds that was ever used */
+
+/* What a struct queue_entry holds before its first attempt. */
+struct fresh_entry {
+    uint64_t ordinal, position;
+    struct message *message;
+    uint32_t bytes;
+    uint32_t partition; /* or batch_limit */
+    uint64_t born_ms, due_ms;
+};
+
+struct line_block {
+    struct line_block *next;
+    struct fresh_entry entries[LINE_BLOCK_ENTRIES];
+};
+
+void line_push(struct line *line, const struct queue_entry *entry)
 {
-    if (ring->count == ring->capacity) {
-        size_t capacity = ring->capacity ? 2 * ring->capacity : 16;
-        struct queue_entry *items = memory_new_array(capacity, sizeof *items);
-        for (size_t i = 0; i < ring->count; i++)
-            items[i] = ring->items[(ring->head + i) & (ring->capacity - 1)];
-        memory_free(ring->items);
-        ring->items = items;
-        ring->capacity = capacity;
-        ring->head = 0;
+    assert(entry->attempts == 0 && entry->first_ms == 0 && entry->bytes <= UINT32_MAX);
+    if (!line->last || line->end == LINE_BLOCK_ENTRIES) {
+        struct line_block *block = memory_new(sizeof *block);
+        *(line->last ? &line->last->next : &line->first) = block;
+        line->last = block;
+        line->end = 0;
     }
-    ring->items[(ring->head + ring->count++) & (ring->capacity - 1)] = *entry;
-    ring->bytes += entry->bytes;
+    line->last->entries[line->end++] =
+        (struct fresh_entry){entry->ordinal,   entry->position, entry->message, (uint32_t)entry->bytes,
+                             entry->partition, entry->born_ms,  entry->due_ms};
+    line->count++;
+    line->bytes += entry->bytes;
 }
 
-struct queue_entry ring_pop(struct ring *ring)
+struct queue_entry line_first(const struct line *line)
 {
-    struct queue_entry entry = ring->items[ring->head];
-    ring->head = (ring->head + 1) & (ring->capacity - 1);
-    ring->count--;
-    ring->bytes -= entry.bytes;
+    const struct fresh_entry *fresh = &line->first->entries[line->head];
+    return (struct queue_entry){.ordinal = fresh->ordinal,
+                                .position = fresh->position,
+                                .message = fresh->message,
+                                .bytes = fresh->bytes,
+                                .partition = fresh->partition,
+                                .born_ms = fresh->born_ms,
+                                .due_ms = fresh->due_ms};
+}
+
+struct queue_entry line_pop(struct line *line)
+{
+    struct queue_entry entry = line_first(line);
+    line->count--;
+    line->bytes -= entry.bytes;
+    if (line->count == 0) {
+        line->head = line->end = 0;
+    } else if (++line->head == LINE_BLOCK_ENTRIES) {
+        struct line_block *block = line->first;
+        line->first = block->next;
+        line->head = 0;
+        memory_free(block);
+    }
     return entry;
+}
+
+void line_fini(struct line *line)
+{
+    while (line->first) {
+        struct line_block *block = line->first;
+        line->first = block->next;
+        memory_free(block);
+    }
 }
 
 static bool is_before(const struct queue_entry *a, const struct queue_entry *b)

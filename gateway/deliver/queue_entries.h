@@ -1,8 +1,9 @@
 /*
- * The containers of a function queue, by value: fresh entries in a ring, those
+ * The containers of a function queue, by value: fresh entries in a line, those
  * that wait for another attempt in a heap, those whose dead letter is being
  * stored in a list. Private to queue.c, which owns the messages; one thread.
- * Zeroed ones are empty; freeing is memory_free of their items.
+ * Zeroed ones are empty. A line is freed by line_fini, the others by memory_free
+ * of their items.
  */
 #ifndef SLUICE_DELIVER_QUEUE_ENTRIES_H
 #define SLUICE_DELIVER_QUEUE_ENTRIES_H
@@ -24,11 +25,13 @@ struct queue_entry {
     uint64_t first_ms, last_ms;
 };
 
-/* Fresh entries in order of arrival. */
-struct ring {
-    struct queue_entry *items;
-    size_t capacity; /* a power of two, or 0 */
-    size_t head, count, bytes;
+/* Entries without an attempt, in order of arrival: 48 bytes for each, and what a backlog took is given back
+ * as it goes. */
+struct line {
+    struct line_block *first, *last; /* one stays when the last entry goes */
+    size_t head;                     /* taken of the first block */
+    size_t end;                      /* filled of the last */
+    size_t count, bytes;
 };
 
 /* Entries that are tried again, the earliest due first. */
@@ -46,9 +49,11 @@ struct dying {
     size_t capacity, head, end;
 };
 
-void ring_push(struct ring *ring, const struct queue_entry *entry);
-/* The ring must not be empty; nor the heap. */
-struct queue_entry ring_pop(struct ring *ring);
+void line_push(struct line *line, const struct queue_entry *entry);
+/* These need one that is not empty; so does heap_pop. */
+struct queue_entry line_first(const struct line *line);
+struct queue_entry line_pop(struct line *line);
+void line_fini(struct line *line); /* the messages are the caller's */
 void heap_push(struct heap *heap, const struct queue_entry *entry);
 struct queue_entry heap_pop(struct heap *heap);
 void dying_push(struct dying *dying, uint64_t ordinal, size_t bytes);

@@ -14,12 +14,12 @@ static bool is_limited(const struct queue *queue, const struct queue_entry *entr
 
 static uint64_t loose_due_ms(const struct queue *queue)
 {
-    const struct ring *ring = &queue->ring;
+    const struct line *fresh = &queue->fresh;
     uint64_t due_ms = UINT64_MAX;
-    if (ring->count >= queue->config.batch_size || ring->bytes >= queue->config.batch_bytes)
+    if (fresh->count >= queue->config.batch_size || fresh->bytes >= queue->config.batch_bytes)
         return 0;
-    if (ring->count > 0)
-        due_ms = ring->items[ring->head].due_ms + queue->config.window_ms;
+    if (fresh->count > 0)
+        due_ms = line_first(fresh).due_ms + queue->config.window_ms;
     if (queue->heap.count > 0) {
         const struct queue_entry *top = &queue->heap.items[0];
         uint64_t retry_ms = top->due_ms + (is_limited(queue, top) ? 0 : queue->config.window_ms);
@@ -29,13 +29,18 @@ static uint64_t loose_due_ms(const struct queue *queue)
     return due_ms;
 }
 
-/* What is to be leased next: what is due again, then the oldest fresh one; NULL: nothing. */
-static const struct queue_entry *next_entry(const struct queue *queue, uint64_t now_ms, bool *ret_is_retry)
+/* What is to be leased next: what is due again, then the oldest fresh one. False: nothing. */
+static bool next_entry(const struct queue *queue, uint64_t now_ms, bool *ret_is_retry,
+                       struct queue_entry *ret_entry)
 {
     *ret_is_retry = queue->heap.count > 0 && queue->heap.items[0].due_ms <= now_ms;
     if (*ret_is_retry)
-        return &queue->heap.items[0];
-    return queue->ring.count > 0 ? &queue->ring.items[queue->ring.head] : NULL;
+        *ret_entry = queue->heap.items[0];
+    else if (queue->fresh.count > 0)
+        *ret_entry = line_first(&queue->fresh);
+    else
+        return false;
+    return true;
 }
 
 /* Puts an entry that was taken into the lease. False: it is dead. */
@@ -62,12 +67,12 @@ static void fill_loose(struct queue *queue, struct lease *lease, uint64_t now_ms
 {
     size_t limit = queue->config.batch_size, bytes = 0;
     bool is_retry;
-    for (const struct queue_entry *next; (next = next_entry(queue, now_ms, &is_retry));) {
+    for (struct queue_entry entry; next_entry(queue, now_ms, &is_retry, &entry);) {
         size_t count = lease->batch.count;
-        size_t next_limit = next->batch_limit < limit ? next->batch_limit : limit;
-        if (count >= next_limit || (count > 0 && bytes + next->bytes > queue->config.batch_bytes))
+        size_t next_limit = entry.batch_limit < limit ? entry.batch_limit : limit;
+        if (count >= next_limit || (count > 0 && bytes + entry.bytes > queue->config.batch_bytes))
             return;
-        struct queue_entry entry = is_retry ? heap_pop(&queue->heap) : ring_pop(&queue->ring);
+        entry = is_retry ? heap_pop(&queue->heap) : line_pop(&queue->fresh);
         if (!lease_entry(queue, lease, &entry, now_ms))
             continue;
         limit = next_limit;
@@ -125,24 +130,23 @@ static uint64_t batch_due_ms(const struct queue *queue)
     return queue->config.ordered ? ordered_due_ms(queue) : loose_due_ms(queue);
 }
 
-/* What is next and does not wait for another attempt; NULL: nothing. */
-static const struct queue_entry *oldest(const struct queue *queue)
+/* What is next and does not wait for another attempt. False: nothing. */
+static bool oldest(const struct queue *queue, struct queue_entry *ret_entry)
 {
     const struct partition *first = partitions_first(&queue->partitions);
     if (first)
-        return partitions_head(&queue->partitions, first);
-    if (queue->ring.count == 0)
-        return NULL;
-    assert(queue->ring.items);
-    return &queue->ring.items[queue->ring.head];
+        *ret_entry = *partitions_head(&queue->partitions, first);
+    else if (queue->fresh.count > 0)
+        *ret_entry = line_first(&queue->fresh);
+    return first || queue->fresh.count > 0;
 }
 
 static void expire(struct queue *queue, uint64_t now_ms)
 {
-    for (const struct queue_entry *at; (at = oldest(queue)) && queue_is_too_old(queue, at, now_ms);) {
-        struct queue_entry entry =
-            queue->config.ordered ? partitions_take(&queue->partitions, partitions_first(&queue->partitions))
-                                  : ring_pop(&queue->ring);
+    for (struct queue_entry entry; oldest(queue, &entry) && queue_is_too_old(queue, &entry, now_ms);) {
+        entry = queue->config.ordered
+                    ? partitions_take(&queue->partitions, partitions_first(&queue->partitions))
+                    : line_pop(&queue->fresh);
         if (queue_have_message(queue, &entry))
             queue_die(queue, &entry, QUEUE_DEAD_AGE, NULL);
     }
@@ -156,7 +160,7 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
     if (queue->lease_count >= queue->config.concurrency || now_ms < queue->held_until_ms ||
         batch_due_ms(queue) > now_ms)
         return SLUICE_AGAIN;
-    size_t room = queue->ring.count + queue->heap.count + queue->partitions.ready_count;
+    size_t room = queue->fresh.count + queue->heap.count + queue->partitions.ready_count;
     if (room > queue->config.batch_size)
         room = queue->config.batch_size;
     struct lease *lease = memory_new(sizeof *lease);
@@ -180,14 +184,14 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
 uint64_t queue_next_deadline(const struct queue *queue)
 {
     uint64_t deadline_ms = UINT64_MAX;
-    const struct queue_entry *first = oldest(queue);
-    if (queue->config.max_age_ms > 0 && first)
-        deadline_ms = first->born_ms + queue->config.max_age_ms;
+    struct queue_entry first;
+    if (queue->config.max_age_ms > 0 && oldest(queue, &first))
+        deadline_ms = first.born_ms + queue->config.max_age_ms;
     if (queue->lease_count >= queue->config.concurrency)
         return deadline_ms;
     uint64_t due_ms = batch_due_ms(queue);
-    if (queue->delayed.count > 0 && queue->delayed.items[queue->delayed.head].due_ms < due_ms)
-        due_ms = queue->delayed.items[queue->delayed.head].due_ms;
+    if (queue->delayed.count > 0 && line_first(&queue->delayed).due_ms < due_ms)
+        due_ms = line_first(&queue->delayed).due_ms;
     if (due_ms < queue->held_until_ms)
         due_ms = queue->held_until_ms;
     return due_ms < deadline_ms ? due_ms : deadline_ms;

@@ -17,8 +17,8 @@ struct lease {
 struct queue {
     struct queue_config config;
     struct queue_hooks hooks;
-    struct ring delayed; /* the first of them is due first */
-    struct ring ring;    /* these two of one that is not ordered, */
+    struct line delayed; /* the first of them is due first */
+    struct line fresh;   /* these two of one that is not ordered, */
     struct heap heap;
     struct partitions partitions; /* this of one that is */
     struct dying dying;

@@ -43,6 +43,33 @@ static void all_that_is_unfinished_is_there_after_a_restart(void **state)
     fixture_free(fixture);
 }
 
+/* Ordinals side by side, and far apart. */
+static void what_is_left_comes_in_the_order_of_its_ordinals(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t ordinals[5];
+        const char *expected;
+    } rows[] = {
+        {{1, 2, 3, 4, 5}, "session a next 6; 1=x q1; 2=x q1; 3=x q1; 4=x q1; 5=x q1;"},
+        {{1, 2, 4, 9, 12}, "session a next 13; 1=x q1; 2=x q1; 4=x q1; 9=x q1; 12=x q1;"},
+        {{1, 7, 70000, 70001, 90000000},
+         "session a next 90000001; 1=x q1; 7=x q1; 70000=x q1; 70001=x q1; 90000000=x q1;"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct fixture *fixture = fixture_new();
+        uint32_t a = journal_queue_open(fixture->journal, JOURNAL_SESSION, SPAN_LITERAL("a"));
+        for (size_t n = 0; n < 5; n++) {
+            struct journal_target target = {.ordinal = rows[i].ordinals[n], .queue = a, .qos = 1};
+            uint64_t position;
+            assert_int_equal(append(fixture, target, "x", &position), SLUICE_OK);
+        }
+        commit_all(fixture);
+        assert_string_equal(restart(fixture), rows[i].expected);
+        fixture_free(fixture);
+    }
+}
+
 static void what_was_not_committed_is_not_there(void **state)
 {
     (void)state;
@@ -302,6 +329,7 @@ int main(void)
     log_set_level(LOG_ERROR + 1); /* disk errors are reported, and this test makes them */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_that_is_unfinished_is_there_after_a_restart),
+        cmocka_unit_test(what_is_left_comes_in_the_order_of_its_ordinals),
         cmocka_unit_test(what_was_not_committed_is_not_there),
         cmocka_unit_test(a_message_is_loaded_wherever_it_is),
         cmocka_unit_test(a_batch_waits_for_its_count_or_its_delay),

@@ -456,6 +456,27 @@ static void what_was_restored_is_leased_in_order_before_what_is_new(void **state
     bench_free(bench);
 }
 
+/* Fresh entries are kept in blocks: however it grows and empties, none is lost or out of order. */
+static void a_backlog_keeps_its_order_as_it_grows_and_empties(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(queue_config_default());
+    static const size_t sizes[] = {1, 20, 21, 22, 1, 100, 43, 2};
+    for (size_t i = 0, added = 0, taken = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        add(bench, sizes[i]);
+        added += sizes[i];
+        size_t left = i % 3 == 2 ? 0 : sizes[i] / 2; /* sometimes it empties */
+        while (taken < added - left) {
+            struct queue_batch *batch = next(bench);
+            assert_non_null(batch);
+            assert_int_equal(batch->items[0].ordinal, taken++);
+            done(bench, batch, QUEUE_SUCCEEDED);
+        }
+        check_sum(bench);
+    }
+    bench_free(bench); /* with some left */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -474,6 +495,7 @@ int main(void)
         cmocka_unit_test(an_unreadable_message_becomes_a_dead_letter),
         cmocka_unit_test(a_full_queue_says_when_there_is_room_again),
         cmocka_unit_test(what_was_restored_is_leased_in_order_before_what_is_new),
+        cmocka_unit_test(a_backlog_keeps_its_order_as_it_grows_and_empties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
