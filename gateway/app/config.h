@@ -312,7 +312,7 @@ struct config_function {
     uint64_t reserved_concurrency;
     uint64_t provisioned_concurrency;
     uint64_t maximum_retry_attempts;
-    uint64_t maximum_event_age_ms;
+    uint64_t maximum_event_age_ms; /* 0: as deliver/queue.h has it */
     uint64_t queue_count;
     uint64_t queue_bytes;
     uint64_t queue_memory_bytes;

@@ -340,8 +340,9 @@ const struct parameter config_parameters[] = {
           "kept started"),
     COUNT("functions.NAME.maximumRetryAttempts", FUNCTION(maximum_retry_attempts), "attempts", "2", 0, 10000,
           "after a failed first one; then the dead letter queue"),
-    SECONDS("functions.NAME.maximumEventAge", FUNCTION(maximum_event_age_ms), "604800", 1, 31536000,
-            "after which an event is tried no more; then the dead letter queue"),
+    SECONDS("functions.NAME.maximumEventAge", FUNCTION(maximum_event_age_ms), NULL, 1, 31536000,
+            "after which an event is tried no more; then the dead letter queue; without it 604800, and 21600 "
+            "for an asynchronous invocation"),
     COUNT("functions.NAME.queueSize", FUNCTION(queue_count), "messages", "100000", 1, 100000000,
           "that wait for the function; when full, publishers are held back"),
     COUNT("functions.NAME.queueBytes", FUNCTION(queue_bytes), "bytes", "268435456", 1024, BYTES_64,

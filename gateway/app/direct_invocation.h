@@ -4,7 +4,7 @@
  * is tried once; it counts towards the function's reserved concurrency, and what
  * is beyond that is refused, as Lambda does it. An asynchronous one becomes a
  * message of the function's own queue NAME/invoke, whose payload is the event:
- * retries, age and dead letters are those of every queue.
+ * age and dead letters are those of every queue, the pauses between attempts Lambda's.
  *
  * The loop's thread. Nothing is kept of the spans that are handed in.
  */

@@ -65,7 +65,8 @@ static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
 {
     const struct config_function *function = mapping->function->config;
     const struct config_event *event = mapping->event;
-    struct queue_config config = queue_config_default();
+    bool is_asynchronous = mapping == mapping->function->direct;
+    struct queue_config config = is_asynchronous ? queue_config_asynchronous() : queue_config_default();
     config.max_count = function->queue_count;
     config.max_bytes = function->queue_bytes;
     config.memory_bytes = function->queue_memory_bytes;
@@ -74,7 +75,8 @@ static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
     config.batch_bytes = event->maximum_batching_bytes;
     config.concurrency = (uint32_t)function->reserved_concurrency;
     config.max_attempts = (uint32_t)function->maximum_retry_attempts + 1;
-    config.max_age_ms = function->maximum_event_age_ms;
+    if (function->maximum_event_age_ms > 0)
+        config.max_age_ms = function->maximum_event_age_ms;
     if (event->rule)
         set_event_bounds(event, &config);
     struct queue_hooks hooks = {.ctx = mapping,

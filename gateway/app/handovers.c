@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-#define RETRY_WITHOUT_ROOM ((struct retry_policy){20, 5000})
+#define RETRY_WITHOUT_ROOM ((struct retry_policy){20, 5000, false})
 
 enum { PARCELS_MAX = 4 };
 

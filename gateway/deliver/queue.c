@@ -14,11 +14,20 @@ struct queue_config queue_config_default(void)
         .batch_bytes = 6 << 20,
         .concurrency = 1,
         .max_attempts = 3,
-        .max_age_ms = UINT64_C(6) * 3600 * 1000,
+        .max_age_ms = UINT64_C(7) * 24 * 3600 * 1000,
         .bisect = true,
         .error_retry = RETRY_AFTER_ERROR,
         .throttle_retry = RETRY_AFTER_THROTTLE,
     };
+}
+
+struct queue_config queue_config_asynchronous(void)
+{
+    struct queue_config config = queue_config_default();
+    config.max_age_ms = UINT64_C(6) * 3600 * 1000;
+    config.error_retry = RETRY_ASYNCHRONOUS_ERROR;
+    config.throttle_retry = RETRY_ASYNCHRONOUS_THROTTLE;
+    return config;
 }
 
 /* ---- Entries ---- */

@@ -53,8 +53,11 @@ struct queue_config {
     struct retry_policy throttle_retry; /* throttled or not reachable: of the whole queue */
 };
 
-/* 100,000 entries and 256 MB, 8 MB in memory; no batches; concurrency 1; 3 attempts, 6 h. */
+/* 100,000 entries and 256 MB, 8 MB in memory; no batches; concurrency 1; 3 attempts, 7 days. */
 struct queue_config queue_config_default(void);
+/* The same for asynchronous invocations, as in Lambda: tried again after 1 and 2 minutes; throttled ones
+ * after 1 s to 5 minutes, for 6 h. */
+struct queue_config queue_config_asynchronous(void);
 
 enum queue_dead_reason {
     QUEUE_DEAD_ATTEMPTS = 1, /* max_attempts failed */

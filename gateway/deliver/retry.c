@@ -11,6 +11,8 @@ uint64_t retry_bound_ms(struct retry_policy policy, uint32_t attempt)
 
 uint64_t retry_delay_ms(struct retry_policy policy, uint32_t attempt, uint32_t random)
 {
+    if (policy.is_exact)
+        return retry_bound_ms(policy, attempt);
     /* Scaling by the high half of a product: uniform, and the bound itself is reached. */
     return (retry_bound_ms(policy, attempt) + 1) * random >> 32;
 }

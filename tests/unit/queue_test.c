@@ -266,6 +266,44 @@ static void a_failing_message_waits_apart_and_becomes_a_dead_letter(void **state
     bench_free(bench);
 }
 
+static void an_asynchronous_invocation_is_tried_after_one_and_two_minutes(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(queue_config_asynchronous());
+    add(bench, 1);
+    static const uint64_t at_ms[] = {1000, 61000, 181000};
+    for (size_t i = 0; i < 3; i++) {
+        bench->now_ms = at_ms[i] - 1;
+        assert_null(i > 0 ? next(bench) : NULL);
+        bench->now_ms = at_ms[i];
+        struct queue_batch *batch = next(bench);
+        assert_non_null(batch);
+        done(bench, batch, QUEUE_FAILED);
+    }
+    assert_int_equal(bench->dead_reason, QUEUE_DEAD_ATTEMPTS);
+    assert_int_equal(bench->dead_attempts, 3);
+    bench_free(bench);
+}
+
+static void a_throttled_asynchronous_invocation_lives_six_hours_and_loses_no_attempt(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(queue_config_asynchronous());
+    uint64_t begin_ms = bench->now_ms, pause_ms = 1000;
+    add(bench, 1);
+    for (struct queue_batch *batch; (batch = next(bench));
+         bench->now_ms = queue_next_deadline(bench->queue)) {
+        assert_int_equal(batch->items[0].attempt, 1);
+        done(bench, batch, QUEUE_NOT_ATTEMPTED);
+        assert_int_equal(queue_next_deadline(bench->queue), bench->now_ms + pause_ms);
+        pause_ms = pause_ms * 2 < 300000 ? pause_ms * 2 : 300000;
+    }
+    assert_in_range(bench->now_ms - begin_ms, 6 * 3600 * 1000, 6 * 3600 * 1000 + 300000);
+    assert_int_equal(bench->dead_reason, QUEUE_DEAD_AGE);
+    assert_int_equal(bench->dead_attempts, 0);
+    bench_free(bench);
+}
+
 static void an_outage_of_a_day_makes_no_dead_letter(void **state)
 {
     (void)state;
@@ -486,6 +524,8 @@ int main(void)
         cmocka_unit_test(what_was_restored_waits_for_the_rest_of_its_delay),
         cmocka_unit_test(no_more_batches_are_leased_than_the_concurrency),
         cmocka_unit_test(a_failing_message_waits_apart_and_becomes_a_dead_letter),
+        cmocka_unit_test(an_asynchronous_invocation_is_tried_after_one_and_two_minutes),
+        cmocka_unit_test(a_throttled_asynchronous_invocation_lives_six_hours_and_loses_no_attempt),
         cmocka_unit_test(an_outage_of_a_day_makes_no_dead_letter),
         cmocka_unit_test(retry_after_is_honoured),
         cmocka_unit_test(an_old_message_becomes_a_dead_letter_without_being_leased),

@@ -37,11 +37,30 @@ static void jitter_reaches_from_nothing_to_the_bound(void **state)
     }
 }
 
+static void what_is_asynchronous_waits_exactly_as_in_lambda(void **state)
+{
+    (void)state;
+    static const struct {
+        struct retry_policy policy;
+        uint32_t attempt;
+        uint64_t delay_ms;
+    } rows[] = {
+        {RETRY_ASYNCHRONOUS_ERROR, 1, 60000},   {RETRY_ASYNCHRONOUS_ERROR, 2, 120000},
+        {RETRY_ASYNCHRONOUS_ERROR, 3, 120000},  {RETRY_ASYNCHRONOUS_THROTTLE, 1, 1000},
+        {RETRY_ASYNCHRONOUS_THROTTLE, 2, 2000}, {RETRY_ASYNCHRONOUS_THROTTLE, 20, 300000},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(retry_delay_ms(rows[i].policy, rows[i].attempt, 0), rows[i].delay_ms);
+        assert_int_equal(retry_delay_ms(rows[i].policy, rows[i].attempt, UINT32_MAX), rows[i].delay_ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_double_up_to_the_cap),
         cmocka_unit_test(jitter_reaches_from_nothing_to_the_bound),
+        cmocka_unit_test(what_is_asynchronous_waits_exactly_as_in_lambda),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
