@@ -23,7 +23,6 @@ sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound 
 
 sluice_e2e(destinations)
 sluice_e2e(schedules enrichment stage init)
-sluice_e2e(acknowledge)
 sluice_e2e(function_logs)
 
 add_executable(malformed_test e2e/malformed_test.c)
@@ -36,3 +35,6 @@ if(PAHO)
   target_link_libraries(paho_test PRIVATE sluice_options ${PAHO} PkgConfig::CMOCKA)
   set_target_properties(paho_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endif()
+
+# Acknowledgements and what is held back.
+sluice_e2e(acknowledge backpressure)
