@@ -74,7 +74,7 @@ static bool select_event(struct invocation *invocation, size_t index, uint64_t n
 }
 
 /* `id` is set to what the answer names it by. */
-static void add_record(const struct mapping *mapping, const struct queue_item *item,
+static bool add_record(const struct mapping *mapping, const struct queue_item *item,
                        struct records_writer *writer, struct span body, char id[DECIMAL_BYTES])
 {
     const struct functions *all = mapping->function->all;
@@ -93,16 +93,18 @@ static void add_record(const struct mapping *mapping, const struct queue_item *i
         .attributes = attributes,
         .attribute_count = sizeof attributes / sizeof *attributes,
     };
-    records_add(writer, &record);
+    return records_add(writer, &record);
 }
 
-static struct records_source source_of(const struct function *function)
+static struct records_source source_of(const struct mapping *mapping)
 {
+    const struct function *function = mapping->function;
     return (struct records_source){
         .event_source = SPAN_LITERAL("aws:sqs"),
         .arn = span_from_string(function->arn),
         .region = span_from_string(function->all->config->region),
         .md5 = md5_hex,
+        .event_bytes_max = mapping->event->maximum_batching_bytes,
     };
 }
 
@@ -110,24 +112,28 @@ void invocation_write_batch_of_one(const struct mapping *mapping, const struct q
                                    struct span selected, struct buffer *out)
 {
     char id[DECIMAL_BYTES];
-    struct records_source source = source_of(mapping->function);
+    struct records_source source = source_of(mapping);
     struct records_writer writer = records_begin(out, &source);
     add_record(mapping, item, &writer, selected, id);
     records_end(&writer);
 }
 
-/* Lambda's event for a batch. Returns how many records it has. */
+/* Lambda's event for a batch. Returns how many records it has: what its bytes have no room for is left to the
+ * next.
+ */
 static size_t write_records(struct invocation *invocation, uint64_t now_ms)
 {
-    struct records_source source = source_of(invocation->mapping->function);
+    struct records_source source = source_of(invocation->mapping);
     invocation->message_ids = memory_new_array(invocation->batch->count, DECIMAL_BYTES);
     struct records_writer writer = records_begin(&invocation->event, &source);
+    struct queue_batch *batch = invocation->batch;
     struct buffer body = {0};
-    for (size_t i = 0; i < invocation->batch->count; i++) {
+    for (size_t i = 0; i < batch->count; i++) {
         buffer_consume(&body, buffer_len(&body));
-        if (select_event(invocation, i, now_ms, &body))
-            add_record(invocation->mapping, &invocation->batch->items[i], &writer, buffer_span(&body),
-                       invocation->message_ids[i]);
+        if (select_event(invocation, i, now_ms, &body) &&
+            !add_record(invocation->mapping, &batch->items[i], &writer, buffer_span(&body),
+                        invocation->message_ids[i]))
+            queue_shorten(invocation->mapping->queue, batch, i, now_ms);
     }
     buffer_fini(&body);
     records_end(&writer);

@@ -40,6 +40,11 @@ static inline void buffer_append(struct buffer *buffer, struct span bytes)
 }
 /* Drops `len` bytes from the front; len must be within buffer_len. */
 void buffer_consume(struct buffer *buffer, size_t len);
+/* Drops what is behind the first `len` bytes, which are there. */
+static inline void buffer_cut(struct buffer *buffer, size_t len)
+{
+    buffer->end = buffer->start + len;
+}
 /* Gives the memory back if the buffer is empty. */
 void buffer_trim(struct buffer *buffer);
 

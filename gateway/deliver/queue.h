@@ -43,7 +43,7 @@ struct queue_config {
     uint32_t batch_size;   /* 1: no batches */
     uint32_t delay_ms;     /* from being added to being leased */
     uint32_t window_ms;    /* how long the first of a batch waits for more; 0: not at all */
-    size_t batch_bytes;    /* their message_bytes; a single larger message goes alone */
+    size_t batch_bytes;    /* their message_bytes; a single larger message goes alone; see queue_shorten */
     uint32_t concurrency;  /* batches leased at once */
     uint32_t max_attempts; /* then the dead letter */
     uint64_t max_age_ms;   /* the same; 0: no bound */
@@ -138,7 +138,7 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
 
 /* Why the items that did not succeed did not; for the log and the dead letter. */
 struct queue_error {
-    uint64_t retry_after_ms; /* at least so long; 0: nothing was said */
+    uint64_t retry_after_ms; /* at least so long, up to RETRY_AFTER_MAX_MS; 0: nothing was said */
     struct span type;
     struct span message;
     struct span payload; /* all that the function said of it, or empty */
@@ -149,6 +149,10 @@ struct queue_error {
  * leaves it alone. The item's message stays until queue_done. */
 void queue_reject(struct queue *queue, struct queue_batch *batch, size_t index, uint64_t now_ms,
                   const struct queue_error *error);
+
+/* Gives the items of a lease from `count` on, at least 1, back as they were: they are leased again before
+ * anything that came later, and wait for no window. */
+void queue_shorten(struct queue *queue, struct queue_batch *batch, size_t count, uint64_t now_ms);
 
 /* Ends a lease as items[].outcome says. `error` may be NULL if all succeeded. */
 void queue_done(struct queue *queue, struct queue_batch *batch, uint64_t now_ms,

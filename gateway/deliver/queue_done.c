@@ -11,6 +11,15 @@ static void wait_again(struct queue *queue, struct queue_entry *entry, uint64_t 
     heap_push(&queue->heap, entry);
 }
 
+/* What the target asked for counts if it is longer, but it cannot stop a queue for good. */
+static uint64_t at_least_as_asked(uint64_t delay_ms, const struct queue_error *error)
+{
+    uint64_t asked_ms = error ? error->retry_after_ms : 0;
+    if (asked_ms > RETRY_AFTER_MAX_MS)
+        asked_ms = RETRY_AFTER_MAX_MS;
+    return asked_ms > delay_ms ? asked_ms : delay_ms;
+}
+
 /* An attempt that failed, and whether it counts. False: the entry is dead; else it is tried again at
  * *ret_due_ms. */
 static bool failed(struct queue *queue, struct queue_entry *entry, bool counts, uint64_t now_ms,
@@ -26,9 +35,7 @@ static bool failed(struct queue *queue, struct queue_entry *entry, bool counts, 
     }
     uint64_t delay_ms = retry_delay_ms(queue->config.error_retry, entry->attempts + !counts,
                                        queue->hooks.random(queue->hooks.ctx));
-    if (error && error->retry_after_ms > delay_ms)
-        delay_ms = error->retry_after_ms;
-    *ret_due_ms = now_ms + delay_ms;
+    *ret_due_ms = now_ms + at_least_as_asked(delay_ms, error);
     return true;
 }
 
@@ -39,9 +46,7 @@ static void hold_back(struct queue *queue, uint64_t now_ms, const struct queue_e
         return;
     uint64_t delay_ms = retry_delay_ms(queue->config.throttle_retry, ++queue->held_count,
                                        queue->hooks.random(queue->hooks.ctx));
-    if (error && error->retry_after_ms > delay_ms)
-        delay_ms = error->retry_after_ms;
-    queue->held_until_ms = now_ms + delay_ms;
+    queue->held_until_ms = now_ms + at_least_as_asked(delay_ms, error);
 }
 
 static size_t count_outcomes(const struct queue_batch *batch, enum queue_outcome outcome)

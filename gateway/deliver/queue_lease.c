@@ -22,7 +22,8 @@ static uint64_t loose_due_ms(const struct queue *queue)
         due_ms = line_first(fresh).due_ms + queue->config.window_ms;
     if (queue->heap.count > 0) {
         const struct queue_entry *top = &queue->heap.items[0];
-        uint64_t retry_ms = top->due_ms + (is_limited(queue, top) ? 0 : queue->config.window_ms);
+        bool waits_for_window = top->due_ms > 0 && !is_limited(queue, top); /* 0: see queue_shorten */
+        uint64_t retry_ms = top->due_ms + (waits_for_window ? queue->config.window_ms : 0);
         if (retry_ms < due_ms)
             due_ms = retry_ms;
     }
@@ -122,7 +123,39 @@ static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_
         partitions_lease(partitions, lease->entries[i].partition);
 }
 
+static void shorten_ordered(struct queue *queue, struct lease *lease, size_t count, uint64_t now_ms)
+{
+    struct partitions *partitions = &queue->partitions;
+    for (size_t i = lease->batch.count; i-- > count;)
+        partitions_put_back(partitions, &lease->entries[i]);
+    for (size_t i = count; i < lease->batch.count; i++) {
+        struct partition *partition = partitions_find(partitions, lease->entries[i].partition);
+        if (partition->state == PARTITION_LEASED)
+            partitions_release(partitions, partition, partition->limit, now_ms);
+    }
+    for (size_t i = 0; i < count; i++) /* some of these have been released with what was given back */
+        partitions_lease(partitions, lease->entries[i].partition);
+}
+
 /* ---- Both ---- */
+
+void queue_shorten(struct queue *queue, struct queue_batch *batch, size_t count, uint64_t now_ms)
+{
+    struct lease *lease = (struct lease *)batch;
+    assert(count > 0 && count <= batch->count);
+    for (size_t i = count; i < batch->count; i++) {
+        assert(batch->items[i].outcome == QUEUE_NOT_ATTEMPTED);
+        lease->entries[i].due_ms = 0; /* it was in a batch already */
+        if (queue->stats.memory_bytes > queue->config.memory_bytes)
+            queue_let_go(queue, &lease->entries[i]);
+        if (!queue->config.ordered)
+            heap_push(&queue->heap, &lease->entries[i]);
+    }
+    if (queue->config.ordered)
+        shorten_ordered(queue, lease, count, now_ms);
+    queue->stats.leased_count -= batch->count - count;
+    batch->count = count;
+}
 
 /* When what is there is a batch; UINT64_MAX: nothing is there. The hold and the leases are not looked at. */
 static uint64_t batch_due_ms(const struct queue *queue)

@@ -22,6 +22,10 @@ struct retry_policy {
 #define RETRY_ASYNCHRONOUS_ERROR    ((struct retry_policy){60 * 1000, 120 * 1000, true})
 #define RETRY_ASYNCHRONOUS_THROTTLE ((struct retry_policy){1000, 300 * 1000, true})
 
+/* The longest that a target's own word (Retry-After) is waited for: as long as Lambda at most holds back an
+ * asynchronous invocation that it throttles. */
+#define RETRY_AFTER_MAX_MS UINT64_C(300000)
+
 /* The longest wait after the `attempt`-th failure in a row, counted from 1: base, twice it, ... up to the
  * cap. */
 uint64_t retry_bound_ms(struct retry_policy policy, uint32_t attempt);

@@ -10,9 +10,17 @@ struct records_writer records_begin(struct buffer *out, const struct records_sou
     return (struct records_writer){out, source, 0};
 }
 
+#define EVENT_END "]}"
+
 void records_end(struct records_writer *writer)
 {
-    json_write_raw(writer->out, "]}");
+    json_write_raw(writer->out, EVENT_END);
+}
+
+static bool is_too_large(const struct records_writer *writer)
+{
+    size_t bytes_max = writer->source->event_bytes_max;
+    return bytes_max > 0 && writer->count > 1 && buffer_len(writer->out) + sizeof EVENT_END - 1 > bytes_max;
 }
 
 /* SQS gives its numbers as text. */
@@ -45,13 +53,11 @@ static void write_attributes(struct buffer *out, const struct record *record)
     json_write_raw(out, "}");
 }
 
-void records_add(struct records_writer *writer, const struct record *record)
+static void write_record(const struct records_writer *writer, const struct record *record)
 {
     struct buffer *out = writer->out;
     char md5[RECORDS_MD5_HEX_BYTES];
     writer->source->md5(record->body, md5);
-    if (writer->count++ > 0)
-        json_write_raw(out, ",");
     json_write_raw(out, "{\"messageId\":");
     json_write_string(out, record->message_id);
     json_write_raw(out, ",\"receiptHandle\":");
@@ -68,6 +74,19 @@ void records_add(struct records_writer *writer, const struct record *record)
     json_write_raw(out, ",\"awsRegion\":");
     json_write_string(out, writer->source->region);
     json_write_raw(out, "}");
+}
+
+bool records_add(struct records_writer *writer, const struct record *record)
+{
+    size_t before = buffer_len(writer->out);
+    if (writer->count++ > 0)
+        json_write_raw(writer->out, ",");
+    write_record(writer, record);
+    if (!is_too_large(writer))
+        return true;
+    buffer_cut(writer->out, before);
+    writer->count--;
+    return false;
 }
 
 /* --- The answer --- */

@@ -17,6 +17,7 @@ struct records_source {
     struct span arn;          /* eventSourceARN */
     struct span region;
     void (*md5)(struct span bytes, char ret_hex[RECORDS_MD5_HEX_BYTES]);
+    size_t event_bytes_max; /* of the finished event, unless it has only one record; 0: no bound */
 };
 
 struct record_attribute {
@@ -43,7 +44,8 @@ struct records_writer {
 };
 
 struct records_writer records_begin(struct buffer *out, const struct records_source *source);
-void records_add(struct records_writer *writer, const struct record *record);
+/* False: with it the event would be too large, and nothing was added. */
+bool records_add(struct records_writer *writer, const struct record *record);
 void records_end(struct records_writer *writer);
 
 /* Which records of a batch failed, by the function's answer (functionResponseType: ReportBatchItemFailures),

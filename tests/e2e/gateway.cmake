@@ -37,4 +37,4 @@ if(PAHO)
 endif()
 
 # Acknowledgements and what is held back.
-sluice_e2e(acknowledge backpressure)
+sluice_e2e(acknowledge backpressure batch_bytes)

@@ -155,6 +155,24 @@ static void partitions_share_a_batch_in_the_order_of_arrival(void **state)
     bench_free(bench);
 }
 
+static void what_a_batch_gives_back_keeps_its_order(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(6, 10, true, 0);
+    add(bench, "abacbd");
+    struct queue_batch *batch = expect(bench, "012345");
+    queue_shorten(bench->queue, batch, 2, bench->now_ms);
+    struct queue_batch *others = expect(bench, "35"); /* 2 and 4 wait for 0 and 1 */
+    expect(bench, NULL);
+    done(bench, batch, "FS");
+    done(bench, expect(bench, "4"), "S");
+    done(bench, others, "SS");
+    wait_for_retry(bench);
+    done(bench, expect(bench, "02"), "SS");
+    expect_finished(bench, "143502");
+    bench_free(bench);
+}
+
 /* Kinesis and DynamoDB call it the checkpoint. */
 static void everything_from_the_lowest_failed_one_on_is_tried_again(void **state)
 {
@@ -311,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_partition_is_in_one_batch_at_once),
         cmocka_unit_test(partitions_share_a_batch_in_the_order_of_arrival),
+        cmocka_unit_test(what_a_batch_gives_back_keeps_its_order),
         cmocka_unit_test(everything_from_the_lowest_failed_one_on_is_tried_again),
         cmocka_unit_test(a_poison_message_blocks_only_its_partition),
         cmocka_unit_test(without_bisecting_a_batch_fails_whole),

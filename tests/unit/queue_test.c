@@ -347,6 +347,52 @@ static void retry_after_is_honoured(void **state)
     bench_free(bench);
 }
 
+/* A server that says "in 136 years", or whose clock is wrong. */
+static void retry_after_is_honoured_up_to_a_bound(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(queue_config_default());
+    add(bench, 1);
+    struct queue_batch *batch = next(bench);
+    queue_done(bench->queue, batch, bench->now_ms, &(struct queue_error){.retry_after_ms = UINT32_MAX});
+    assert_int_equal(queue_next_deadline(bench->queue), bench->now_ms + RETRY_AFTER_MAX_MS);
+    bench->now_ms += RETRY_AFTER_MAX_MS;
+    batch = next(bench);
+    batch->items[0].outcome = QUEUE_FAILED;
+    queue_done(bench->queue, batch, bench->now_ms, &(struct queue_error){.retry_after_ms = UINT32_MAX});
+    assert_int_equal(queue_next_deadline(bench->queue), bench->now_ms + RETRY_AFTER_MAX_MS);
+    bench_free(bench);
+}
+
+/* What an event had no room for: it costs no attempt, and comes before what arrived later. */
+static void what_a_batch_gives_back_is_the_next(void **state)
+{
+    (void)state;
+    struct queue_config config = queue_config_default();
+    config.batch_size = 5;
+    config.concurrency = 2;
+    config.window_ms = 60000;
+    struct bench *bench = bench_new(config);
+    add(bench, 5);
+    struct queue_batch *first = next(bench);
+    assert_int_equal(first->count, 5);
+    add(bench, 1);
+    queue_shorten(bench->queue, first, 2, bench->now_ms);
+    check_sum(bench);
+    assert_int_equal(first->count, 2);
+    struct queue_batch *second = next(bench); /* without waiting for the window once more */
+    assert_int_equal(second->count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(second->items[i].ordinal, 2 + i);
+        assert_int_equal(second->items[i].attempt, 1);
+    }
+    done(bench, first, QUEUE_SUCCEEDED);
+    done(bench, second, QUEUE_SUCCEEDED);
+    check_sum(bench);
+    assert_int_equal(bench->acknowledged_count, 6);
+    bench_free(bench);
+}
+
 static void an_old_message_becomes_a_dead_letter_without_being_leased(void **state)
 {
     (void)state;
@@ -528,6 +574,8 @@ int main(void)
         cmocka_unit_test(a_throttled_asynchronous_invocation_lives_six_hours_and_loses_no_attempt),
         cmocka_unit_test(an_outage_of_a_day_makes_no_dead_letter),
         cmocka_unit_test(retry_after_is_honoured),
+        cmocka_unit_test(retry_after_is_honoured_up_to_a_bound),
+        cmocka_unit_test(what_a_batch_gives_back_is_the_next),
         cmocka_unit_test(an_old_message_becomes_a_dead_letter_without_being_leased),
         cmocka_unit_test(bisecting_finds_the_poison_and_spares_the_rest),
         cmocka_unit_test(a_rejected_item_dies_at_once_and_the_others_go_on),

@@ -67,7 +67,7 @@ static void a_batch_has_the_shape_of_sqs(void **state)
 {
     (void)state;
     static const struct records_source source = {SPAN_LITERAL("aws:sqs"), SPAN_LITERAL("arn:x"),
-                                                 SPAN_LITERAL("eu-west-1"), md5_of_length};
+                                                 SPAN_LITERAL("eu-west-1"), md5_of_length, 0};
     static const struct record_attribute attributes[] = {{SPAN_LITERAL("topic"), SPAN_LITERAL("farm/a")},
                                                          {SPAN_LITERAL("client"), SPAN_LITERAL("c")}};
     struct buffer out = {0};
@@ -98,6 +98,35 @@ static void a_batch_has_the_shape_of_sqs(void **state)
         "\"eventSourceARN\":\"arn:x\",\"awsRegion\":\"eu-west-1\"}]}";
     buffer_append(&out, span_of("", 1));
     assert_string_equal((const char *)out.data, expected);
+    buffer_fini(&out);
+}
+
+/* The bound is of the whole event: with what stands around the records, and with escapes. */
+static void an_event_has_as_many_records_as_its_bytes_have_room_for(void **state)
+{
+    (void)state;
+    static const struct record record = {.message_id = SPAN_LITERAL("m"), .body = SPAN_LITERAL("\"\"\"")};
+    struct records_source source = {.arn = SPAN_LITERAL("arn:x"), .md5 = md5_of_length};
+    struct buffer whole = {0}, out = {0};
+    struct records_writer writer = records_begin(&whole, &source);
+    for (int i = 0; i < 3; i++)
+        assert_true(records_add(&writer, &record));
+    records_end(&writer);
+    for (size_t short_of = 0; short_of < 2; short_of++) {
+        source.event_bytes_max = buffer_len(&whole) - short_of;
+        writer = records_begin(&out, &source);
+        for (size_t i = 0; i < 4; i++)
+            assert_int_equal(records_add(&writer, &record), i < 3 - short_of);
+        records_end(&writer);
+        assert_int_equal(writer.count, 3 - short_of);
+        assert_true(buffer_len(&out) <= source.event_bytes_max);
+        buffer_consume(&out, buffer_len(&out));
+    }
+    source.event_bytes_max = 1; /* one record goes alone */
+    writer = records_begin(&out, &source);
+    assert_true(records_add(&writer, &record));
+    assert_false(records_add(&writer, &record));
+    buffer_fini(&whole);
     buffer_fini(&out);
 }
 
@@ -147,6 +176,7 @@ int main(void)
         cmocka_unit_test(json_strings_are_always_valid),
         cmocka_unit_test(json_numbers_keep_every_digit),
         cmocka_unit_test(a_batch_has_the_shape_of_sqs),
+        cmocka_unit_test(an_event_has_as_many_records_as_its_bytes_have_room_for),
         cmocka_unit_test(answers_to_a_batch_follow_lambdas_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
