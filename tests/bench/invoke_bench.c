@@ -60,7 +60,7 @@ static struct span sample(char *text, size_t bytes, uint64_t number)
 static struct span next_event(struct bench *bench)
 {
     static const struct records_source source = {SPAN_LITERAL("aws:sqs"), SPAN_LITERAL("arn:aws:sqs:local"),
-                                                 SPAN_LITERAL("local"), no_md5};
+                                                 SPAN_LITERAL("local"), no_md5, 0};
     static const struct record_attribute attributes[] = {
         {SPAN_LITERAL("topic"), SPAN_LITERAL("farm/d1/telemetry")},
         {SPAN_LITERAL("client"), SPAN_LITERAL("d1")}};

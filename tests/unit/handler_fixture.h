@@ -62,7 +62,7 @@ static inline void handler_md5(struct span bytes, char ret_hex[RECORDS_MD5_HEX_B
 static inline struct buffer handler_batch(const char *const *bodies, size_t count)
 {
     static const struct records_source source = {SPAN_LITERAL("aws:sqs"), SPAN_LITERAL("arn"),
-                                                 SPAN_LITERAL("local"), handler_md5};
+                                                 SPAN_LITERAL("local"), handler_md5, 0};
     struct buffer out = {0};
     struct records_writer writer = records_begin(&out, &source);
     for (size_t i = 0; i < count; i++) {
