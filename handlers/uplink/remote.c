@@ -70,7 +70,7 @@ bool remote_next(struct remote *remote, struct remote_event *ret_event)
         remote->event_count--;
     }
     eventfd_t ignored;
-    if (remote->event_count == 0)
+    if (!any) /* once for all that came together */
         eventfd_read(remote->wake_fd, &ignored);
     pthread_mutex_unlock(&remote->lock);
     return any;
