@@ -155,6 +155,7 @@ enum config_sandbox {
 
 struct config_workers {
     enum config_sandbox sandbox;
+    char *cgroup; /* "own", "none" or a folder */
     uint64_t first_user; /* 0: functions have the gateway's own */
     uint64_t process_count;
     uint64_t open_file_count;

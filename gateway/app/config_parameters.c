@@ -258,6 +258,11 @@ const struct parameter config_parameters[] = {
      .allowed = "off | available | required",
      .text = "confines functions (handlers/README.md): as far as this system can, with a warning that names "
              "what it cannot; or not at all; or not without all of it"},
+    {"gateway.workers.cgroup", PARAMETER_TEXT, CONFIG(workers.cgroup), .fallback = "own",
+     .text =
+         "where each worker gets a cgroup (version 2) with memory and processes limited as a whole: `own`, "
+         "below the gateway's, if that is delegated to it (systemd: `Delegate=yes`); `none`; or an "
+         "absolute path, a folder for this gateway alone"},
     COUNT("gateway.workers.firstUser", CONFIG(workers.first_user), "number", "2000000000", 0, 4294000000.0,
           "where the gateway runs as root: number of the first function's user and group; the next function "
           "has the next one; 0: all have root, without its privileges"),

@@ -306,6 +306,10 @@ void config_settle(struct config *config, struct config_problems *problems)
     settle_stage(config);
     settle_listeners(config, problems);
     settle_journal(config, problems);
+    const char *cgroup = config->workers.cgroup;
+    if (*cgroup != '/' && strcmp(cgroup, "own") != 0 && strcmp(cgroup, "none") != 0)
+        config_error(problems, NOWHERE,
+                     "gateway.workers.cgroup is '%s'; allowed: own, none, or an absolute path", cgroup);
     if (config->workers.restart_cap_ms < config->workers.restart_base_ms)
         config_error(problems, NOWHERE, "gateway.workers.restartCap is under restartBase");
     for (size_t i = 0; i < config->function_count; i++)

@@ -46,6 +46,22 @@ static void pool_log_end(void *ctx, const char *request_id, bool begun, const st
     function_log_end(((struct function *)ctx)->log, request_id, begun, result);
 }
 
+static void *pool_group_enter(void *ctx, int pid)
+{
+    const struct function *function = ctx;
+    return cgroups_enter(function->all->cgroups, function->config, pid);
+}
+
+static uint64_t pool_group_memory(void *group)
+{
+    return cgroup_memory_bytes(group);
+}
+
+static void pool_group_leave(void *ctx, void *group)
+{
+    cgroups_leave(((struct function *)ctx)->all->cgroups, group);
+}
+
 /* What the lambda worker needs to know (handlers/lambda/README.md). */
 static char *lambda_settings(const struct functions *all, const struct config_function *function)
 {
@@ -209,6 +225,7 @@ static enum sluice_error start_pool(struct function *function, const char *worke
                                  .wall_ms = pool_wall_ms,
                                  .random = pool_random,
                                  .log = {pool_log_begin, pool_log_line, pool_log_end},
+                                 .group = {pool_group_enter, pool_group_memory, pool_group_leave},
                                  .publish = down ? uplink_publish : NULL};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
     snprintf(executable, sizeof executable, "%s/%s", workers, worker_of(given));

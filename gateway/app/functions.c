@@ -149,6 +149,7 @@ void functions_free(struct functions *functions)
         memory_free(functions->functions[i].arn);
     rule_set_fini(&functions->rules);
     function_logs_stop(functions->logs);
+    cgroups_close(functions->cgroups);
     memory_free(functions->functions);
     memory_free(functions->mappings);
     memory_free(functions->selections);
@@ -173,6 +174,8 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     all->mappings = memory_new_array(mapping_max, sizeof *all->mappings);
     all->logs = function_logs_start(config, host->wall_ms, host->ctx);
     enum sluice_error error = sandbox_check(config, workers);
+    if (!error)
+        error = cgroups_open(config, &all->cgroups);
     for (size_t i = 0; i < config->function_count; i++) {
         struct function *function = &all->functions[i];
         function->all = all;

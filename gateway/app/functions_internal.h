@@ -7,6 +7,7 @@
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
 
 #include "app/awaited.h"
+#include "app/cgroups.h"
 #include "app/direct_invocation.h"
 #include "app/function_log.h"
 #include "app/scheduled.h"
@@ -83,6 +84,7 @@ struct functions {
     const struct config *config;
     struct functions_host host;
     struct function_logs *logs; /* NULL: none are kept */
+    struct cgroups *cgroups;    /* NULL: workers have none */
     struct function *functions;
     size_t function_count;
     struct mapping *mappings;

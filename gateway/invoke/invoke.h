@@ -83,13 +83,25 @@ struct invoke_log_hooks {
     void (*on_end)(void *ctx, const char *request_id, bool begun, const struct invoke_result *result);
 };
 
+/* Where each worker has a group of its own (a cgroup), with limits for all of its processes together; all of
+ * them, or none. They may call nothing of this header. */
+struct invoke_group_hooks {
+    /* A worker has been started, and has been told nothing yet. NULL: it has no group. */
+    void *(*enter)(void *ctx, int pid);
+    /* The most memory that all of it has held; 0: not known. */
+    uint64_t (*memory_bytes)(void *group);
+    /* The worker has ended: whatever is left in the group ends too. */
+    void (*leave)(void *ctx, void *group);
+};
+
 struct invoke_hooks {
     void *ctx;
     uint64_t (*wall_ms)(void *ctx); /* Unix epoch: for the deadline that workers are told */
     uint32_t (*random)(void *ctx);  /* for the jitter of restarts */
     /* NULL: its workers may publish nothing. A worker waits for the answer before it publishes again. */
     void (*publish)(void *ctx, const struct invoke_publication *publication);
-    struct invoke_log_hooks log; /* zeroed: nobody keeps one */
+    struct invoke_log_hooks log;     /* zeroed: nobody keeps one */
+    struct invoke_group_hooks group; /* zeroed: there are none */
 };
 
 enum invoke_outcome {

@@ -70,6 +70,7 @@ struct invoke_worker {
     struct invoke_worker *next;
     struct invoke_pool *pool;
     struct process *process;
+    void *group; /* NULL: it has none */
     enum worker_state state;
     bool closed;          /* its socket ended; its exit is awaited */
     uint64_t deadline_ms; /* of the state; INVOKE_NEVER: none */

@@ -269,6 +269,16 @@ static void on_broken(void *ctx, const char *reason)
         process_signal(worker->process, SIGKILL); /* mostly it is dying already: on_exit says of what */
 }
 
+static void see_memory(struct invoke_worker *worker)
+{
+    uint64_t bytes = worker->group ? worker->pool->hooks.group.memory_bytes(worker->group) : 0;
+    if (bytes == 0)
+        bytes = memory_peak_bytes(process_pid(worker->process));
+    if (bytes > worker->memory_bytes)
+        worker->memory_bytes = bytes;
+    worker->memory_seen_ms = uv_now(worker->pool->loop);
+}
+
 /* With several invocations at once nobody knows whose it is. */
 static void on_line(void *ctx, struct span line)
 {
@@ -281,9 +291,20 @@ static void on_line(void *ctx, struct span line)
         hooks->log.on_line(hooks->ctx, request ? request->request_id : NULL, line);
 }
 
+static void leave_group(struct invoke_worker *worker)
+{
+    const struct invoke_hooks *hooks = &worker->pool->hooks;
+    if (!worker->group)
+        return;
+    see_memory(worker);
+    hooks->group.leave(hooks->ctx, worker->group);
+    worker->group = NULL;
+}
+
 static void on_exit(void *ctx, int64_t exit_status, int signal)
 {
     struct invoke_worker *worker = ctx;
+    leave_group(worker);
     char message[REASON_BYTES];
     if (signal != 0)
         snprintf(message, sizeof message, "Runtime exited with error: signal: %s", strsignal(signal));
@@ -325,6 +346,8 @@ int worker_start(struct invoke_pool *pool, struct invoke_worker **ret_worker)
         memory_free(worker);
         return error;
     }
+    if (pool->hooks.group.enter)
+        worker->group = pool->hooks.group.enter(pool->hooks.ctx, process_pid(worker->process));
     enter(worker, WORKER_STARTING, pool->config.init_timeout_ms);
     struct worker_frame init = {.type = WORKER_INIT};
     init.init = buffer_span(&pool->init);
@@ -353,14 +376,10 @@ static void begin_log(struct invoke_worker *worker, struct request *request)
 
 uint64_t worker_memory_bytes(struct invoke_worker *worker, bool now)
 {
-    uint64_t now_ms = uv_now(worker->pool->loop);
-    if (worker->state == WORKER_KILLED ||
-        (!now && worker->memory_seen_ms > 0 && now_ms - worker->memory_seen_ms < MEMORY_AGE_MS))
-        return worker->memory_bytes;
-    uint64_t bytes = memory_peak_bytes(process_pid(worker->process));
-    worker->memory_seen_ms = now_ms;
-    if (bytes > worker->memory_bytes)
-        worker->memory_bytes = bytes;
+    bool is_fresh =
+        worker->memory_seen_ms > 0 && uv_now(worker->pool->loop) - worker->memory_seen_ms < MEMORY_AGE_MS;
+    if (worker->state != WORKER_KILLED && (now || !is_fresh))
+        see_memory(worker);
     return worker->memory_bytes;
 }
 

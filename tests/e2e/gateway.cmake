@@ -23,7 +23,7 @@ sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound 
 
 sluice_e2e(destinations)
 sluice_e2e(schedules enrichment stage init)
-sluice_e2e(function_logs)
+sluice_e2e(function_logs cgroups)
 
 add_executable(malformed_test e2e/malformed_test.c)
 target_link_libraries(malformed_test PRIVATE sluice_options PkgConfig::CMOCKA)
