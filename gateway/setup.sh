@@ -8,7 +8,7 @@ packages="build-essential cmake ninja-build pkg-config dpkg-dev ca-certificates 
     libuv1-dev libssl-dev libcjson-dev libyaml-dev libsqlite3-dev libpcre2-dev libcurl4-openssl-dev libseccomp-dev
     libwslay-dev libpaho-mqtt-dev mosquitto-clients"
 [ "${1:-}" = --tests ] && packages="$packages libcmocka-dev python3-paho-mqtt openssl mosquitto
-    clang libclang-rt-14-dev clang-format clang-tidy curl procps python3 chromium faketime
+    clang libclang-rt-14-dev clang-format clang-tidy curl procps python3 tzdata chromium faketime
     autoconf automake libtool g++"
 
 missing=

@@ -206,7 +206,12 @@ struct config_event {
     struct rule *rule;           /* sql, compiled; NULL for a schedule */
     struct config_strings rates; /* of a schedule, and compiled: */
     struct schedule *schedules;
-    char *input;     /* the JSON that a scheduled run's event is, or NULL: EventBridge's */
+    char *timezone;                    /* NULL: UTC */
+    char *schedule_name;               /* NULL: the function's */
+    char *input;                       /* the JSON that a scheduled run's event is, or NULL: EventBridge's, */
+    char *input_path;                  /* or the part of that at this path, */
+    char *input_template;              /* or this, filled from it: see route/transform.h */
+    struct config_strings input_paths; /* NAME=PATH of the template */
     char *http_path; /* of httpApi, with its method in front, or that apart; NULL: it is no such event */
     char *http_method;
     char *http_payload; /* NULL: the function's */

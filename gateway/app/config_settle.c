@@ -217,6 +217,7 @@ static void settle_events(struct config *config, struct config_function *functio
         struct config_event *event = &function->events[i];
         event->number = i + 1;
         settle_event(function, event, problems);
+        config_settle_schedule(config, function, event, problems);
         settle_order(config, function, event, problems);
         if ((event->rule || event->rates.count > 0) && event->enabled)
             function->events[kept++] = *event;

@@ -104,6 +104,9 @@ void config_settle(struct config *config, struct config_problems *problems);
 void config_settle_uplink(struct config_function *function, struct config_problems *problems);
 /* A part of config_settle: whom the destinations of all functions mean. */
 void config_settle_destinations(struct config *config, struct config_problems *problems);
+/* The same for an event that is a schedule. */
+void config_settle_schedule(struct config *config, const struct config_function *function,
+                            struct config_event *event, struct config_problems *problems);
 /* A part of config_settle: makes config->routes of the events of HTTP. */
 void config_settle_routes(struct config *config, struct config_problems *problems);
 /* A path that stands in `file`, as the current folder sees it. */

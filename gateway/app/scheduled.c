@@ -3,6 +3,7 @@
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "route/transform.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -151,7 +152,8 @@ static void write_event(const struct scheduled *scheduled, const struct clock *c
     strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", &due);
     snprintf(id, sizeof id, "%08" PRIx32 "-0000-8000-8001-%012" PRIx64, clock->queue,
              due_ms & UINT64_C(0xffffffffffff));
-    snprintf(arn, sizeof arn, "arn:aws:events:%s:000000000000:rule/%s", region, mapping->queue_name);
+    const char *name = mapping->event->schedule_name ? mapping->event->schedule_name : mapping->queue_name;
+    snprintf(arn, sizeof arn, "arn:aws:events:%s:000000000000:rule/%s", region, name);
     json_write_raw(out, "{\"version\":\"0\",\"id\":");
     json_write_string(out, span_from_string(id));
     json_write_raw(out, ",\"detail-type\":\"Scheduled Event\",\"source\":\"aws.events\","
@@ -164,16 +166,37 @@ static void write_event(const struct scheduled *scheduled, const struct clock *c
     json_write_raw(out, "],\"detail\":{}}");
 }
 
+/* What the function gets: the input that is given, or what is to be made of the event, or that itself. */
+static void write_input(const struct scheduled *scheduled, const struct clock *clock, uint64_t due_ms,
+                        struct buffer *out)
+{
+    const struct config_event *config = scheduled->mapping->event;
+    struct transform transform = {config->input_template, config->input_paths.items,
+                                  config->input_paths.count};
+    struct buffer event = {0};
+    struct span part = SPAN_LITERAL("null");
+    if (config->input) {
+        buffer_append(out, span_from_string(config->input));
+        return;
+    }
+    write_event(scheduled, clock, due_ms, &event);
+    if (config->input_template) {
+        transform_apply(&transform, buffer_span(&event), out);
+    } else {
+        struct span path = config->input_path ? span_from_string(config->input_path) : SPAN_LITERAL("$");
+        transform_find(buffer_span(&event), path, &part);
+        buffer_append(out, part);
+    }
+    buffer_fini(&event);
+}
+
 static enum sluice_error run(struct scheduled *scheduled, struct clock *clock, uint64_t due_ms,
                              uint64_t wall_ms, uint64_t now_ms)
 {
     struct mapping *mapping = scheduled->mapping;
     struct buffer event = {0};
     char topic[NAME_BYTES];
-    if (mapping->event->input)
-        buffer_append(&event, span_from_string(mapping->event->input));
-    else
-        write_event(scheduled, clock, due_ms, &event);
+    write_input(scheduled, clock, due_ms, &event);
     snprintf(topic, sizeof topic, "$schedule/%s", mapping->queue_name);
     struct message view = {
         .qos = 1, .topic = span_from_string(topic), .payload = buffer_span(&event), .received_ms = wall_ms};

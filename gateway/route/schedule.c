@@ -416,11 +416,26 @@ static uint64_t next_of_cron(const struct schedule *schedule, uint64_t after_ms)
     return UINT64_MAX;
 }
 
+/* The same where clocks show the zone's time. One that they skip, or that was there before, is passed over.
+ */
+static uint64_t next_in_zone(const struct schedule *schedule, uint64_t after_ms)
+{
+    int64_t after_s = (int64_t)(after_ms / 1000), utc_s = 0;
+    int64_t local_s = time_zone_local(schedule->zone, after_s);
+    uint64_t local_ms = local_s > 0 ? (uint64_t)local_s * 1000 : 0;
+    do {
+        local_ms = next_of_cron(schedule, local_ms);
+        if (local_ms == UINT64_MAX)
+            return UINT64_MAX;
+    } while (!time_zone_utc(schedule->zone, (int64_t)(local_ms / 1000), &utc_s) || utc_s <= after_s);
+    return (uint64_t)utc_s * 1000;
+}
+
 uint64_t schedule_next(const struct schedule *schedule, uint64_t after_ms)
 {
     if (schedule->period_ms > 0)
         return (after_ms / schedule->period_ms + 1) * schedule->period_ms;
-    return next_of_cron(schedule, after_ms);
+    return schedule->zone ? next_in_zone(schedule, after_ms) : next_of_cron(schedule, after_ms);
 }
 
 bool schedule_due(const struct schedule *schedule, uint64_t *anchor_ms, uint64_t now_ms, uint64_t *ret_due_ms)

@@ -4,8 +4,11 @@
  *     rate(5 minutes)                     also seconds, minute, hours, days
  *     cron(0 10 ? * MON-FRI *)            minutes hours day-of-month month day-of-week year
  *
- * All times are UTC, in milliseconds of the Unix epoch. A rate runs at the whole multiples of its period
+ * Times are in milliseconds of the Unix epoch. A rate runs at the whole multiples of its period
  * since the epoch: so a restart neither shifts it nor starts it anew, and nothing has to be kept about it.
+ * A cron's fields are of UTC, or of a time zone's clocks, as EventBridge Scheduler has it: where they are put
+ * forward, a time that they skip has no run; where they are put back, a time that they show twice has one,
+ * the first time.
  * The fields of cron are values, ranges (2-5, SAT-MON), lists and steps (0/15), months and weekdays by number
  * or name; L is the last day of the month or, as 6L, its last Friday; 15W the weekday nearest to the 15th, LW
  * the last one; 6#2 the second Friday. A week begins with SUN, 1. One of the two day fields is `?`.
@@ -17,6 +20,7 @@
 #ifndef SLUICE_ROUTE_SCHEDULE_H
 #define SLUICE_ROUTE_SCHEDULE_H
 
+#include "route/time_zone.h"
 #include "sluice/error.h"
 #include "wire/span.h"
 
@@ -47,6 +51,7 @@ struct schedule {
     enum schedule_days day_rule;
     unsigned day_number;
     uint8_t years[(SCHEDULE_LAST_YEAR - SCHEDULE_FIRST_YEAR) / 8 + 1];
+    const struct time_zone *zone; /* NULL: UTC; set by whoever parsed it, and outlives it */
 };
 
 /* SLUICE_INVALID: ret_fault says what is wrong and what is allowed. */

@@ -21,7 +21,16 @@ functions:
       - schedule: {rate: rate(1 second), input: {name: a, list: [1, "1", true, "", 1.50]}}
       - schedule: {rate: [rate(1 second)], input: '{"name": "b"}', name: b, description: as text}
       - schedule: {rate: rate(1 second), enabled: false, input: {name: c}}
+      - schedule:
+          rate: [rate(2 seconds), cron(* * * * ? *)]
+          timezone: Europe/Berlin
+          name: d
+          inputTransformer: {inputPathsMap: {at: \$.time}, inputTemplate: '{"name": "d", "at": <at>, "of": <aws.events.rule-arn>}'}
     reply: s/given/\${name}
+  part:
+    handler: $BUILD/tests/faulty.so
+    events: [schedule: {rate: rate(1 second), inputPath: '\$.resources'}]
+    reply: s/part
   failing:
     handler: $BUILD/tests/faulty.so
     maximumRetryAttempts: 0
@@ -37,6 +46,8 @@ events_are_eventbridges_or_the_input() {
     expect all "$SUBSCRIBER" "s/tick 0 0 $event"
     expect all "$SUBSCRIBER" 's/given/a 0 0 {"name":"a","list":\[1,"1",true,"",1.50\]}'
     expect all "$SUBSCRIBER" 's/given/b 0 0 {"name": "b"}'
+    expect all "$SUBSCRIBER" 's/given/d 0 0 {"name": "d", "at": "20[-0-9]*T[0-9:]*Z", "of": "arn:aws:events:eu-west-1:000000000000:rule/d"}'
+    expect all "$SUBSCRIBER" 's/part 0 0 \["arn:aws:events:eu-west-1:000000000000:rule/part"\]'
     wait_for 'function failing gave up a message after 1 attempts' "$DIR/gateway.log" "$GATEWAY"
     stop_gateway
     ! grep -q '"name":"c"' "$DIR/all.log" || fail "a schedule that is not enabled ran"

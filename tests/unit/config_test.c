@@ -426,17 +426,18 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
 static void schedules_are_read_in_every_form(void **state)
 {
     (void)state;
-    struct config *config = parse_good("functions:\n"
-                                       "  f:\n"
-                                       "    lambda: a\n"
-                                       "    events:\n"
-                                       "      - schedule: rate(5 minutes)\n"
-                                       "      - schedule: [cron(0 12 * * ? *), rate(10 seconds)]\n"
-                                       "      - schedule: {rate: rate(1 day), enabled: false}\n"
-                                       "      - schedule:\n"
-                                       "          rate: rate(1 hour)\n"
-                                       "          input: {a: [1, x, ~, {b: yes, c: 'true'}], d: 1.50}\n"
-                                       "      - schedule: {rate: rate(1 hour), input: '[1, 2]'}\n");
+    struct config *config =
+        parse_good("functions:\n"
+                   "  f:\n"
+                   "    lambda: a\n"
+                   "    events:\n"
+                   "      - schedule: rate(5 minutes)\n"
+                   "      - schedule: [cron(0 12 * * ? *), rate(10 seconds)]\n"
+                   "      - schedule: {rate: rate(1 day), enabled: false}\n"
+                   "      - schedule:\n"
+                   "          rate: rate(1 hour)\n"
+                   "          input: {a: [1, x, ~, {b: yes, c: 'true'}], d: 1.50}\n"
+                   "      - schedule: {rate: rate(1 hour), input: '[1, 2]', timezone: UTC}\n");
     const struct config_function *function = &config->functions[0];
     assert_int_equal(function->event_count, 4);
     assert_int_equal(function->events[0].schedules[0].period_ms, 300000);
@@ -466,6 +467,24 @@ static void a_wrong_schedule_is_refused(void **state)
          "schedule.input is no JSON, or too large"},
         {FUNCTION("lambda: a, events: [{schedule: rate(1 day), iot: {sql: \"SELECT * FROM 'a'\"}}]"),
          "functions.f: an event has both iot and schedule"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), timezone: Europe/Nowhere}]"),
+         "functions.f: the timezone 'Europe/Nowhere' is not in /usr/share/zoneinfo; allowed: UTC, or one"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), timezone: ../zoneinfo/UTC}]"),
+         "functions.f: the timezone '../zoneinfo/UTC' is not in"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputPath: time}]"),
+         "functions.f: 'time' is no path in an event: it does not begin with $; allowed: $.time"},
+        {FUNCTION(
+             "lambda: a, events: [schedule: {rate: rate(1 day), inputTransformer: {inputPathsMap: {a: $x}, "
+             "inputTemplate: <a>}}]"),
+         "functions.f: '$x' is no path in an event"},
+        {FUNCTION(
+             "lambda: a, events: [schedule: {rate: rate(1 day), inputTransformer: {inputPathsMap: {a: $}, "
+             "inputTemplate: <a><b>}}]"),
+         "functions.f: the inputTemplate has <b>; allowed: names of inputPathsMap, and <aws.events"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputTransformer: {}}]"),
+         "schedule.inputTransformer.inputTemplate is missing"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputPath: $, input: 1}]"),
+         "functions.f: a schedule has more than one of input, inputPath and inputTransformer"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], false);
 }
@@ -510,10 +529,6 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
         {FUNCTION("lambda: a, events: [sqs: queue]"), "events[].sqs is an event that this version"},
         {FUNCTION("lambda: a, events: [sns: topic]"), "events[].sns is an event that this version"},
         {FUNCTION("lambda: a, events: [s3: bucket]"), "events[].s3 is an event that this version"},
-        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputPath: $.time}]"),
-         "events[].schedule.inputPath is not served by this version"},
-        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), timezone: Europe/Berlin}]"),
-         "events[].schedule.timezone is not served by this version, whose times are UTC"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], true);
 }

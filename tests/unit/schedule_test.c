@@ -1,11 +1,12 @@
-/* When schedules run. The runs of cron.txt come from an independent model, tests/vectors/schedule/model.py.
- */
+/* When schedules run. What cron.txt and zones.txt say comes from independent models beside them. */
+#include "base/memory.h"
 #include "route/schedule.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -55,6 +56,75 @@ static void cron_runs_when_the_model_says(void **state)
     }
     fclose(file);
     assert_true(count > 200);
+}
+
+/* NULL: this system does not have it. */
+static const struct time_zone *zone_of(const char *name, struct arena *arena)
+{
+    char path[128];
+    static uint8_t bytes[65536];
+    snprintf(path, sizeof path, "/usr/share/zoneinfo/%s", name);
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return NULL;
+    size_t len = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    const struct time_zone *zone;
+    if (time_zone_parse(span_of(bytes, len), arena, &zone) != SLUICE_OK)
+        fail_msg("%s is no time zone", name);
+    return zone;
+}
+
+static void cron_in_a_zone_runs_when_the_model_says(void **state)
+{
+    (void)state;
+    const char *vectors = getenv("SCHEDULE_ZONES"); /* also of every zone: zones.py all */
+    FILE *file = fopen(vectors ? vectors : SCHEDULE_ZONE_VECTORS, "r");
+    assert_non_null(file);
+    char line[512];
+    int count = 0;
+    for (; fgets(line, sizeof line, file); count++) {
+        struct arena arena = {0};
+        line[strcspn(line, "\n")] = '\0';
+        char *save;
+        const char *expression = strtok_r(line, "\t", &save), *name = strtok_r(NULL, "\t", &save), *expected;
+        struct schedule schedule = parse(expression);
+        schedule.zone = zone_of(name, &arena);
+        if (!schedule.zone)
+            skip();
+        uint64_t at_ms = time_of(strtok_r(NULL, "\t", &save));
+        while ((expected = strtok_r(NULL, "\t", &save))) {
+            uint64_t next_ms = schedule_next(&schedule, at_ms);
+            if (next_ms != time_of(expected))
+                fail_msg("%s in %s: after %llu comes %llu and not %s", expression, name,
+                         (unsigned long long)at_ms, (unsigned long long)next_ms, expected);
+            at_ms = next_ms;
+        }
+        arena_fini(&arena);
+    }
+    fclose(file);
+    assert_true(count > 100);
+}
+
+static void what_is_no_time_zone_is_refused(void **state)
+{
+    (void)state;
+    static uint8_t bytes[65536];
+    FILE *file = fopen("/usr/share/zoneinfo/Europe/Berlin", "rb");
+    if (!file)
+        skip();
+    size_t len = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    for (size_t short_len = 0; short_len <= len; short_len++) {
+        struct arena arena = {0};
+        const struct time_zone *zone;
+        uint8_t *exact = memory_new(short_len + 1); /* the sanitizer sees a read past its end */
+        memcpy(exact, bytes, short_len);
+        enum sluice_error error = time_zone_parse(span_of(exact, short_len), &arena, &zone);
+        assert_int_equal(error, short_len == len ? SLUICE_OK : SLUICE_INVALID);
+        memory_free(exact);
+        arena_fini(&arena);
+    }
 }
 
 static void a_rate_runs_at_multiples_of_its_period(void **state)
@@ -217,6 +287,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cron_runs_when_the_model_says),
+        cmocka_unit_test(cron_in_a_zone_runs_when_the_model_says),
+        cmocka_unit_test(what_is_no_time_zone_is_refused),
         cmocka_unit_test(a_rate_runs_at_multiples_of_its_period),
         cmocka_unit_test(what_is_no_schedule_is_refused_with_what_is_allowed),
         cmocka_unit_test(a_run_is_due_once_its_time_has_come),
