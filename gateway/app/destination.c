@@ -45,7 +45,7 @@ static const char *write_time(uint64_t wall_ms, char text[static TIME_BYTES])
     return text;
 }
 
-static void write_request_context(const struct mapping *mapping, uint64_t ordinal, const char *condition,
+static void write_request_context(const struct mapping *mapping, uint64_t ordinal, struct span condition,
                                   uint32_t attempts, struct buffer *out)
 {
     const struct functions_host *host = &mapping->function->all->host;
@@ -58,7 +58,7 @@ static void write_request_context(const struct mapping *mapping, uint64_t ordina
     json_write_raw(out, ",\"functionArn\":\"");
     buffer_append(out, span_from_string(mapping->function->arn));
     json_write_raw(out, ":$LATEST\",\"condition\":");
-    json_write_string(out, span_from_string(condition));
+    json_write_string(out, condition);
     json_write_raw(out, ",\"approximateInvokeCount\":");
     json_write_u64(out, attempts);
     json_write_raw(out, "}");
@@ -91,15 +91,20 @@ static void write_payload(struct buffer *out, const char *name, struct span payl
 void destination_write_success(const struct mapping *mapping, const struct queue_item *first,
                                struct span event, struct span answer, struct buffer *out)
 {
-    write_request_context(mapping, first->ordinal, "Success", first->attempt, out);
+    write_request_context(mapping, first->ordinal, SPAN_LITERAL("Success"), first->attempt, out);
     write_payload(out, "requestPayload", event);
     json_write_raw(out, ",\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"$LATEST\"}");
     write_payload(out, "responsePayload", answer);
     json_write_raw(out, "}");
 }
 
-/* Lambda's error document: the function's own where it gave one. */
-static void write_error(const struct queue_dead *dead, struct buffer *out)
+struct span destination_condition(const struct queue_dead *dead)
+{
+    return dead->reason == QUEUE_DEAD_AGE ? SPAN_LITERAL("EventAgeExceeded")
+                                          : SPAN_LITERAL("RetriesExhausted");
+}
+
+void destination_write_error(const struct queue_dead *dead, struct buffer *out)
 {
     if (dead->error_payload.len > 0) {
         buffer_append(out, dead->error_payload);
@@ -116,16 +121,14 @@ void destination_write_failure(const struct mapping *mapping, const struct queue
                                struct span event, struct buffer *out)
 {
     struct buffer error = {0};
-    bool is_too_old = dead->reason == QUEUE_DEAD_AGE;
-    write_request_context(mapping, dead->ordinal, is_too_old ? "EventAgeExceeded" : "RetriesExhausted",
-                          dead->attempts, out);
+    write_request_context(mapping, dead->ordinal, destination_condition(dead), dead->attempts, out);
     write_payload(out, "requestPayload", event);
     if (dead->error_type.len == 0) { /* nothing was answered last */
         json_write_raw(out, ",\"responseContext\":null");
     } else {
         json_write_raw(out, ",\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"$LATEST\","
                             "\"functionError\":\"Unhandled\"}");
-        write_error(dead, &error);
+        destination_write_error(dead, &error);
     }
     write_payload(out, "responsePayload", buffer_span(&error));
     json_write_raw(out, "}");

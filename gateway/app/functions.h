@@ -32,6 +32,8 @@ struct functions_host {
     struct state *state;
     /* Publishes a result: the errors of broker_publish. */
     enum sluice_error (*publish)(void *ctx, const struct message *view);
+    /* Whether the publisher of this message may subscribe to that topic. */
+    bool (*may_receive)(void *ctx, const struct message *message, struct span topic);
     /* A queue that had no room has some again. */
     void (*on_room)(void *ctx);
     uint64_t (*wall_ms)(void *ctx);

@@ -90,8 +90,8 @@ struct functions {
     struct mapping *mappings;
     size_t mapping_count;
     struct mapping *restoring; /* at start: whose entries come */
-    struct rule_set rules; /* user: the mapping */
-    bool any_senml;        /* some mapping takes whole frames */
+    struct rule_set rules;     /* user: the mapping */
+    bool any_senml;            /* some mapping takes whole frames */
     struct selection *selections;
     size_t selection_count, selection_capacity;
     struct pending_letter *letters; /* in order of tickets */
@@ -179,12 +179,25 @@ void destination_write_success(const struct mapping *mapping, const struct queue
 /* Of a message that was given up; `event` is what the function got, or would have got. */
 void destination_write_failure(const struct mapping *mapping, const struct queue_dead *dead,
                                struct span event, struct buffer *out);
+/* Why a message was given up, in Lambda's words; and its error document: the function's own where it gave
+ * one. */
+struct span destination_condition(const struct queue_dead *dead);
+void destination_write_error(const struct queue_dead *dead, struct buffer *out);
+
+/* ---- answer.c: MQTT 5 request/response ---- */
+
+/* False: the message asks for no answer, or may not get one there, which is logged. */
+bool answer_topic(const struct mapping *mapping, const struct message *request, struct span *ret_topic);
+/* Appends the answer's property block. `dead`: NULL, or how it failed. */
+void answer_write_properties(const struct message *request, const struct queue_dead *dead,
+                             struct buffer *out);
 
 /* ---- handovers.c: what must be taken before a message may leave its queue ---- */
 
 enum parcel_kind {
     PARCEL_RESULT,
     PARCEL_RECORD, /* for a destination */
+    PARCEL_ANSWER, /* for the Response Topic of a request */
 };
 
 struct parcel {
@@ -200,7 +213,8 @@ struct handover;
 enum sluice_error parcel_send(struct mapping *mapping, const struct parcel *parcel, bool *ret_refused);
 /* Keeps a copy, to be sent by handovers_turn; *handover is made with the first. */
 void handover_put(struct handover **handover, struct mapping *mapping, const struct parcel *parcel);
-/* What the handover is for: it ends with invocation_end or _give_up, or with letter_keep. */
+/* What the handover is for: it ends with invocation_end or _give_up, or with letter_keep where it has no
+ * record, or nobody takes that. */
 void handover_hold_invocation(struct handover *handover, struct invocation *invocation, uint64_t now_ms);
 void handover_hold_dead(struct handover *handover, const struct queue_dead *dead);
 void handovers_turn(struct functions *functions, uint64_t now_ms);

@@ -78,20 +78,19 @@ static void write_event(const struct mapping *mapping, const struct queue_dead *
         buffer_append(out, dead->message->payload);
 }
 
-/* The record for the destination; NULL: no topic can be made for it, so that the message becomes a dead
- * letter. */
-static struct handover *put_record(struct mapping *mapping, const struct queue_dead *dead)
+/* The record for the destination. False: no topic can be made for it. */
+static bool put_record(struct mapping *mapping, const struct queue_dead *dead, struct handover **handover)
 {
-    struct handover *handover = NULL;
     struct buffer selected = {0}, event = {0}, topic = {0}, record = {0};
     struct destination to;
     if (dead->message)
         invocation_select(mapping, dead->message, &selected, NULL);
-    if (destination_find(mapping, &mapping->function->config->on_failure, buffer_span(&selected),
-                         dead->message ? dead->message->client_id : SPAN_EMPTY, &topic, &to)) {
+    bool found = destination_find(mapping, &mapping->function->config->on_failure, buffer_span(&selected),
+                                  dead->message ? dead->message->client_id : SPAN_EMPTY, &topic, &to);
+    if (found) {
         write_event(mapping, dead, buffer_span(&selected), &event);
         destination_write_failure(mapping, dead, buffer_span(&event), &record);
-        handover_put(&handover, mapping,
+        handover_put(handover, mapping,
                      &(struct parcel){.kind = PARCEL_RECORD,
                                       .function = to.function,
                                       .message = {.topic = to.topic, .payload = buffer_span(&record)}});
@@ -100,20 +99,43 @@ static struct handover *put_record(struct mapping *mapping, const struct queue_d
     buffer_fini(&topic);
     buffer_fini(&event);
     buffer_fini(&selected);
-    return handover;
+    return found;
+}
+
+static void put_answer(struct mapping *mapping, const struct queue_dead *dead, struct handover **handover)
+{
+    struct span topic;
+    if (!dead->message || !answer_topic(mapping, dead->message, &topic))
+        return;
+    struct buffer error = {0}, properties = {0};
+    struct queue_dead said = *dead;
+    if (said.error_type.len == 0) { /* no attempt has ended it */
+        said.error_type = destination_condition(dead);
+        said.error_message = SPAN_LITERAL("the event was given up before it was handled");
+    }
+    destination_write_error(&said, &error);
+    answer_write_properties(dead->message, &said, &properties);
+    handover_put(handover, mapping,
+                 &(struct parcel){.kind = PARCEL_ANSWER,
+                                  .message = {.topic = topic,
+                                              .payload = buffer_span(&error),
+                                              .properties = buffer_span(&properties)}});
+    buffer_fini(&properties);
+    buffer_fini(&error);
 }
 
 void mapping_dead(struct mapping *mapping, const struct queue_dead *dead)
 {
     enum config_destination_kind kind = mapping->function->config->on_failure.kind;
+    struct handover *handover = NULL;
+    put_answer(mapping, dead, &handover);
     bool has_destination = kind == CONFIG_TO_TOPIC || kind == CONFIG_TO_FUNCTION;
-    struct handover *handover = has_destination ? put_record(mapping, dead) : NULL;
-    if (!handover) {
+    if (has_destination && put_record(mapping, dead, &handover))
+        log_given_up(mapping, dead, "its record goes to its destination");
+    if (handover)
+        handover_hold_dead(handover, dead);
+    else
         letter_keep(mapping, dead);
-        return;
-    }
-    log_given_up(mapping, dead, "its record goes to its destination");
-    handover_hold_dead(handover, dead);
 }
 
 /* The letters come in the order of their tickets, with dropped ones (0) between them. */

@@ -50,6 +50,11 @@ static enum sluice_error publish_result(void *ctx, const struct message *view)
     return broker_publish(((struct gateway *)ctx)->broker, view);
 }
 
+static bool may_receive(void *ctx, const struct message *message, struct span topic)
+{
+    return broker_may_receive(((struct gateway *)ctx)->broker, message, topic);
+}
+
 static void on_room(void *ctx)
 {
     broker_resume(((struct gateway *)ctx)->broker);
@@ -244,6 +249,7 @@ static enum sluice_error start_functions(struct gateway *gateway, const char *wo
                                   .journal = storage_journal(gateway->storage),
                                   .state = storage_state(gateway->storage),
                                   .publish = publish_result,
+                                  .may_receive = may_receive,
                                   .on_room = on_room,
                                   .wall_ms = gateway_wall_ms,
                                   .random = host_random};

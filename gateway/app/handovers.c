@@ -1,8 +1,9 @@
 /*
- * What must be taken by somebody before a message may leave its queue (its result, the record for a
- * destination) and found no room. It is kept here, tried again when the queue that it goes into has room and
- * after a growing while, and its own queue leases nothing meanwhile: so what waits is bounded by what a
- * queue leases at once. The message stays in its queue, so a crash or a stop repeats its invocation.
+ * What must be taken by somebody before a message may leave its queue (its result, the answer to a
+ * request, the record for a destination) and found no room. It is kept here, tried again when the queue that
+ * it goes into has room and after a growing while, and its own queue leases nothing meanwhile: so what waits
+ * is bounded by what a queue leases at once. The message stays in its queue, so a crash or a stop repeats its
+ * invocation.
  *
  * A queue may wait for itself: by functions whose results feed one another, once their queues are full.
  * Then waiting would never end, and what waits is given up: it becomes a dead letter, which makes room.
@@ -29,7 +30,7 @@ struct handover {
     size_t parcel_count;
     struct invocation *invocation; /* NULL: `dead` is what it is for, with copies of its own */
     struct queue_dead dead;
-    bool is_refused; /* something of it can never be taken */
+    bool has_record; /* that somebody has taken, or will */
     uint64_t due_ms;
     uint32_t tries;
 };
@@ -38,7 +39,8 @@ struct handover {
 
 static void refuse(struct mapping *mapping, const struct parcel *parcel, enum sluice_error error)
 {
-    static const char *const names[] = {[PARCEL_RESULT] = "result", [PARCEL_RECORD] = "record"};
+    static const char *const names[] = {
+        [PARCEL_RESULT] = "result", [PARCEL_RECORD] = "record", [PARCEL_ANSWER] = "answer"};
     const struct function *function = mapping->function;
     const struct span topic = parcel->message.topic;
     function->all->counters.unpublished++;
@@ -72,7 +74,7 @@ enum sluice_error parcel_send(struct mapping *mapping, const struct parcel *parc
             *ret_refused = true;
         return SLUICE_OK;
     }
-    all->counters.results += !error && parcel->kind == PARCEL_RESULT;
+    all->counters.results += !error && parcel->kind != PARCEL_RECORD;
     return error;
 }
 
@@ -82,6 +84,7 @@ void handover_put(struct handover **handover, struct mapping *mapping, const str
         *handover = memory_new(sizeof **handover);
         (*handover)->mapping = mapping;
     }
+    (*handover)->has_record |= parcel->kind == PARCEL_RECORD;
     (*handover)->parcels[(*handover)->parcel_count++] =
         (struct kept_parcel){parcel->kind, parcel->function, message_new(&parcel->message)};
 }
@@ -159,11 +162,11 @@ static void end(struct handover **at)
     unlink_first(at);
     if (handover->invocation) {
         invocation_end(handover->invocation, NULL);
-    } else if (handover->is_refused) {
-        letter_keep(mapping, &handover->dead);
-    } else {
+    } else if (handover->has_record) {
         queue_dead_stored(mapping->queue, handover->dead.ordinal);
         mapping->function->all->counters.sent_on++;
+    } else {
+        letter_keep(mapping, &handover->dead);
     }
     handover_free(handover);
 }
@@ -179,7 +182,7 @@ static void give_up(struct handover **at)
         invocation_give_up(handover->invocation, &(struct queue_error){.type = SPAN_LITERAL("ResultLoop"),
                                                                        .message = span_from_string(text)});
     } else {
-        log_warning("function %s: its record has no room: %s", handover->mapping->function->config->name,
+        log_warning("function %s: what it made has no room: %s", handover->mapping->function->config->name,
                     text);
         letter_keep(handover->mapping, &handover->dead);
     }
@@ -212,8 +215,11 @@ static bool send_all(struct handover *handover)
     while (handover->parcel_count > 0) {
         const struct kept_parcel *first = &handover->parcels[0];
         struct parcel parcel = {first->kind, first->function, *first->message};
-        if (parcel_send(handover->mapping, &parcel, &handover->is_refused) != SLUICE_OK)
+        bool is_refused = false;
+        if (parcel_send(handover->mapping, &parcel, &is_refused) != SLUICE_OK)
             return false;
+        if (is_refused && parcel.kind == PARCEL_RECORD)
+            handover->has_record = false;
         message_unref(first->message);
         handover->parcel_count--;
         memmove(handover->parcels, handover->parcels + 1, handover->parcel_count * sizeof *handover->parcels);

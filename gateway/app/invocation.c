@@ -248,6 +248,22 @@ static void publish_result(struct invocation *invocation, struct span answer)
     buffer_fini(&topic);
 }
 
+/* Also with an answer of nothing: who asked waits for it. */
+static void answer_request(struct invocation *invocation, struct span answer)
+{
+    const struct message *request = invocation->batch->items[0].message;
+    struct span topic;
+    if (!answer_topic(invocation->mapping, request, &topic))
+        return;
+    struct buffer properties = {0};
+    answer_write_properties(request, NULL, &properties);
+    hand_over(invocation,
+              &(struct parcel){
+                  .kind = PARCEL_ANSWER,
+                  .message = {.topic = topic, .payload = answer, .properties = buffer_span(&properties)}});
+    buffer_fini(&properties);
+}
+
 /* Sends the record of what it did to its destination. */
 static void record_success(struct invocation *invocation, struct span answer)
 {
@@ -377,6 +393,7 @@ static void finish(struct invocation *invocation, const struct invoke_result *re
         set_outcomes(invocation, outcome);
     if (count_succeeded(invocation) > 0) {
         publish_result(invocation, result->payload);
+        answer_request(invocation, result->payload);
         record_success(invocation, result->payload);
     }
     if (invocation->handover)

@@ -20,12 +20,13 @@ struct message {
     uint64_t expires_ms;    /* the same clock; 0: never */
     struct span topic;      /* a valid Topic Name; this and the rest point into the same block */
     struct span payload;
-    struct span properties;     /* MQTT 5 property block to forward, without Topic Alias, Subscription
-                                   Identifiers and Message Expiry Interval */
-    struct span client_id;      /* of the publisher; empty for the gateway's own */
-    struct span principal;      /* of the publisher: SHA-256 of its certificate in hex, or empty */
-    struct span publisher_name; /* of one that is retained or above QoS 0: whom the broker's rules know its
-                                   publisher as, so that a right can be withdrawn later; else empty */
+    struct span properties; /* MQTT 5 property block to forward, without Topic Alias, Subscription
+                               Identifiers and Message Expiry Interval */
+    struct span client_id;  /* of the publisher; empty for the gateway's own */
+    struct span principal;  /* of the publisher: SHA-256 of its certificate in hex, or empty */
+    /* Whom the broker's rules know the publisher as, so that its rights can be asked for later, of a message
+     * that is retained, above QoS 0, or has a Response Topic; else empty. */
+    struct span publisher_name;
 };
 
 /* A copy with one reference; the spans of `source` are copied in, its refs is ignored. */

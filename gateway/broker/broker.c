@@ -218,6 +218,13 @@ enum sluice_error broker_publish(struct broker *broker, const struct message *vi
     return publish_messages(broker, &message, 1, &origin, &stored);
 }
 
+/* What the gateway publishes itself is no Client's request. */
+bool broker_may_receive(const struct broker *broker, const struct message *message, struct span topic)
+{
+    return message->publisher_kind != IDENTITY_INTERNAL &&
+           publish_publisher_may(broker, message, ACCESS_SUBSCRIBE, topic);
+}
+
 void broker_publish_status(struct broker *broker, struct span topic, struct span payload)
 {
     publish_status(broker, &(struct message){.retain = true,

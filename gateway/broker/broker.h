@@ -344,6 +344,10 @@ uint64_t broker_next_deadline(const struct broker *broker); /* UINT64_MAX: none 
  * nothing was done. SLUICE_INVALID: the Topic Name is none, or begins with `$`. */
 enum sluice_error broker_publish(struct broker *broker, const struct message *view);
 
+/* Whether the Client that published this message may subscribe to that topic, by the rules as they are now.
+ */
+bool broker_may_receive(const struct broker *broker, const struct message *message, struct span topic);
+
 /* Publishes what the gateway says of itself, on a topic that begins with `$`: to those who are connected, at
  * QoS 0, and retained in memory. Nothing of it is stored, and no hook is called. */
 void broker_publish_status(struct broker *broker, struct span topic, struct span payload);

@@ -45,10 +45,13 @@ enum sluice_error publish_messages(struct broker *broker, const struct message *
                                    const struct publish_origin *origin, struct publish_stored *ret_stored);
 /* Delivers a message of the Server's own, of QoS 0, and retains it; nothing is stored. */
 void publish_status(struct broker *broker, const struct message *message);
-/* Says in a message that may be kept, retained or queued, who published it; the message is a view of the
- * identity's name. */
+/* Says in a message that may be kept, retained, queued or answered, who published it; the message is a view
+ * of the identity's name. */
 void publish_name_publisher(struct message *message, const struct identity *identity);
-/* Whether the rules as they are now let its publisher publish it. */
+/* Whether the rules as they are now let a message's publisher do that. */
+bool publish_publisher_may(const struct broker *broker, const struct message *message,
+                           enum access_action action, struct span topic);
+/* Whether they let it publish the message. */
 bool publish_still_allowed(const struct broker *broker, const struct message *message);
 /* The properties that are forwarded: without Topic Alias, Message Expiry Interval, Will Delay Interval and
  * Subscription Identifiers. A view, into `properties` or into the broker's scratch until the next call. */

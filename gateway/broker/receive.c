@@ -29,7 +29,11 @@ struct span publish_forwarded_properties(struct broker *broker, struct mqtt_prop
 
 void publish_name_publisher(struct message *message, const struct identity *identity)
 {
-    if (!message->retain && message->qos == 0)
+    struct span topic;
+    bool asks =
+        message->properties.len > 0 &&
+        mqtt_property_bytes((struct mqtt_properties){message->properties}, MQTT_RESPONSE_TOPIC, &topic);
+    if (!message->retain && message->qos == 0 && !asks)
         return;
     message->publisher_kind = (uint8_t)identity->kind;
     message->publisher_name = span_from_string(identity->name);
@@ -45,16 +49,22 @@ static bool copy_text(struct span from, char *to, size_t capacity)
     return true;
 }
 
-bool publish_still_allowed(const struct broker *broker, const struct message *message)
+bool publish_publisher_may(const struct broker *broker, const struct message *message,
+                           enum access_action action, struct span topic)
 {
     struct identity publisher = {.kind = message->publisher_kind};
     if (!copy_text(message->publisher_name, publisher.name, sizeof publisher.name) ||
         !copy_text(message->principal, publisher.fingerprint, sizeof publisher.fingerprint))
         return false;
     struct grants *grants = grants_new(broker->access, &publisher, message->client_id);
-    bool allowed = grants_topic(grants, ACCESS_PUBLISH, message->topic);
+    bool allowed = grants_topic(grants, action, topic);
     grants_free(grants);
     return allowed;
+}
+
+bool publish_still_allowed(const struct broker *broker, const struct message *message)
+{
+    return publish_publisher_may(broker, message, ACCESS_PUBLISH, message->topic);
 }
 
 uint64_t publish_expires_ms(struct mqtt_properties properties, uint64_t wall_ms)
