@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,10 +22,22 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The launcher may have done the same, but not where it may not confine, or is built with a sanitizer. */
+static void limit_memory(uint64_t bytes)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_max < bytes)
+        return;
+    limit.rlim_cur = limit.rlim_max = bytes;
+    setrlimit(RLIMIT_DATA, &limit);
+}
+
 /* In the child, between fork and exec: system calls only. Ends by telling the parent the error. */
 static _Noreturn void become(const struct environment_config *config, pid_t parent, int error_fd)
 {
     reset_signals();
+    if (config->memory_bytes > 0)
+        limit_memory(config->memory_bytes);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1); /* it died before prctl */

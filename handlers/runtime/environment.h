@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -16,6 +17,7 @@ struct environment_config {
     const char *const *command;   /* an absolute path and its arguments, NULL-terminated */
     const char *const *variables; /* all that it gets, NULL-terminated */
     const char *folder;           /* that it works in */
+    uint64_t memory_bytes;        /* heap and data of each of its processes; 0: no limit */
 };
 
 struct environment {

@@ -170,10 +170,15 @@ static void write_stream_name(char ret_name[2 * STREAM_BYTES + 1])
         snprintf(ret_name + 2 * i, 3, "%02x", random[i]);
 }
 
+static uint32_t memory_mb(const cJSON *init)
+{
+    const cJSON *memory = cJSON_GetObjectItemCaseSensitive(init, "memorySizeMb");
+    return cJSON_IsNumber(memory) && memory->valuedouble > 0 ? (uint32_t)memory->valuedouble : 0;
+}
+
 static char **variables_of(const struct runtime *runtime, const cJSON *init, const cJSON *settings)
 {
     char stream[2 * STREAM_BYTES + 1];
-    const cJSON *memory = cJSON_GetObjectItemCaseSensitive(init, "memorySizeMb");
     uv_timeval64_t now = {0};
     uv_gettimeofday(&now);
     write_stream_name(stream);
@@ -183,7 +188,7 @@ static char **variables_of(const struct runtime *runtime, const cJSON *init, con
         .runtime = string_of(init, "runtime"),
         .region = string_of(settings, "region"),
         .task_root = string_of(settings, "taskRoot"),
-        .memory_mb = cJSON_IsNumber(memory) ? (uint32_t)memory->valuedouble : 0,
+        .memory_mb = memory_mb(init),
         .port = server_port(runtime->server),
         .wall_ms = (uint64_t)now.tv_sec * 1000,
         .stream_name = stream,
@@ -208,7 +213,8 @@ static void start_environment(struct runtime *runtime, const cJSON *init, const 
     }
     char **variables = variables_of(runtime, init, settings);
     const struct environment_config config = {command, (const char *const *)variables,
-                                              string_of(settings, "taskRoot")};
+                                              string_of(settings, "taskRoot"),
+                                              (uint64_t)memory_mb(init) * 1024 * 1024};
     runtime->has_environment = true;
     if (!environment_start(&runtime->environment, &runtime->loop, &config, on_exit_of_environment, runtime,
                            error, sizeof error))

@@ -1,8 +1,8 @@
 """A Client in order, in a process of its own, beside whom the hostile ones are.
 
-    healthy.py PORT
+    healthy.py PORT [TOPIC ANSWER-TOPIC]
 
-It publishes at QoS 1 to itself all the time, a message every few milliseconds, and measures each round trip.
+It publishes at QoS 1 to itself all the time, or to a function that gives the message back on another topic, a message every few milliseconds, and measures each round trip.
 A line on its standard input asks for what was since the last one: it answers, after ten more round trips,
 with one line of JSON. It ends with a sentence and status 1 when its connection ends, an answer is wrong, or
 one does not come for a minute.
@@ -17,14 +17,15 @@ import time
 import mqtt
 
 PAUSE_S = 0.005
-TOPIC = "healthy/trip"
+TOPICS = ("healthy/trip", "healthy/trip")
 
 
 class Healthy:
-    def __init__(self, port):
+    def __init__(self, port, topic, answer_topic):
+        self.topic = topic
         self.client = mqtt.Client(("127.0.0.1", port))
-        self.client.connect("healthy")
-        assert self.client.subscribe((TOPIC, 1)) == b"\x01", "the subscription was refused"
+        self.client.connect("healthy-" + topic.partition("/")[0])
+        assert self.client.subscribe((answer_topic, 1)) == b"\x01", "the subscription was refused"
         self.count = 0
 
     def round_trip(self):
@@ -32,7 +33,7 @@ class Healthy:
         self.count += 1
         packet_id, payload = self.count % 65535 + 1, str(self.count).encode()
         begin, end, acknowledged = time.monotonic(), None, False
-        self.client.send(mqtt.publish(TOPIC, payload, 1, packet_id))
+        self.client.send(mqtt.publish(self.topic, payload, 1, packet_id))
         while end is None or not acknowledged:
             got = self.client.read()
             assert got, "the connection of the healthy client ended"
@@ -53,7 +54,7 @@ def report(trips):
 
 
 def main():
-    healthy, trips = Healthy(int(sys.argv[1])), []
+    healthy, trips = Healthy(int(sys.argv[1]), *(sys.argv[2:] or TOPICS)), []
     print("ready", flush=True)
     while True:
         trips.append(healthy.round_trip())
