@@ -32,6 +32,9 @@ bool stage_valid(const char *stage);
 int run_command(int argc, char **argv);       /* runs the gateway until SIGINT or SIGTERM */
 int check_command(int argc, char **argv);     /* checks a configuration */
 int init_command(int argc, char **argv);      /* begins a project from a template */
+int deploy_command(int argc, char **argv);    /* copies functions into the data folder, and makes them live */
+int rollback_command(int argc, char **argv);  /* makes an older version live */
+int versions_command(int argc, char **argv);  /* lists the versions */
 int dlq_command(int argc, char **argv);       /* the dead letters */
 int invoke_command(int argc, char **argv);    /* runs one function once */
 int logs_command(int argc, char **argv);      /* what functions have printed */

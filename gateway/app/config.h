@@ -155,7 +155,7 @@ enum config_sandbox {
 
 struct config_workers {
     enum config_sandbox sandbox;
-    char *cgroup; /* "own", "none" or a folder */
+    char *cgroup;        /* "own", "none" or a folder */
     uint64_t first_user; /* 0: functions have the gateway's own */
     uint64_t process_count;
     uint64_t open_file_count;
@@ -173,6 +173,13 @@ struct config_logs {
     uint64_t file_count; /* of one function; 0: none are kept */
     uint64_t file_bytes;
     uint64_t record_count; /* a second, of one function */
+};
+
+/* What `sluice deploy` makes, and how much of it is kept. */
+struct config_deploys {
+    uint64_t kept_count;
+    uint64_t package_bytes;
+    uint64_t package_files;
 };
 
 enum config_frames {
@@ -315,6 +322,7 @@ struct config_function {
     bool network;
     struct config_strings readable; /* paths */
     struct config_strings writable;
+    struct config_strings package_patterns; /* behind those of the file */
     uint64_t reserved_concurrency;
     uint64_t provisioned_concurrency;
     uint64_t maximum_retry_attempts;
@@ -336,6 +344,9 @@ static inline bool config_is_remote(const struct config_function *function)
 {
     return function->lambda || function->uplink.url;
 }
+
+/* False: no runtime of ours. Lambda's names end with a version; it is the box's that runs. */
+bool config_kind_of(const char *runtime, enum config_kind *ret_kind);
 
 /* Its runtime, or the kind of worker that stands for what is elsewhere. */
 static inline const char *config_runtime(const struct config_function *function)
@@ -379,6 +390,8 @@ struct config {
     struct config_sys sys;
     struct config_workers workers;
     struct config_logs logs;
+    struct config_deploys deploys;
+    struct config_strings package_patterns; /* app/package.h: what belongs to every function's package */
     struct config_function *functions;
     size_t function_count;
 

@@ -56,6 +56,7 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
     case PARAMETER_PATHS:
+    case PARAMETER_PATTERNS:
     case PARAMETER_CLIENT_IDS:
     case PARAMETER_RATES:
     case PARAMETER_ENVIRONMENT: return strings_equal(a, b);

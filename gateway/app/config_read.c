@@ -323,6 +323,7 @@ static void read_value(struct walk *walk, const struct parameter *parameter, con
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
     case PARAMETER_PATHS:
+    case PARAMETER_PATTERNS:
     case PARAMETER_CLIENT_IDS:
     case PARAMETER_RATES:
     case PARAMETER_ANONYMOUS: read_list(walk, parameter, node, field); break;

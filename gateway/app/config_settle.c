@@ -90,8 +90,7 @@ static void settle_environment(struct config *config, struct config_function *fu
     }
 }
 
-/* False: no runtime of ours. Lambda's names end with a version; it is the box's that runs. */
-static bool kind_of_runtime(const char *runtime, enum config_kind *ret_kind)
+bool config_kind_of(const char *runtime, enum config_kind *ret_kind)
 {
     static const struct {
         const char *begins;
@@ -138,7 +137,7 @@ static void settle_local(struct config *config, struct config_function *function
     if (!function->runtime)
         config_error(problems, function->place, "functions.%s has no runtime; allowed: " RUNTIMES,
                      function->name);
-    else if (!kind_of_runtime(function->runtime, &function->kind))
+    else if (!config_kind_of(function->runtime, &function->kind))
         config_error(problems, function->place,
                      "functions.%s: the runtime %s is not served by this version; allowed: " RUNTIMES,
                      function->name, function->runtime);

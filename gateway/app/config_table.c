@@ -67,6 +67,7 @@ static const char *type_text(enum parameter_type type)
         [PARAMETER_ORIGINS] = "a list of SCHEME://HOST or SCHEME://HOST:PORT in lower case, same and none",
         [PARAMETER_WHO] = "device:PATTERN, user:PATTERN, token:PATTERN or anonymous",
         [PARAMETER_FILTERS] = "a list of Topic Filters",
+        [PARAMETER_PATTERNS] = "a list of patterns of paths, with ! before what they leave out",
         [PARAMETER_CLIENT_IDS] = "a list of patterns",
         [PARAMETER_ENVIRONMENT] = "a mapping of names to text",
         [PARAMETER_SQL] = "SQL",

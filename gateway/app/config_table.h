@@ -28,6 +28,7 @@ enum parameter_type {
     PARAMETER_ORIGINS,     /* struct config_strings of origins */
     PARAMETER_WHO,         /* text, as access rules have it */
     PARAMETER_FILTERS,     /* struct config_strings of Topic Filters */
+    PARAMETER_PATTERNS,    /* struct config_strings of patterns of app/package.h */
     PARAMETER_CLIENT_IDS,  /* struct config_strings of patterns */
     PARAMETER_ENVIRONMENT, /* struct config_strings of NAME=value */
     PARAMETER_SQL,         /* text, and the rule that follows it in struct config_event */

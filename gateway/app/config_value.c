@@ -1,5 +1,6 @@
 #include "app/config_value.h"
 
+#include "app/package.h"
 #include "route/reply.h"
 #include "wire/topic.h"
 
@@ -283,6 +284,17 @@ static void read_rate(const struct config_scalar *scalar)
     config_strings_add(scalar->config, &event->rates, keep(scalar));
 }
 
+static void read_pattern(const struct config_scalar *scalar)
+{
+    char *pattern = keep(scalar);
+    const char *fault = package_pattern_fault(pattern);
+    if (fault)
+        config_error(scalar->problems, scalar->place, "%s has '%.64s', of which %s", scalar->parameter->path,
+                     pattern, fault);
+    else
+        config_strings_add(scalar->config, scalar->field, pattern);
+}
+
 static void read_reply(const struct config_scalar *scalar)
 {
     const char *fault = reply_template_fault(scalar->text);
@@ -304,7 +316,7 @@ void config_scalar_read(const struct config_scalar *scalar)
         [PARAMETER_FILTERS] = read_filter,      [PARAMETER_SQL] = read_sql,
         [PARAMETER_REPLY] = read_reply,         [PARAMETER_RATES] = read_rate,
         [PARAMETER_ORIGINS] = read_origin,      [PARAMETER_CLIENT_IDS] = read_client_id,
-        [PARAMETER_PATHS] = read_path_of_list,
+        [PARAMETER_PATHS] = read_path_of_list,  [PARAMETER_PATTERNS] = read_pattern,
     };
     readers[scalar->parameter->type](scalar);
 }

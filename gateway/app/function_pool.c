@@ -1,5 +1,6 @@
 /* How a function of the configuration becomes a pool of workers. */
 #include "app/functions_internal.h"
+#include "app/rollout.h"
 #include "app/sandbox.h"
 
 #include "app/function_command.h"
@@ -21,35 +22,40 @@ enum {
 
 static uint64_t pool_wall_ms(void *ctx)
 {
-    const struct functions_host *host = &((struct function *)ctx)->all->host;
+    const struct functions_host *host = &((struct function_version *)ctx)->function->all->host;
     return host->wall_ms(host->ctx);
 }
 
 static uint32_t pool_random(void *ctx)
 {
-    const struct functions_host *host = &((struct function *)ctx)->all->host;
+    const struct functions_host *host = &((struct function_version *)ctx)->function->all->host;
     return host->random(host->ctx);
+}
+
+static struct function_log *log_of(void *ctx)
+{
+    return ((struct function_version *)ctx)->function->log;
 }
 
 static bool pool_log_begin(void *ctx, const char *request_id)
 {
-    return function_log_begin(((struct function *)ctx)->log, request_id);
+    return function_log_begin(log_of(ctx), request_id);
 }
 
 static void pool_log_line(void *ctx, const char *request_id, struct span line)
 {
-    function_log_line(((struct function *)ctx)->log, request_id, line);
+    function_log_line(log_of(ctx), request_id, line);
 }
 
 static void pool_log_end(void *ctx, const char *request_id, bool begun, const struct invoke_result *result)
 {
-    function_log_end(((struct function *)ctx)->log, request_id, begun, result);
+    function_log_end(log_of(ctx), request_id, begun, result);
 }
 
 static void *pool_group_enter(void *ctx, int pid)
 {
-    const struct function *function = ctx;
-    return cgroups_enter(function->all->cgroups, function->config, pid);
+    const struct function_version *version = ctx;
+    return cgroups_enter(version->function->all->cgroups, version->config, pid);
 }
 
 static uint64_t pool_group_memory(void *group)
@@ -59,7 +65,7 @@ static uint64_t pool_group_memory(void *group)
 
 static void pool_group_leave(void *ctx, void *group)
 {
-    cgroups_leave(((struct function *)ctx)->all->cgroups, group);
+    cgroups_leave(((struct function_version *)ctx)->function->all->cgroups, group);
 }
 
 /* What the lambda worker needs to know (handlers/lambda/README.md). */
@@ -187,22 +193,14 @@ struct start {
 };
 
 /* A function that cannot be started is better said now than by each of its events. */
-static enum sluice_error prepare(const struct functions *all, const struct config_function *function,
-                                 bool down, struct start *ret_start)
+static enum sluice_error find_code(const struct config_function *function,
+                                   struct function_command *ret_command)
 {
-    ret_start->command.count = 0;
-    ret_start->settings = NULL;
-    if (config_is_remote(function)) {
-        ret_start->settings =
-            function->uplink.url ? uplink_settings(&function->uplink, down) : lambda_settings(all, function);
+    ret_command->count = 0;
+    if (config_is_remote(function))
         return SLUICE_OK;
-    }
-    if (function->kind != CONFIG_NATIVE) {
-        enum sluice_error error = function_command_find(function, &ret_start->command);
-        if (!error)
-            ret_start->settings = function_command_settings(&ret_start->command, all->config->region);
-        return error;
-    }
+    if (function->kind != CONFIG_NATIVE)
+        return function_command_find(function, ret_command);
     if (access(function->handler, R_OK) == 0)
         return SLUICE_OK;
     log_error("function %s cannot be served: its handler %s cannot be read: %s", function->name,
@@ -210,27 +208,49 @@ static enum sluice_error prepare(const struct functions *all, const struct confi
     return SLUICE_NOT_FOUND;
 }
 
-/* `down`: the second worker of an uplink, which brings topics down. */
-static enum sluice_error start_pool(struct function *function, const char *workers, bool down,
-                                    struct invoke_pool **ret_pool)
+enum sluice_error function_pool_check(const struct config_function *function)
 {
-    struct functions *all = function->all;
-    const struct config_function *given = function->config;
+    struct function_command command;
+    return find_code(function, &command);
+}
+
+static enum sluice_error prepare(const struct functions *all, const struct config_function *function,
+                                 bool down, struct start *ret_start)
+{
+    enum sluice_error error = find_code(function, &ret_start->command);
+    ret_start->settings = NULL;
+    if (error)
+        return error;
+    if (function->uplink.url)
+        ret_start->settings = uplink_settings(&function->uplink, down);
+    else if (function->lambda)
+        ret_start->settings = lambda_settings(all, function);
+    else if (function->kind != CONFIG_NATIVE)
+        ret_start->settings = function_command_settings(&ret_start->command, all->config->region);
+    return SLUICE_OK;
+}
+
+enum sluice_error function_pool_start(struct function_version *version, bool down,
+                                      struct invoke_pool **ret_pool)
+{
+    struct functions *all = version->function->all;
+    const struct config_function *given = version->config;
     struct start start;
     enum sluice_error error = prepare(all, given, down, &start);
     if (error)
         return error;
     struct invoke_config config = pool_config(all, given);
-    struct invoke_hooks hooks = {.ctx = function,
+    struct invoke_hooks hooks = {.ctx = version,
                                  .wall_ms = pool_wall_ms,
                                  .random = pool_random,
                                  .log = {pool_log_begin, pool_log_line, pool_log_end},
                                  .group = {pool_group_enter, pool_group_memory, pool_group_leave},
+                                 .started = down ? NULL : rollout_version_started,
                                  .publish = down ? uplink_publish : NULL};
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
-    snprintf(executable, sizeof executable, "%s/%s", workers, worker_of(given));
+    snprintf(executable, sizeof executable, "%s/%s", all->workers, worker_of(given));
     char **environment = worker_environment(given);
-    char **launcher = sandbox_launcher(all->config, given, &start.command, workers, executable);
+    char **launcher = sandbox_launcher(all->config, given, &start.command, all->workers, executable);
     config.launcher = (const char *const *)launcher;
     config.executable = executable;
     config.settings_json = start.settings;
@@ -243,13 +263,5 @@ static enum sluice_error start_pool(struct function *function, const char *worke
     memory_free(start.settings);
     sandbox_launcher_free(launcher);
     free_strings(environment);
-    return error;
-}
-
-enum sluice_error function_pool_start(struct function *function, const char *workers)
-{
-    enum sluice_error error = start_pool(function, workers, false, &function->pool);
-    if (!error && function->config->uplink.down_count > 0)
-        error = start_pool(function, workers, true, &function->down_pool);
     return error;
 }

@@ -1,10 +1,13 @@
 #include "app/functions_internal.h"
+#include "app/rollout.h"
 #include "app/sandbox.h"
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "invoke/worker_protocol.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- What a queue asks ---- */
@@ -150,12 +153,30 @@ void functions_free(struct functions *functions)
     rule_set_fini(&functions->rules);
     function_logs_stop(functions->logs);
     cgroups_close(functions->cgroups);
+    versions_free(functions->versions);
+    memory_free(functions->workers);
     memory_free(functions->functions);
     memory_free(functions->mappings);
     memory_free(functions->selections);
     memory_free(functions->letters);
     memory_free(functions->replays);
     memory_free(functions);
+}
+
+/* What is not as it was written is put aside, and functions run from their folders. */
+static struct versions *load_versions(const char *data)
+{
+    char path[PATH_MAX], aside[PATH_MAX + 16], text[VERSIONS_TEXT_BYTES];
+    struct versions *versions;
+    versions_path(data, VERSIONS_NOW, path);
+    enum sluice_error error = versions_read(path, &versions, text);
+    if (!error || error == SLUICE_NOT_FOUND)
+        return versions;
+    snprintf(aside, sizeof aside, "%s.damaged", path);
+    log_error("%s; it is now %s, and functions run as they lie in their folders", text, aside);
+    if (rename(path, aside) != 0)
+        log_error("%s cannot be renamed: %s", path, strerror(errno));
+    return memory_new(sizeof *versions);
 }
 
 enum sluice_error functions_start(const struct config *config, const char *workers,
@@ -167,6 +188,8 @@ enum sluice_error functions_start(const struct config *config, const char *worke
         mapping_max += config->functions[i].event_count + 1;
     all->config = config;
     all->host = *host;
+    all->workers = memory_string(span_from_string(workers));
+    all->versions = load_versions(config->data);
     all->function_count = config->function_count;
     if (state_count_dead_letters(host->state, (struct state_letters){0}, &all->letters_kept) != SLUICE_OK)
         log_warning("the dead letters of before cannot be counted");
@@ -179,13 +202,13 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     for (size_t i = 0; i < config->function_count; i++) {
         struct function *function = &all->functions[i];
         function->all = all;
-        function->config = &config->functions[i];
+        function->given = function->config = &config->functions[i];
         function->arn = format_string("arn:aws:lambda:%s:000000000000:function:%s", config->region,
                                       function->config->name);
         function->log = function_logs_add(all->logs, function->config);
         add_mappings(all, function, &all->mapping_count);
         add_direct_mapping(all, function, &all->mapping_count);
-        enum sluice_error failed = function_pool_start(function, workers);
+        enum sluice_error failed = function_start_live(function);
         if (failed)
             error = failed;
     }
@@ -193,10 +216,9 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     return error;
 }
 
-static void pool_stopped(void *ctx)
+void functions_pool_stopped(struct functions *functions)
 {
-    struct functions *functions = ((struct function *)ctx)->all;
-    if (--functions->pools_running == 0)
+    if (--functions->pools_running == 0 && functions->stopping)
         functions->on_stopped(functions->stopped_ctx);
 }
 
@@ -205,24 +227,25 @@ void functions_stop(struct functions *functions, void (*on_stopped)(void *ctx), 
     functions->stopping = true;
     functions->on_stopped = on_stopped;
     functions->stopped_ctx = ctx;
+    rollout_stop(functions);
     if (functions->pools_running == 0) {
         on_stopped(ctx);
         return;
     }
-    for (size_t i = 0; i < functions->function_count; i++) {
-        struct function *function = &functions->functions[i];
-        if (function->pool)
-            invoke_pool_stop(function->pool, pool_stopped, function);
-        if (function->down_pool)
-            invoke_pool_stop(function->down_pool, pool_stopped, function);
-    }
+    for (size_t i = 0; i < functions->function_count; i++)
+        function_stop_versions(&functions->functions[i]);
 }
 
 void functions_restart(struct functions *functions, struct span name)
 {
     struct function *function = functions_find(functions, name);
-    if (function && !functions->stopping)
-        invoke_pool_restart(function->pool);
+    struct function_version *latest = function ? function_version_find(function, 0) : NULL;
+    if (!latest || functions->stopping)
+        return;
+    invoke_pool_restart(latest->pool);
+    if (function->live != latest)
+        log_info("function %s: version %" PRIu64 " is live, and stays it until `sluice deploy`",
+                 function->config->name, function->live->number);
 }
 
 /* ---- Restoring ---- */
@@ -299,6 +322,8 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
     function_logs_turn(functions->logs, now_ms);
     if (functions->stopping)
         return;
+    if (functions->any_not_live)
+        functions_sweep_versions(functions);
     replays_turn(functions, now_ms);
     for (size_t i = 0; i < functions->mapping_count; i++) {
         scheduled_turn(functions->mappings[i].scheduled, now_ms);

@@ -11,6 +11,7 @@
 #include "app/direct_invocation.h"
 #include "app/function_log.h"
 #include "app/scheduled.h"
+#include "app/versions.h"
 #include "base/buffer.h"
 #include "deliver/queue.h"
 #include "invoke/invoke.h"
@@ -18,11 +19,29 @@
 
 struct invocation;
 
+/* One version of a function that runs, or may (function_versions.c). */
+struct function_version {
+    struct function_version *next;
+    struct function *function;
+    uint64_t number; /* 0: $LATEST, as it lies in its folder */
+    const struct config_function *config;
+    struct config_function own; /* of a number; its strings are in `arena` */
+    struct arena arena;
+    struct invoke_pool *pool;
+    int code; /* its folder, locked so that `sluice deploy` does not delete it; -1: it has none */
+    bool is_stopping;
+    struct rollout *rollout; /* that is to make it live, or NULL */
+    bool is_awaited;         /* by that one: no worker of it has started yet */
+};
+
 struct function {
     struct functions *all;
-    const struct config_function *config;
-    struct invoke_pool *pool;
-    struct function_log *log;      /* NULL: none is kept */
+    struct function_log *log;             /* NULL: none is kept */
+    const struct config_function *given;  /* by the configuration */
+    const struct config_function *config; /* the same with what the live version has of its own */
+    struct function_version *versions;
+    struct function_version *live;
+    struct invoke_pool *pool;      /* of the live version */
     struct invoke_pool *down_pool; /* of an uplink that brings topics down; else NULL */
     struct {
         uint64_t worker, id, seq; /* a publication of it that waits for the disk; id 0: none */
@@ -82,6 +101,10 @@ struct replay {
 
 struct functions {
     const struct config *config;
+    char *workers;             /* folder of the worker programs */
+    struct versions *versions; /* what was deployed */
+    struct rollout *rollout;   /* that is under way, or NULL */
+    bool any_not_live;         /* some version may have nobody left who uses it */
     struct functions_host host;
     struct function_logs *logs; /* NULL: none are kept */
     struct cgroups *cgroups;    /* NULL: workers have none */
@@ -117,8 +140,30 @@ static inline struct rule_random functions_random(const struct functions *functi
 /* A message as the functions of a stage see it: without the stage before its topic, where it is there. */
 struct message functions_view(const struct functions *functions, const struct message *message);
 
-/* Starts the workers of a function; on failure the log has one sentence. */
-enum sluice_error function_pool_start(struct function *function, const char *workers);
+/* function_pool.c: starts the pool of a version, or with `down` the second one of an uplink, which brings
+ * topics down; on failure the log has one sentence. */
+enum sluice_error function_pool_start(struct function_version *version, bool down,
+                                      struct invoke_pool **ret_pool);
+/* Whether a function could be started as it is configured; if not, the log has one sentence. */
+enum sluice_error function_pool_check(const struct config_function *function);
+
+/* function_versions.c. Starts a version; NULL is $LATEST. Errors are in the log. */
+enum sluice_error function_version_start(struct function *function, const struct version *version,
+                                         struct function_version **ret_version);
+/* One that has been started; NULL: it is not. */
+struct function_version *function_version_find(const struct function *function, uint64_t number);
+/* New invocations go to it. What another one has begun it ends, and then its workers end. */
+void function_go_live(struct function_version *version);
+/* Starts what is live, by all->versions. */
+enum sluice_error function_start_live(struct function *function);
+/* Nobody can use it any more; it frees itself in the loop. */
+void function_version_stop(struct function_version *version);
+/* The same for all that nobody uses. */
+void functions_sweep_versions(struct functions *functions);
+/* functions_stop's part: each ends in functions_pool_stopped. */
+void function_stop_versions(struct function *function);
+/* functions.c: one pool is no more. */
+void functions_pool_stopped(struct functions *functions);
 
 /* The same when the message is tried again, also after a restart: RFC 9562, version 8, whose bits are ours.
  */

@@ -26,6 +26,9 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
  */
 void gateway_reload(struct gateway *gateway);
 
+/* `sluice deploy` or `sluice rollback` has written what is to be live; it hears of the outcome in the data
+ * folder. */
+void gateway_roll_out(struct gateway *gateway);
 /* `sluice dlq` has changed the dead letters in the data folder: looks what it wants. */
 void gateway_letters_changed(struct gateway *gateway);
 

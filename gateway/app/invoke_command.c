@@ -138,7 +138,7 @@ static void on_done(void *ctx, const struct invoke_result *result)
         print_line(buffer_span(&log), stderr);
         buffer_fini(&log);
     }
-    invoke_pool_stop(run->function.pool, on_stopped, NULL);
+    functions_stop(&run->functions, on_stopped, NULL);
 }
 
 static const struct config_function *find(const struct config *config, const char *name)
@@ -161,13 +161,20 @@ static int run_function(const struct config *config, const struct config_functio
     snprintf(run.arn, sizeof run.arn, "arn:aws:lambda:%s:000000000000:function:%s", config->region,
              function->name);
     run.functions.config = config;
+    run.functions.workers = workers;
+    run.functions.functions = &run.function;
+    run.functions.function_count = 1;
     run.functions.host =
         (struct functions_host){.loop = &run.loop, .wall_ms = wall_ms, .random = random_word};
-    run.function = (struct function){.all = &run.functions, .config = function, .arn = run.arn};
+    run.function =
+        (struct function){.all = &run.functions, .given = function, .config = function, .arn = run.arn};
+    struct function_version *version;
     struct direct_invocation invocation = {.event = event, .on_done = on_done, .ctx = &run};
-    if (function_pool_start(&run.function, workers) == SLUICE_OK &&
-        function_invoke(&run.function, &invocation, run.request_id))
-        log_fatal("the event is larger than a worker takes"); /* it was checked */
+    if (function_version_start(&run.function, NULL, &version) == SLUICE_OK) {
+        function_go_live(version);
+        if (function_invoke(&run.function, &invocation, run.request_id))
+            log_fatal("the event is larger than a worker takes"); /* it was checked */
+    }
     uv_run(&run.loop, UV_RUN_DEFAULT);
     uv_loop_close(&run.loop);
     return run.status;

@@ -90,7 +90,7 @@ static void raise_descriptor_limit(const struct config *config)
 
 /* ---- Signals ---- */
 
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
 enum { SIGNALS_COUNT = sizeof signals / sizeof *signals };
 
 /* The first one to stop stops the gateway, which frees itself in the end; others may come before and after
@@ -106,6 +106,10 @@ static void on_signal(uv_signal_t *signal, int number)
     }
     if (number == SIGUSR1) {
         gateway_letters_changed(*running);
+        return;
+    }
+    if (number == SIGUSR2) {
+        gateway_roll_out(*running);
         return;
     }
     log_info("%s: stopping", number == SIGINT ? "Ctrl-C" : "SIGTERM");

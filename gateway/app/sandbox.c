@@ -78,7 +78,7 @@ static void add_code(struct words *words, const struct config *config, const cha
 {
     const char *const secrets[] = {config->data, config->file, config->passwords, config->tls.key};
     char path[PATH_MAX];
-    add_option(words, "--read", folder);
+    add_option(words, is_folder_of(config->data, folder) ? "--code" : "--read", folder);
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         if (secrets[i])
             add_option(words, "--hide", secrets[i]);
@@ -119,7 +119,10 @@ static uint64_t user_of(const struct config *config, const struct config_functio
 {
     if (geteuid() != 0 || config->workers.first_user == 0)
         return 0;
-    return config->workers.first_user + (uint64_t)(function - config->functions);
+    uint64_t place = 0;
+    while (place + 1 < config->function_count && strcmp(config->functions[place].name, function->name) != 0)
+        place++;
+    return config->workers.first_user + place;
 }
 
 /* Whether a user who is neither its owner nor in its group may read it. What is not there is said elsewhere.

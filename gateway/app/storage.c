@@ -5,6 +5,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,6 +43,9 @@ static enum sluice_error open_stores(struct storage *storage, const char *data,
 {
     char path[PATH_BYTES];
     snprintf(path, sizeof path, "%s/sluice.db", data);
+    int own = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite would let everybody read it */
+    if (own >= 0)
+        close(own);
     enum sluice_error error = state_open(path, &storage->state);
     if (error)
         return error;

@@ -259,7 +259,7 @@ static enum sluice_error publish_here(struct function *function, const struct co
  */
 void uplink_publish(void *ctx, const struct invoke_publication *publication)
 {
-    struct function *function = ctx;
+    struct function *function = ((struct function_version *)ctx)->function;
     const struct config_uplink *uplink = &function->config->uplink;
     const struct config_down *down = find_down(uplink, publication->topic);
     bool valid = mqtt_properties_check(publication->properties, MQTT_PUBLISH, MQTT_SERVER) == MQTT_SUCCESS;

@@ -94,10 +94,14 @@ struct invoke_group_hooks {
     void (*leave)(void *ctx, void *group);
 };
 
+struct invoke_result;
+
 struct invoke_hooks {
     void *ctx;
     uint64_t (*wall_ms)(void *ctx); /* Unix epoch: for the deadline that workers are told */
     uint32_t (*random)(void *ctx);  /* for the jitter of restarts */
+    /* NULL, or told of each start of a worker: that it serves (`why` is NULL), or that it ended before. */
+    void (*started)(void *ctx, const struct invoke_result *why);
     /* NULL: its workers may publish nothing. A worker waits for the answer before it publishes again. */
     void (*publish)(void *ctx, const struct invoke_publication *publication);
     struct invoke_log_hooks log;     /* zeroed: nobody keeps one */
@@ -154,6 +158,9 @@ size_t invoke_capacity(const struct invoke_pool *pool);
  */
 bool invoke_is_busy(const struct invoke_pool *pool);
 
+/* Whether a worker is ready for the first request. */
+bool invoke_serves(const struct invoke_pool *pool);
+
 struct invoke_counters {
     uint64_t submitted_count;
     uint64_t completed_count[INVOKE_CRASHED + 1]; /* by outcome */
@@ -165,6 +172,10 @@ struct invoke_counters {
 };
 
 struct invoke_counters invoke_counters(const struct invoke_pool *pool);
+
+/* From now on that many workers are kept started, and others end when they have had nothing to do for that
+ * long. With 0 and 0 a pool serves what it has, and what may still come, and then has no workers. */
+void invoke_pool_keep(struct invoke_pool *pool, uint32_t workers_provisioned, uint32_t idle_timeout_ms);
 
 /* The function is another one now: workers that are there finish what they have and end, as at a stop, and
  * new ones take what comes. What a worker has not finished by then ends with INVOKE_TRANSPORT_ERROR. */

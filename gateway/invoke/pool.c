@@ -130,6 +130,17 @@ static void fail_waiting(struct invoke_pool *pool, const struct invoke_result *w
         complete_all(pool, take_waiting(pool), why);
 }
 
+static void tell_started(const struct invoke_pool *pool, const struct invoke_result *why)
+{
+    if (pool->hooks.started)
+        pool->hooks.started(pool->hooks.ctx, why);
+}
+
+void pool_worker_started(struct invoke_pool *pool)
+{
+    tell_started(pool, NULL);
+}
+
 static void spawn(struct invoke_pool *pool)
 {
     struct invoke_worker *worker;
@@ -141,9 +152,11 @@ static void spawn(struct invoke_pool *pool)
         log_error("%s: %s", pool->config.function_name, message);
         pool->failure_count++;
         space_next_spawn(pool);
-        fail_waiting(pool, &(struct invoke_result){.outcome = INVOKE_TRANSPORT_ERROR,
-                                                   .error_type = SPAN_LITERAL("Sluice.WorkerNotStarted"),
-                                                   .error_message = span_from_string(message)});
+        struct invoke_result why = {.outcome = INVOKE_TRANSPORT_ERROR,
+                                    .error_type = SPAN_LITERAL("Sluice.WorkerNotStarted"),
+                                    .error_message = span_from_string(message)};
+        fail_waiting(pool, &why);
+        tell_started(pool, &why);
         return;
     }
     worker->next = pool->workers;
@@ -230,8 +243,10 @@ void pool_worker_failed(struct invoke_pool *pool, const struct invoke_worker *wo
         bool innocent = why->outcome == INVOKE_TIMED_OUT && request->deadline_ms > now_ms;
         complete(pool, request, innocent ? &cut_short : &crash);
     }
-    if (!worker->ready)
+    if (!worker->ready) {
         fail_waiting(pool, why);
+        tell_started(pool, why);
+    }
     wake_to_spawn(pool);
 }
 
@@ -288,6 +303,17 @@ void invoke_pool_stop(struct invoke_pool *pool, void (*on_stopped)(void *ctx), v
     pool->on_stopped = on_stopped;
     pool->stopped_ctx = ctx;
     pool_wake_at(pool, 0);
+}
+
+void invoke_pool_keep(struct invoke_pool *pool, uint32_t workers_provisioned, uint32_t idle_timeout_ms)
+{
+    struct invoke_config *config = &pool->config;
+    config->workers_provisioned =
+        workers_provisioned < config->workers_max ? workers_provisioned : config->workers_max;
+    config->idle_timeout_ms = idle_timeout_ms;
+    for (struct invoke_worker *worker = pool->workers; worker; worker = worker->next)
+        worker_idle_anew(worker);
+    wake_to_spawn(pool);
 }
 
 void invoke_pool_restart(struct invoke_pool *pool)
@@ -417,6 +443,14 @@ bool invoke_is_busy(const struct invoke_pool *pool)
     for (const struct invoke_worker *worker = pool->workers; worker; worker = worker->next)
         room += worker_room(worker);
     return pool->stopping || pool->waiting.count >= room;
+}
+
+bool invoke_serves(const struct invoke_pool *pool)
+{
+    const struct invoke_worker *worker = pool->workers;
+    while (worker && (worker->state != WORKER_SERVING || worker->closed))
+        worker = worker->next;
+    return worker != NULL;
 }
 
 struct invoke_counters invoke_counters(const struct invoke_pool *pool)

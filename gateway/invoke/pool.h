@@ -92,6 +92,8 @@ uint32_t worker_room(const struct invoke_worker *worker);
 /* There must be room. */
 void worker_run(struct invoke_worker *worker, struct request *request, struct span context,
                 struct span event);
+/* If it has nothing to do, the idle time-out runs from now. */
+void worker_idle_anew(struct invoke_worker *worker);
 /* SHUTDOWN, and what follows if it is not obeyed. */
 void worker_shut_down(struct invoke_worker *worker);
 /* The most memory that it has held (memory_peak.h), as of now, or else of less than a second ago. */
@@ -129,7 +131,8 @@ struct invoke_pool {
 void pool_wake_at(struct invoke_pool *pool, uint64_t at_ms);
 /* Something was sent to a worker. */
 void pool_flush_soon(struct invoke_pool *pool);
-void pool_worker_ready(struct invoke_pool *pool); /* also when its concurrency has changed */
+void pool_worker_started(struct invoke_pool *pool); /* the first READY */
+void pool_worker_ready(struct invoke_pool *pool);   /* also when its concurrency has changed */
 void pool_worker_answered(struct invoke_pool *pool, struct request *request,
                           const struct invoke_result *result);
 /* A worker ended in a way that it should not have. Completes its requests with `why`; those that nothing

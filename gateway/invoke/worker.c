@@ -125,6 +125,14 @@ static void idle(struct invoke_worker *worker)
         worker->deadline_ms = INVOKE_NEVER;
 }
 
+void worker_idle_anew(struct invoke_worker *worker)
+{
+    if (worker->running.count > 0 || worker->state != WORKER_SERVING)
+        return;
+    worker->deadline_ms = uv_now(worker->pool->loop) + worker->pool->config.idle_timeout_ms;
+    pool_wake_at(worker->pool, worker->deadline_ms);
+}
+
 static void terminate(struct invoke_worker *worker)
 {
     enter(worker, WORKER_TERMINATING, TERMINATE_GRACE_MS);
@@ -171,8 +179,11 @@ static void on_ready(struct invoke_worker *worker, const struct worker_frame *fr
         worker->pool->expected_concurrency = worker->concurrency;
     if (first)
         started(worker, frame->ready.init_ms);
-    if (worker->state == WORKER_SERVING) /* otherwise it is being shut down already */
-        pool_worker_ready(worker->pool);
+    if (worker->state != WORKER_SERVING) /* it is being shut down already */
+        return;
+    pool_worker_ready(worker->pool);
+    if (first)
+        pool_worker_started(worker->pool);
 }
 
 static struct invoke_result result_of(const struct worker_frame *frame)
@@ -209,10 +220,7 @@ static void on_answer(struct invoke_worker *worker, const struct worker_frame *f
         break_protocol(worker, "an answer to an invocation that is not open");
         return;
     }
-    if (worker->running.count == 0 && worker->state == WORKER_SERVING) {
-        worker->deadline_ms = uv_now(worker->pool->loop) + worker->pool->config.idle_timeout_ms;
-        pool_wake_at(worker->pool, worker->deadline_ms);
-    }
+    worker_idle_anew(worker);
     pool_worker_answered(worker->pool, request, &result);
 }
 

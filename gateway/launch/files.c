@@ -174,6 +174,8 @@ static int add_rules(int ruleset, const struct launch *launch, uint64_t handled)
                           handled & RIGHTS_TO_DEVICES);
     if (!error)
         error = allow_all(ruleset, launch, launch->read.items, launch->read.count, handled & RIGHTS_TO_READ);
+    for (size_t i = 0; i < launch->code.count && !error; i++)
+        error = allow(ruleset, launch->code.items[i], handled & RIGHTS_TO_READ);
     if (!error)
         error =
             allow_all(ruleset, launch, launch->write.items, launch->write.count, handled & RIGHTS_TO_WRITE);

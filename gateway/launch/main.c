@@ -19,6 +19,7 @@ static const char usage[] =
     "  --read PATH          may be read and executed, besides the system's own folders\n"
     "  --write PATH         may be changed too\n"
     "  --hide PATH          not, though a folder above it may be read\n"
+    "  --code PATH          is the program's own, and may be read though it is hidden\n"
     "  --network WHAT       none (the default), loopback (its own, with nobody else) or all\n"
     "  --data-bytes N       of memory that it writes to\n"
     "  --open-files N       at once\n"
@@ -112,6 +113,7 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
                                             {"processes", required_argument, NULL, 'p'},
                                             {"nice", required_argument, NULL, 'i'},
                                             {"hide", required_argument, NULL, 'h'},
+                                            {"code", required_argument, NULL, 'c'},
                                             {"scratch-bytes", required_argument, NULL, 's'},
                                             {"user", required_argument, NULL, 'u'},
                                             {"required", no_argument, NULL, 'R'},
@@ -123,6 +125,7 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
         case 'r': add_path(&ret_launch->read, optarg); break;
         case 'w': add_path(&ret_launch->write, optarg); break;
         case 'h': add_path(&ret_launch->hide, realpath(optarg, NULL)); break;
+        case 'c': add_path(&ret_launch->code, optarg); break;
         case 's': ret_launch->scratch_bytes = number(optarg); break;
         case 'u': ret_launch->user = (uid_t)number(optarg); break;
         case 'n': ret_launch->network = network_of(optarg); break;

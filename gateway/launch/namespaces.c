@@ -77,7 +77,7 @@ int launch_make_scratch(struct launch *launch)
         return 0;
     if (!launch->may_mount)
         return EPERM;
-    if (needs_old(&launch->read) || needs_old(&launch->write))
+    if (needs_old(&launch->read) || needs_old(&launch->code) || needs_old(&launch->write))
         return EBUSY;
     uid_t user = launch->user ? launch->user : geteuid();
     gid_t group = launch->user ? launch->user : getegid();

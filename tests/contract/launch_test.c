@@ -151,6 +151,8 @@ static const struct {
     {"read the memory of", "PROCESS", "", ENOSYS, "seccomp"},
     {"read", "FOLDER/file", "--read /tmp --hide %s", EACCES, "Landlock"},
     {"read", "FOLDER/file", "--read %s --hide %s/program", 0, ""},
+    {"read", "FOLDER/file", "--hide %s --code %s/file", 0, ""},
+    {"list", "FOLDER", "--hide %s --code %s/file", EACCES, "Landlock"},
     {"run", "FOLDER/program", "--read %s --hide %s/program", EACCES, "Landlock"},
     {"list", "FOLDER", "--read %s --hide %s/program", 0, ""},
     {"reach this process", "PORT", "--network all", 0, ""},

@@ -256,7 +256,7 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
         {"provider: {environment: {A: x, A: y}}", ":1:32: A is there twice; allowed: once"},
         {"provider: {region: [a]}\n", ":1:20: provider.region is a list; allowed: text"},
         {"servce: a\n", ":1:1: there is no servce; did you mean service?"},
-        {"nonsense: a\n", ":1:1: there is no nonsense; allowed: service, provider, gateway, functions"},
+        {"nonsense: a\n", ":1:1: there is no nonsense; allowed: service, provider, gateway, package"},
         {"'*': a\n", ":1:1: there is no *; allowed"},
         {"? [a]\n: b\n", ":1:3: this key is no name"},
         {"gateway:\n  limits:\n    packetbytes: 5\n",

@@ -35,8 +35,9 @@ struct fixture {
     int submitted_count;
     int done_count;
     bool stopped;
-    struct buffer log;     /* what the log's hooks were told */
-    uint64_t memory_bytes; /* at the last end */
+    struct buffer log;                    /* what the log's hooks were told */
+    uint64_t memory_bytes;                /* at the last end */
+    int started_count, not_started_count; /* as hooks.started had it */
 };
 
 static inline uint64_t fixture_wall_ms(void *ctx)
@@ -51,6 +52,12 @@ static inline uint32_t fixture_random(void *ctx)
 {
     (void)ctx;
     return UINT32_MAX / 2;
+}
+
+static inline void fixture_on_started(void *ctx, const struct invoke_result *why)
+{
+    struct fixture *fixture = ctx;
+    *(why ? &fixture->not_started_count : &fixture->started_count) += 1;
 }
 
 /* How the on_done callback finds both the fixture and the result. */
@@ -153,7 +160,8 @@ static inline void fixture_init(struct fixture *fixture, const struct invoke_con
     const struct invoke_hooks hooks = {.ctx = fixture,
                                        .wall_ms = fixture_wall_ms,
                                        .random = fixture_random,
-                                       .log = {fixture_on_begin, fixture_on_line, fixture_on_end}};
+                                       .log = {fixture_on_begin, fixture_on_line, fixture_on_end},
+                                       .started = fixture_on_started};
     assert_int_equal(invoke_pool_start(&fixture->loop, config, &hooks, error, sizeof error, &fixture->pool),
                      SLUICE_OK);
     assert_string_equal(error, "");

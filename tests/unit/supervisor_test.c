@@ -267,6 +267,8 @@ static void a_worker_that_cannot_start_fails_what_waits_for_it(void **state)
             assert_string_equal(fixture.results[request].error_message, starts[i].message);
         }
         assert_int_equal(invoke_counters(fixture.pool).started_count, 1);
+        assert_true(fixture.not_started_count > 0);
+        assert_int_equal(fixture.started_count, 0);
         fixture_fini(&fixture);
     }
 }
@@ -440,6 +442,32 @@ static void an_idle_worker_is_shut_down(void **state)
     fixture_fini(&fixture);
 }
 
+/* How a version that is not live any more ends, and how one that is to be live begins. */
+static void what_is_kept_can_change(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct invoke_config config = worker_config(NULL);
+    fixture_init(&fixture, &config);
+    assert_false(invoke_serves(fixture.pool));
+    invoke_pool_keep(fixture.pool, 1, config.idle_timeout_ms);
+    while (fixture.started_count == 0)
+        uv_run(&fixture.loop, UV_RUN_ONCE);
+    assert_true(invoke_serves(fixture.pool));
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("b")), SLUICE_OK);
+    invoke_pool_keep(fixture.pool, 0, 0);
+    while (invoke_counters(fixture.pool).workers > 0)
+        uv_run(&fixture.loop, UV_RUN_ONCE);
+    assert_int_equal(fixture.results[0].outcome, INVOKE_SUCCEEDED);
+    assert_int_equal(fixture.results[1].outcome, INVOKE_SUCCEEDED);
+    assert_int_equal(invoke_counters(fixture.pool).killed_count, 0);
+    assert_int_equal(fixture_invoke(&fixture, "c")->outcome, INVOKE_SUCCEEDED);
+    assert_int_equal(fixture.started_count, 2);
+    assert_int_equal(fixture.not_started_count, 0);
+    fixture_fini(&fixture);
+}
+
 static void a_worker_with_concurrency_gets_many_at_once(void **state)
 {
     (void)state;
@@ -598,6 +626,7 @@ int main(void)
         cmocka_unit_test(starts_are_spaced_however_many_workers_there_may_be),
         cmocka_unit_test(provisioned_workers_start_without_work_and_stay),
         cmocka_unit_test(an_idle_worker_is_shut_down),
+        cmocka_unit_test(what_is_kept_can_change),
         cmocka_unit_test(a_worker_with_concurrency_gets_many_at_once),
         cmocka_unit_test(a_worker_says_again_how_many_it_takes),
         cmocka_unit_test(what_a_worker_started_dies_with_it),

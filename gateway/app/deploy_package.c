@@ -1,0 +1,170 @@
+/* A function's package: which files of its folder it has, and its copy in the data folder. */
+#include "app/deploy.h"
+#include "app/file_tree.h"
+#include "app/package.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PRIVATE_MAX = 64 };
+
+/* What `wanted` and `entered` look at. */
+struct selection {
+    const char *root;
+    const char **patterns;
+    size_t pattern_count;
+    struct {
+        dev_t device;
+        ino_t number;
+    } private[PRIVATE_MAX]; /* files and folders of the gateway's own, which are nobody's code */
+    size_t private_count;
+};
+
+/* ---- What is the gateway's ---- */
+
+static void add_private(struct selection *selection, const char *path)
+{
+    struct stat status;
+    if (!path || selection->private_count == PRIVATE_MAX || stat(path, &status) != 0)
+        return;
+    selection->private[selection->private_count].device = status.st_dev;
+    selection->private[selection->private_count++].number = status.st_ino;
+}
+
+/* Beside the gateway's key are those of the authority. */
+static void add_private_of(struct selection *selection, const struct config *config)
+{
+    char keys[PATH_MAX], real_keys[PATH_MAX], root[PATH_MAX];
+    add_private(selection, config->data);
+    add_private(selection, config->passwords);
+    add_private(selection, config->tls.key);
+    for (size_t i = 0; i < config->token_count; i++)
+        add_private(selection, config->tokens[i].key);
+    for (size_t i = 0; i < config->key_count; i++)
+        add_private(selection, config->keys[i].secret);
+    snprintf(keys, sizeof keys, "%s", config->tls.key ? config->tls.key : "/");
+    if (realpath(dirname(keys), real_keys) && realpath(selection->root, root) &&
+        strncmp(root, real_keys, strlen(real_keys)) != 0)
+        add_private(selection, real_keys);
+}
+
+static bool is_private(const struct selection *selection, const char *path)
+{
+    char full[PATH_MAX];
+    struct stat status;
+    if (snprintf(full, sizeof full, "%s/%s", selection->root, path) >= PATH_MAX || stat(full, &status) != 0)
+        return false;
+    for (size_t i = 0; i < selection->private_count; i++) {
+        if (selection->private[i].device == status.st_dev && selection->private[i].number == status.st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Selecting ---- */
+
+static bool is_wanted(void *ctx, const char *path)
+{
+    const struct selection *selection = ctx;
+    return package_takes(selection->patterns, selection->pattern_count, path) && !is_private(selection, path);
+}
+
+static bool is_entered(void *ctx, const char *path)
+{
+    return strcmp(path, ".git") != 0 && !is_private(ctx, path);
+}
+
+static enum sluice_error list_files(const struct deploy *deploy, const struct config *project,
+                                    const struct config_function *function, struct file_tree *ret_tree,
+                                    char *text)
+{
+    const struct config_strings *lists[] = {&project->package_patterns, &function->package_patterns};
+    const char **patterns = calloc(lists[0]->count + lists[1]->count + 1, sizeof *patterns);
+    struct selection selection = {.root = function->task_root, .patterns = patterns};
+    if (!patterns)
+        return SLUICE_IO;
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < lists[i]->count; j++)
+            patterns[selection.pattern_count++] = lists[i]->items[j];
+    }
+    add_private_of(&selection, project);
+    add_private_of(&selection, deploy->config);
+    const struct config_deploys *bounds = &deploy->config->deploys;
+    struct file_tree_options options = {.ctx = &selection,
+                                        .wanted = is_wanted,
+                                        .entered = is_entered,
+                                        .count_max = bounds->package_files,
+                                        .bytes_max = bounds->package_bytes};
+    enum sluice_error error = file_tree_list(function->task_root, &options, ret_tree, text);
+    free(patterns);
+    return error;
+}
+
+/* ---- Copying ---- */
+
+/* Its hash is known when it is copied; then it gets its name, unless it is there. */
+static enum sluice_error store(const struct deploy *deploy, const struct file_tree *tree, char *ret_code,
+                               char *text)
+{
+    char folder[PATH_MAX], new[PATH_MAX + 8], path[2 * PATH_MAX];
+    versions_path(deploy->config->data, VERSIONS_CODE, folder);
+    snprintf(new, sizeof new, "%s/new", folder);
+    file_tree_delete(new); /* of one that was killed */
+    enum sluice_error error = file_tree_copy(tree, new, ret_code, text);
+    if (!error) {
+        snprintf(path, sizeof path, "%s/%s", folder, ret_code);
+        bool is_there = access(path, F_OK) == 0;
+        if (!is_there && rename(new, path) != 0) {
+            snprintf(text, FILE_TREE_TEXT_BYTES, "%.*s cannot be made: %s", PATH_MAX, path, strerror(errno));
+            error = SLUICE_IO;
+        }
+    }
+    file_tree_delete(new);
+    return error;
+}
+
+/* A native function's handler is below its folder in the package as in the project. */
+static const char *handler_in(const struct config_function *function)
+{
+    const char *root = function->task_root, *handler = function->handler;
+    size_t len = strlen(root);
+    if (function->kind != CONFIG_NATIVE || (strcmp(root, ".") == 0 && *handler != '/'))
+        return handler;
+    if (len > 2 && strcmp(root + len - 2, "/.") == 0)
+        len -= 2;
+    return strncmp(handler, root, len) == 0 && handler[len] == '/' ? handler + len + 1 : NULL;
+}
+
+enum sluice_error deploy_package(const struct deploy *deploy, const struct config *project,
+                                 const struct config_function *function, char *ret_code,
+                                 struct version *ret_version)
+{
+    char text[FILE_TREE_TEXT_BYTES] = "out of memory";
+    struct file_tree tree = {0};
+    const char *handler = handler_in(function);
+    if (!handler) {
+        fprintf(stderr, "sluice %s: function %s: its handler %s is not in the folder %s\n", deploy->command,
+                function->name, function->handler, function->task_root);
+        return SLUICE_INVALID;
+    }
+    enum sluice_error error = list_files(deploy, project, function, &tree, text);
+    if (!error)
+        error = store(deploy, &tree, ret_code, text);
+    file_tree_free(&tree);
+    if (error) {
+        fprintf(stderr, "sluice %s: function %s: %s\n", deploy->command, function->name, text);
+        return error;
+    }
+    *ret_version = (struct version){.code = ret_code,
+                                    .handler = (char *)(uintptr_t)handler,
+                                    .runtime = function->runtime,
+                                    .timeout_ms = function->timeout_ms,
+                                    .memory_mb = function->memory_mb,
+                                    .environment = function->environment};
+    return SLUICE_OK;
+}

@@ -1,0 +1,166 @@
+/* Which versions of a function have workers, and which of them gets what comes. */
+#include "app/functions_internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* ---- Starting ---- */
+
+/* -1: it is not there, or is just being deleted. */
+static int lock_code(const char *path)
+{
+    int code = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (code >= 0 && flock(code, LOCK_SH | LOCK_NB) == 0)
+        return code;
+    if (code >= 0)
+        close(code);
+    return -1;
+}
+
+static void version_free(struct function_version *version)
+{
+    struct function *function = version->function;
+    struct function_version **link = &function->versions;
+    while (*link && *link != version)
+        link = &(*link)->next;
+    if (*link)
+        *link = version->next;
+    if (function->live == version) {
+        function->live = NULL;
+        function->config = function->given;
+    }
+    if (version->code >= 0)
+        close(version->code);
+    arena_fini(&version->arena);
+    memory_free(version);
+}
+
+static struct function_version *version_new(struct function *function, const struct version *given)
+{
+    struct function_version *version = memory_new(sizeof *version);
+    version->function = function;
+    version->config = function->given;
+    version->code = -1;
+    if (given) {
+        version->number = given->number;
+        version->own = version_apply(given, function->given, function->all->config->data, &version->arena);
+        version->config = &version->own;
+        version->code = lock_code(version->own.task_root);
+    }
+    return version;
+}
+
+enum sluice_error function_version_start(struct function *function, const struct version *version,
+                                         struct function_version **ret_version)
+{
+    struct function_version *started = version_new(function, version);
+    enum sluice_error error = function_pool_start(started, false, &started->pool);
+    if (error) {
+        version_free(started);
+        return error;
+    }
+    function->all->any_not_live = true;
+    started->next = function->versions;
+    function->versions = started;
+    *ret_version = started;
+    return SLUICE_OK;
+}
+
+enum sluice_error function_start_live(struct function *function)
+{
+    const struct versions_function *deployed =
+        config_is_remote(function->given)
+            ? NULL
+            : versions_find(function->all->versions, span_from_string(function->given->name));
+    struct function_version *version;
+    enum sluice_error error = function_version_start(
+        function, deployed ? versions_number(deployed, deployed->live) : NULL, &version);
+    if (error)
+        return error;
+    function_go_live(version);
+    if (version->number > 0)
+        log_info("function %s: version %" PRIu64 " is live", function->config->name, version->number);
+    return function->config->uplink.down_count > 0 ? function_pool_start(version, true, &function->down_pool)
+                                                   : SLUICE_OK;
+}
+
+/* ---- Which ---- */
+
+struct function_version *function_version_find(const struct function *function, uint64_t number)
+{
+    struct function_version *version = function->versions;
+    while (version && (version->number != number || version->is_stopping))
+        version = version->next;
+    return version;
+}
+
+void function_go_live(struct function_version *version)
+{
+    struct function *function = version->function;
+    const struct functions *all = function->all;
+    if (function->live && function->live != version)
+        invoke_pool_keep(function->pool, 0, 0);
+    function->live = version;
+    function->pool = version->pool;
+    function->config = version->config;
+    if (!config_is_remote(version->config))
+        invoke_pool_keep(version->pool, (uint32_t)version->config->provisioned_concurrency,
+                         (uint32_t)all->config->workers.idle_timeout_ms);
+}
+
+/* ---- Ending ---- */
+
+static void on_version_stopped(void *ctx)
+{
+    struct function_version *version = ctx;
+    struct functions *all = version->function->all;
+    version_free(version);
+    functions_pool_stopped(all);
+}
+
+void function_version_stop(struct function_version *version)
+{
+    if (version->is_stopping)
+        return;
+    version->is_stopping = true;
+    invoke_pool_stop(version->pool, on_version_stopped, version);
+}
+
+static void on_down_pool_stopped(void *ctx)
+{
+    functions_pool_stopped(((struct function *)ctx)->all);
+}
+
+void function_stop_versions(struct function *function)
+{
+    for (struct function_version *version = function->versions; version; version = version->next)
+        function_version_stop(version);
+    if (function->down_pool)
+        invoke_pool_stop(function->down_pool, on_down_pool_stopped, function);
+}
+
+static bool is_used(const struct function_version *version)
+{
+    struct invoke_counters counters = invoke_counters(version->pool);
+    return version == version->function->live || version->rollout || counters.workers > 0 ||
+           counters.waiting > 0;
+}
+
+void functions_sweep_versions(struct functions *functions)
+{
+    functions->any_not_live = false;
+    for (size_t i = 0; i < functions->function_count; i++) {
+        for (struct function_version *version = functions->functions[i].versions; version;
+             version = version->next) {
+            if (!version->is_stopping && !is_used(version))
+                function_version_stop(version);
+            functions->any_not_live |= version != version->function->live;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+sluice_e2e(deploy)
