@@ -131,6 +131,7 @@ struct config_limits {
     uint64_t retained_count;
     uint64_t retained_bytes;
     uint64_t dead_letters_count;
+    uint64_t chained_functions_count;
     uint64_t unacknowledged_count;
     uint64_t log_lines;
 };

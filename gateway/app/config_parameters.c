@@ -219,6 +219,10 @@ const struct parameter config_parameters[] = {
           "retained messages"),
     COUNT("gateway.limits.deadLetters", CONFIG(limits.dead_letters_count), "messages", "100000", 0, 10000000,
           "kept in the dead letter queue; beyond them they are counted and dropped"),
+    COUNT("gateway.limits.chainedFunctions", CONFIG(limits.chained_functions_count), "functions", "16", 1,
+          1000,
+          "that a message may pass by their results, one after another; then it is given up, since it may go "
+          "round"),
     COUNT("gateway.limits.unacknowledged", CONFIG(limits.unacknowledged_count), "messages", "262144", 1,
           10000000, "acknowledgements that may wait for the disk, and as many for functions"),
 

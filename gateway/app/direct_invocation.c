@@ -89,8 +89,8 @@ enum sluice_error function_invoke(struct function *function, const struct direct
 }
 
 /* The crash argument: the caller hears of it only when the record's seq is on disk. */
-enum sluice_error function_enqueue(struct function *function, struct span event, uint64_t *ret_seq,
-                                   char ret_request_id[REQUEST_ID_BYTES])
+enum sluice_error function_enqueue(struct function *function, struct span event, struct span properties,
+                                   uint64_t *ret_seq, char ret_request_id[REQUEST_ID_BYTES])
 {
     struct functions *all = function->all;
     struct mapping *mapping = function->direct;
@@ -101,6 +101,7 @@ enum sluice_error function_enqueue(struct function *function, struct span event,
     struct message view = {.qos = 1,
                            .topic = span_of(topic, (size_t)len),
                            .payload = event,
+                           .properties = properties,
                            .received_ms = all->host.wall_ms(all->host.ctx)};
     if (!queue_has_room(mapping->queue, 1, message_bytes(&view))) {
         all->full = mapping;

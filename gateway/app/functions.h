@@ -47,6 +47,7 @@ struct functions_counters {
     uint64_t invocations;  /* requests to workers; a batch is one */
     uint64_t succeeded;    /* messages that their function has handled */
     uint64_t results;      /* published */
+    uint64_t empty;        /* results of nothing, where there is a reply topic: the message ends there */
     uint64_t unpublished;  /* results whose reply topic could not be filled */
     uint64_t dead_letters; /* messages given up, whose letter is on disk; until then they are queued */
     uint64_t sent_on;      /* messages given up, whose record their destination has */

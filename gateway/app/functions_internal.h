@@ -251,6 +251,13 @@ struct parcel {
     struct message message;    /* a view */
 };
 
+/* ---- chain.c: functions that feed one another ---- */
+
+/* How many functions the message has passed. */
+uint32_t chain_depth(const struct message *message);
+/* Says in the parcel that it has passed one more than that; the property block is in the caller's buffer. */
+void chain_continue(uint32_t depth, struct parcel *parcel, struct buffer *out_properties);
+
 struct handover;
 
 /* SLUICE_OK: it was taken; or it never can be, was logged, and *ret_refused (NULL is allowed) is set. Others:

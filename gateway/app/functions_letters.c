@@ -81,7 +81,7 @@ static void write_event(const struct mapping *mapping, const struct queue_dead *
 /* The record for the destination. False: no topic can be made for it. */
 static bool put_record(struct mapping *mapping, const struct queue_dead *dead, struct handover **handover)
 {
-    struct buffer selected = {0}, event = {0}, topic = {0}, record = {0};
+    struct buffer selected = {0}, event = {0}, topic = {0}, record = {0}, properties = {0};
     struct destination to;
     if (dead->message)
         invocation_select(mapping, dead->message, &selected, NULL);
@@ -90,11 +90,13 @@ static bool put_record(struct mapping *mapping, const struct queue_dead *dead, s
     if (found) {
         write_event(mapping, dead, buffer_span(&selected), &event);
         destination_write_failure(mapping, dead, buffer_span(&event), &record);
-        handover_put(handover, mapping,
-                     &(struct parcel){.kind = PARCEL_RECORD,
-                                      .function = to.function,
-                                      .message = {.topic = to.topic, .payload = buffer_span(&record)}});
+        struct parcel parcel = {.kind = PARCEL_RECORD,
+                                .function = to.function,
+                                .message = {.topic = to.topic, .payload = buffer_span(&record)}};
+        chain_continue(dead->message ? chain_depth(dead->message) : 0, &parcel, &properties);
+        handover_put(handover, mapping, &parcel);
     }
+    buffer_fini(&properties);
     buffer_fini(&record);
     buffer_fini(&topic);
     buffer_fini(&event);

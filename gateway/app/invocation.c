@@ -61,14 +61,24 @@ bool invocation_select(const struct mapping *mapping, const struct message *mess
     return false;
 }
 
-/* Selects from one item's message. What the rule cannot read will never be readable: it is given up at once.
- */
+/* Selects from one item's message. What the rule cannot read will never be readable, and what goes round will
+ * never end: it is given up at once. */
 static bool select_event(struct invocation *invocation, size_t index, uint64_t now_ms, struct buffer *out)
 {
+    const struct message *message = invocation->batch->items[index].message;
+    uint64_t passed = chain_depth(message);
+    bool goes_round = passed >= invocation->mapping->function->all->config->limits.chained_functions_count;
     char fault[FAULT_BYTES];
-    if (invocation_select(invocation->mapping, invocation->batch->items[index].message, out, &fault))
+    if (goes_round)
+        snprintf(fault, sizeof fault,
+                 "it has passed %" PRIu64 " functions by their results, the bound of "
+                 "gateway.limits.chainedFunctions: do they feed one another?",
+                 passed);
+    else if (invocation_select(invocation->mapping, message, out, &fault))
         return true;
-    struct queue_error error = {.type = SPAN_LITERAL("InvalidPayload"), .message = span_from_string(fault)};
+    struct queue_error error = {.type = goes_round ? SPAN_LITERAL("RecursiveLoop")
+                                                   : SPAN_LITERAL("InvalidPayload"),
+                                .message = span_from_string(fault)};
     queue_reject(invocation->mapping->queue, invocation->batch, index, now_ms, &error);
     return false;
 }
@@ -205,11 +215,25 @@ static bool is_nothing(struct span payload)
     return payload.len == 0 || span_equal(payload, SPAN_LITERAL("null"));
 }
 
-/* Hands over at once what has room; the rest is kept for handovers_turn. */
-static void hand_over(struct invocation *invocation, const struct parcel *parcel)
+static uint32_t depth_of(const struct invocation *invocation)
 {
-    if (parcel_send(invocation->mapping, parcel, NULL) != SLUICE_OK)
-        handover_put(&invocation->handover, invocation->mapping, parcel);
+    uint32_t deepest = 0;
+    for (size_t i = 0; i < invocation->batch->count; i++) {
+        uint32_t depth = chain_depth(invocation->batch->items[i].message);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest;
+}
+
+/* Hands over at once what has room; the rest is kept for handovers_turn. */
+static void hand_over(struct invocation *invocation, struct parcel parcel)
+{
+    struct buffer properties = {0};
+    if (parcel.kind != PARCEL_ANSWER)
+        chain_continue(depth_of(invocation), &parcel, &properties);
+    if (parcel_send(invocation->mapping, &parcel, NULL) != SLUICE_OK)
+        handover_put(&invocation->handover, invocation->mapping, &parcel);
+    buffer_fini(&properties);
 }
 
 /* What fills the topics of an answer: a batch's answer names its own values, since the batch has many. */
@@ -230,8 +254,12 @@ static void publish_result(struct invocation *invocation, struct span answer)
     struct function *function = invocation->mapping->function;
     struct functions *all = function->all;
     const char *reply = function->config->reply;
-    if (!reply || is_nothing(answer) || invocation->mapping->event->report_batch_item_failures)
+    if (!reply || invocation->mapping->event->report_batch_item_failures)
         return;
+    if (is_nothing(answer)) {
+        all->counters.empty++;
+        return;
+    }
     struct buffer topic = {0};
     buffer_append(&topic, span_from_string(all->config->topic_prefix));
     if (reply_topic(span_from_string(reply), values_of(invocation, answer), client_id_of(invocation),
@@ -242,8 +270,8 @@ static void publish_result(struct invocation *invocation, struct span answer)
             "published",
             function->config->name, reply, invocation->mapping->event->batch_size > 0 ? "result" : "event");
     } else {
-        hand_over(invocation, &(struct parcel){.kind = PARCEL_RESULT,
-                                               .message = {.topic = buffer_span(&topic), .payload = answer}});
+        hand_over(invocation, (struct parcel){.kind = PARCEL_RESULT,
+                                              .message = {.topic = buffer_span(&topic), .payload = answer}});
     }
     buffer_fini(&topic);
 }
@@ -258,7 +286,7 @@ static void answer_request(struct invocation *invocation, struct span answer)
     struct buffer properties = {0};
     answer_write_properties(request, NULL, &properties);
     hand_over(invocation,
-              &(struct parcel){
+              (struct parcel){
                   .kind = PARCEL_ANSWER,
                   .message = {.topic = topic, .payload = answer, .properties = buffer_span(&properties)}});
     buffer_fini(&properties);
@@ -276,9 +304,9 @@ static void record_success(struct invocation *invocation, struct span answer)
         destination_write_success(mapping, &invocation->batch->items[0], buffer_span(&invocation->event),
                                   answer, &record);
         hand_over(invocation,
-                  &(struct parcel){.kind = PARCEL_RECORD,
-                                   .function = to.function,
-                                   .message = {.topic = to.topic, .payload = buffer_span(&record)}});
+                  (struct parcel){.kind = PARCEL_RECORD,
+                                  .function = to.function,
+                                  .message = {.topic = to.topic, .payload = buffer_span(&record)}});
     }
     buffer_fini(&record);
     buffer_fini(&topic);

@@ -210,7 +210,7 @@ static void invoke_now(struct call *call, struct function *function, struct span
 
 static void invoke_later(struct call *call, struct function *function, struct span event)
 {
-    switch (function_enqueue(function, event, &call->seq, call->request_id)) {
+    switch (function_enqueue(function, event, SPAN_EMPTY, &call->seq, call->request_id)) {
     case SLUICE_OK:
         *call->api->stored_end = call;
         call->api->stored_end = &call->next;

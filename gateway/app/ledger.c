@@ -29,6 +29,7 @@ void gateway_print_ledger(const struct gateway *gateway)
     field(&out, ",", "invoked", functions.succeeded);
     field(&out, ",", "direct", functions.direct);
     field(&out, ",", "results", functions.results);
+    field(&out, ",", "empty", functions.empty);
     field(&out, ",", "unpublished", functions.unpublished);
     field(&out, ",", "queued", functions.queued);
     field(&out, ",", "deadLetters", functions.dead_letters);

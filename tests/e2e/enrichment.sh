@@ -39,4 +39,4 @@ for value in 29 31 29 35 27 29; do
 done
 expect out "$SUBSCRIBER" "$(answer 31 high)" "$(answer 27 normal)"
 stop_gateway
-[ "$(ledger results)" = 4 ] || fail "the ledger has another number of results: $(cat "$DIR/gateway.out")"
+[ "$(ledger results) $(ledger empty)" = "4 4" ] || fail "the ledger has another number of results: $(cat "$DIR/gateway.out")"
