@@ -53,6 +53,16 @@ struct config_tls {
     enum config_identity identity;
 };
 
+/* The AWS IoT credential provider, for functions in Lambda; all NULL: none. */
+struct config_iot {
+    char *endpoint; /* HOST or HOST:PORT */
+    char *role_alias;
+    char *thing_name;  /* or NULL */
+    char *certificate; /* files */
+    char *key;
+    char *ca; /* NULL: the system's authorities */
+};
+
 /* Who may do what: see broker/access.h, which compiles it. */
 struct config_access {
     struct config_place place;
@@ -377,6 +387,7 @@ struct config {
     struct config_strings origins; /* of web pages; also `same` and `none` */
     bool https_certificates;       /* https asks for Client certificates */
     struct config_tls tls;
+    struct config_iot iot;
     struct config_access *access;
     size_t access_count;
     char *passwords; /* see app/passwords.h; NULL: none */

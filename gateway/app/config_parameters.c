@@ -91,6 +91,22 @@ const struct parameter config_parameters[] = {
      .text =
          "where a Client certificate has its name; subjectAltName: its one DNS name, e-mail address or URI"},
 
+    GROUP("gateway.iotCredentials",
+          "AWS credentials for functions in Lambda, from the AWS IoT credential provider, for a certificate"),
+    {"gateway.iotCredentials.endpoint", PARAMETER_TEXT, CONFIG(iot.endpoint), .required = true,
+     .text =
+         "the account's host for them: `aws iot describe-endpoint --endpoint-type iot:CredentialProvider`"},
+    {"gateway.iotCredentials.roleAlias", PARAMETER_TEXT, CONFIG(iot.role_alias), .required = true,
+     .text = "alias of the role that the functions are invoked as"},
+    {"gateway.iotCredentials.thingName", PARAMETER_TEXT, CONFIG(iot.thing_name),
+     .text = "name of the thing that the certificate is attached to, where policies ask for it"},
+    {"gateway.iotCredentials.certificate", PARAMETER_PATH, CONFIG(iot.certificate), .required = true,
+     .text = "the certificate that AWS IoT knows, as a PEM file"},
+    {"gateway.iotCredentials.key", PARAMETER_PATH, CONFIG(iot.key), .required = true,
+     .text = "its private key"},
+    {"gateway.iotCredentials.ca", PARAMETER_PATH, CONFIG(iot.ca),
+     .text = "authorities that the host's certificate may come from; without it, the system's"},
+
     GROUP("gateway.websocket", "MQTT over WebSocket"),
     {"gateway.websocket.clientCertificates", PARAMETER_BOOLEAN, CONFIG(https_certificates),
      .fallback = "false",

@@ -76,6 +76,20 @@ static void settle_listeners(struct config *config, struct config_problems *prob
                      "gateway.tls.crl needs gateway.tls.clientCa, whose certificates it revokes");
 }
 
+#define WORD_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* Both become parts of a URL. */
+static void settle_iot(const struct config_iot *iot, struct config_problems *problems)
+{
+    if (iot->endpoint && iot->endpoint[strspn(iot->endpoint, WORD_LETTERS "-.:")])
+        config_error(problems, NOWHERE, "gateway.iotCredentials.endpoint is '%s'; allowed: HOST or HOST:PORT",
+                     iot->endpoint);
+    if (iot->role_alias && iot->role_alias[strspn(iot->role_alias, WORD_LETTERS "_=,@-")])
+        config_error(problems, NOWHERE,
+                     "gateway.iotCredentials.roleAlias is '%s'; allowed: letters, digits and _=,@-",
+                     iot->role_alias);
+}
+
 /* The provider's variables are every function's, unless it has its own of that name. */
 static void settle_environment(struct config *config, struct config_function *function)
 {
@@ -153,8 +167,7 @@ static void settle_local(struct config *config, struct config_function *function
 
 static void settle_remote(struct config_function *function, struct config_problems *problems)
 {
-    size_t len =
-        strspn(function->lambda, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:.$");
+    size_t len = strspn(function->lambda, WORD_LETTERS "-_:.$");
     if (function->lambda[len] || len > 170)
         config_error(problems, function->place,
                      "functions.%s: lambda is '%s'; allowed: a function's ARN or name", function->name,
@@ -305,6 +318,7 @@ void config_settle(struct config *config, struct config_problems *problems)
     config_settle_destinations(config, problems);
     settle_stage(config);
     settle_listeners(config, problems);
+    settle_iot(&config->iot, problems);
     settle_journal(config, problems);
     const char *cgroup = config->workers.cgroup;
     if (*cgroup != '/' && strcmp(cgroup, "own") != 0 && strcmp(cgroup, "none") != 0)

@@ -4,7 +4,6 @@
 #include "app/sandbox.h"
 
 #include "app/function_command.h"
-#include "base/json_write.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -68,29 +67,6 @@ static void pool_group_leave(void *ctx, void *group)
     cgroups_leave(((struct function_version *)ctx)->function->all->cgroups, group);
 }
 
-/* What the lambda worker needs to know (handlers/lambda/README.md). */
-static char *lambda_settings(const struct functions *all, const struct config_function *function)
-{
-    struct buffer out = {0};
-    json_write_raw(&out, "{\"function\":");
-    json_write_string(&out, span_from_string(function->lambda));
-    json_write_raw(&out, ",\"region\":");
-    json_write_string(&out, span_from_string(all->config->region));
-    if (function->endpoint) {
-        json_write_raw(&out, ",\"endpoint\":");
-        json_write_string(&out, span_from_string(function->endpoint));
-    }
-    json_write_raw(&out, ",\"invocationType\":");
-    json_write_string(
-        &out, span_from_string(function->invocation_type == CONFIG_EVENT ? "Event" : "RequestResponse"));
-    json_write_raw(&out, ",\"concurrency\":");
-    json_write_u64(&out, function->reserved_concurrency);
-    json_write_raw(&out, "}");
-    char *settings = memory_string(buffer_span(&out));
-    buffer_fini(&out);
-    return settings;
-}
-
 /* A remote function's worker needs the credentials that the gateway was started with, and where to find more.
  */
 static const char *const lambda_environment[] = {
@@ -99,6 +75,10 @@ static const char *const lambda_environment[] = {
     "AWS_SESSION_TOKEN",
     "AWS_PROFILE",
     "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "HOME",
     "HTTPS_PROXY",
     "NO_PROXY",
@@ -224,7 +204,7 @@ static enum sluice_error prepare(const struct functions *all, const struct confi
     if (function->uplink.url)
         ret_start->settings = uplink_settings(&function->uplink, down);
     else if (function->lambda)
-        ret_start->settings = lambda_settings(all, function);
+        ret_start->settings = lambda_settings(all->config, function);
     else if (function->kind != CONFIG_NATIVE)
         ret_start->settings = function_command_settings(&ret_start->command, all->config->region);
     return SLUICE_OK;

@@ -169,6 +169,9 @@ void functions_pool_stopped(struct functions *functions);
  */
 void invocation_request_id(const struct mapping *mapping, uint64_t ordinal, char ret_id[REQUEST_ID_BYTES]);
 
+/* What the lambda worker needs to know (handlers/lambda/README.md); the caller's. */
+char *lambda_settings(const struct config *config, const struct config_function *function);
+
 /* What the uplink worker needs to know (handlers/uplink/README.md), the one that forwards or the one that
  * brings topics down; the caller's. */
 char *uplink_settings(const struct config_uplink *uplink, bool down);

@@ -11,16 +11,6 @@
 
 #include <stdio.h>
 
-static void write_string(struct buffer *out, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    json_write_raw(out, ",");
-    json_write_string(out, span_from_string(name));
-    json_write_raw(out, ":");
-    json_write_string(out, span_from_string(value));
-}
-
 static void write_client_id(struct buffer *out, const char *client_id, bool down)
 {
     struct buffer id = {0};
@@ -50,16 +40,16 @@ char *uplink_settings(const struct config_uplink *uplink, bool down)
     json_write_u64(&out, uplink->inflight_count);
     json_write_raw(&out, ",\"keepAlive\":");
     json_write_u64(&out, uplink->keep_alive_ms / 1000);
-    write_string(&out, "url", uplink->url);
-    write_string(&out, "version", uplink->version_5 ? "5" : "3.1.1");
+    json_write_member(&out, "url", uplink->url);
+    json_write_member(&out, "version", uplink->version_5 ? "5" : "3.1.1");
     write_client_id(&out, uplink->client_id, down);
     if (down)
         write_filters(&out, uplink);
-    write_string(&out, "user", uplink->user);
-    write_string(&out, "password", uplink->password);
-    write_string(&out, "ca", uplink->ca);
-    write_string(&out, "certificate", uplink->certificate);
-    write_string(&out, "key", uplink->key);
+    json_write_member(&out, "user", uplink->user);
+    json_write_member(&out, "password", uplink->password);
+    json_write_member(&out, "ca", uplink->ca);
+    json_write_member(&out, "certificate", uplink->certificate);
+    json_write_member(&out, "key", uplink->key);
     json_write_raw(&out, "}");
     char *settings = memory_string(buffer_span(&out));
     buffer_fini(&out);

@@ -62,3 +62,13 @@ void json_write_u64(struct buffer *out, uint64_t value)
     char digits[DECIMAL_BYTES];
     buffer_append(out, decimal_write(value, digits));
 }
+
+void json_write_member(struct buffer *out, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    json_write_raw(out, ",");
+    json_write_string(out, span_from_string(name));
+    json_write_raw(out, ":");
+    json_write_string(out, span_from_string(value));
+}

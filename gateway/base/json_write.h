@@ -14,5 +14,7 @@
 /* Quoted and escaped; bytes that are not UTF-8 become U+FFFD, so that the document is always valid. */
 void json_write_string(struct buffer *out, struct span text);
 void json_write_u64(struct buffer *out, uint64_t value);
+/* A comma, the name and the string; nothing where that is NULL. */
+void json_write_member(struct buffer *out, const char *name, const char *value);
 
 #endif

@@ -8,6 +8,8 @@
 enum {
     HTTP_OK = 200,
     HTTP_REDIRECTED = 300,
+    HTTP_UNAUTHORIZED = 401,
+    HTTP_FORBIDDEN = 403,
     REASON_BYTES_MAX = 512, /* of a failure's formatted text */
     BODY_BYTES_SHOWN = 256, /* of a body that is no error document */
 };
@@ -100,6 +102,7 @@ struct answer answer_of_response(const struct response *response)
     } else {
         explain_refusal(document, response, &answer);
         answer.kind = kind_of(response->status, refusal_type(response));
+        answer.identity_refused = response->status == HTTP_UNAUTHORIZED || response->status == HTTP_FORBIDDEN;
         answer.retry_after_ms = response->retry_after_ms;
     }
     cJSON_Delete(document);

@@ -29,6 +29,7 @@ struct answer {
      * its bound. */
     struct span payload;
     enum worker_error_kind kind;
+    bool identity_refused; /* whoever signed it may not, or no longer */
     uint32_t retry_after_ms;
     struct buffer error_type;
     struct buffer error_message;

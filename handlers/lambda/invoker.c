@@ -5,27 +5,21 @@
 #include "base/sigv4.h"
 #include "base/timers.h"
 
-#include <curl/curl.h>
-
 #include <assert.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/select.h>
-#include <sys/socket.h>
 
 enum {
     RESPONSE_HEAD_BYTES_MAX = 64 * 1024,
     REQUEST_HEADERS_MAX = 8,
-    WAIT_MAX_MS = 60 * 1000,
     MS_PER_SECOND = 1000,
 };
 
 struct call {
+    struct transfer transfer; /* first: on_done gets it; its handle is made at the first use of this place */
     struct invoker *invoker;
     struct call *next_free;
-    CURL *easy; /* made at the first use of this place, then used again */
     struct curl_slist *headers;
     uint64_t invocation;
     uint64_t started_ms;
@@ -38,7 +32,6 @@ struct call {
 
 struct invoker {
     struct invoker_config config;
-    CURLM *multi;
     struct timers timers;
     struct call *calls;
     struct call *free;
@@ -46,20 +39,18 @@ struct invoker {
 };
 
 static void on_deadline(void *owner, uint64_t now_ms);
+static void on_done(struct transfer *transfer, CURLcode code, const struct transfers_now *now);
 
 struct invoker *invoker_new(const struct invoker_config *config)
 {
     assert(config->concurrency > 0);
     struct invoker *invoker = memory_new(sizeof *invoker);
     invoker->config = *config;
-    invoker->multi = curl_multi_init();
-    /* As many connections stay open as there may be invocations; the default is few. */
-    curl_multi_setopt(invoker->multi, CURLMOPT_MAXCONNECTS, (long)config->concurrency);
-    curl_multi_setopt(invoker->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     invoker->calls = memory_new_array(config->concurrency, sizeof *invoker->calls);
     for (uint32_t i = config->concurrency; i > 0; i--) {
         struct call *call = &invoker->calls[i - 1];
         call->invoker = invoker;
+        call->transfer.on_done = on_done;
         call->deadline.owner = call;
         call->deadline.on_expired = on_deadline;
         call->next_free = invoker->free;
@@ -72,7 +63,7 @@ struct invoker *invoker_new(const struct invoker_config *config)
 static void release(struct call *call)
 {
     timers_stop(&call->invoker->timers, &call->deadline);
-    curl_multi_remove_handle(call->invoker->multi, call->easy);
+    transfers_drop(call->invoker->config.transfers, &call->transfer);
     curl_slist_free_all(call->headers);
     call->headers = NULL;
     buffer_fini(&call->event);
@@ -82,12 +73,12 @@ static void release(struct call *call)
 void invoker_free(struct invoker *invoker)
 {
     for (uint32_t i = 0; i < invoker->config.concurrency; i++) {
-        if (!invoker->calls[i].easy)
+        struct call *call = &invoker->calls[i];
+        if (!call->transfer.easy)
             continue;
-        release(&invoker->calls[i]);
-        curl_easy_cleanup(invoker->calls[i].easy);
+        release(call);
+        curl_easy_cleanup(call->transfer.easy);
     }
-    curl_multi_cleanup(invoker->multi);
     timers_fini(&invoker->timers);
     memory_free(invoker->calls);
     memory_free(invoker);
@@ -125,17 +116,20 @@ static uint32_t retry_after_ms(CURL *easy)
     return (uint32_t)(seconds < most ? seconds : most) * MS_PER_SECOND;
 }
 
-static void finish(struct call *call, CURLcode code)
+static void on_done(struct transfer *transfer, CURLcode code, const struct transfers_now *now)
 {
+    (void)now;
+    struct call *call = (struct call *)transfer;
+    CURL *easy = transfer->easy;
     struct answer answer;
     /* on_body gave up then: CURLE_WRITE_ERROR */
     bool too_large = buffer_len(&call->body) > WORKER_PAYLOAD_BYTES_MAX;
     if (code == CURLE_OK || too_large) {
-        struct response response = {.function_failed = header_of(call->easy, "X-Amz-Function-Error") != NULL,
-                                    .error_type = header_of(call->easy, "X-Amzn-ErrorType"),
-                                    .retry_after_ms = retry_after_ms(call->easy),
+        struct response response = {.function_failed = header_of(easy, "X-Amz-Function-Error") != NULL,
+                                    .error_type = header_of(easy, "X-Amzn-ErrorType"),
+                                    .retry_after_ms = retry_after_ms(easy),
                                     .body = buffer_span(&call->body)};
-        curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
+        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &response.status);
         answer = answer_of_response(&response);
     } else {
         answer = answer_of_failure(WORKER_ERROR_TRANSPORT, "Lambda.Unreachable", "%s",
@@ -144,47 +138,15 @@ static void finish(struct call *call, CURLcode code)
     complete(call, &answer);
 }
 
-static bool has_local_port(int fd, long port)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address = {0};
-    socklen_t len = sizeof address;
-    if (getsockname(fd, &address.any, &len) != 0)
-        return false;
-    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port) == port;
-}
-
-/* The socket of a call that is under way, or -1. libcurl says it only of transfers that have ended
- * (CURLINFO_ACTIVESOCKET), but the local port at any time. */
-static int socket_of(const struct call *call)
-{
-    fd_set reading, writing, failing;
-    int last = -1;
-    long port = 0;
-    FD_ZERO(&reading);
-    FD_ZERO(&writing);
-    FD_ZERO(&failing);
-    curl_multi_fdset(call->invoker->multi, &reading, &writing, &failing, &last);
-    curl_easy_getinfo(call->easy, CURLINFO_LOCAL_PORT, &port);
-    for (int fd = 0; fd <= last; fd++) {
-        if ((FD_ISSET(fd, &reading) || FD_ISSET(fd, &writing)) && has_local_port(fd, port))
-            return fd;
-    }
-    return -1;
-}
-
 /* Whether the other end has the whole request: only then can the function have run. What the kernel still
  * holds has not been acknowledged, as on a link that is down. */
 static bool is_received(const struct call *call)
 {
     curl_off_t body_sent = 0;
     long head_sent = 0;
-    int held_bytes = 0, fd = socket_of(call);
-    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &head_sent);
-    curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &body_sent);
+    int held_bytes = 0, fd = transfers_socket(call->invoker->config.transfers, &call->transfer);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_REQUEST_SIZE, &head_sent);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_SIZE_UPLOAD_T, &body_sent);
     if (fd >= 0)
         ioctl(fd, SIOCOUTQ, &held_bytes);
     return head_sent > 0 && (size_t)body_sent == buffer_len(&call->event) && held_bytes == 0;
@@ -291,18 +253,8 @@ static size_t on_head(char *data, size_t size, size_t count, void *ctx)
 static CURL *new_easy(struct call *call)
 {
     const struct invoker_config *config = &call->invoker->config;
-    CURL *easy = curl_easy_init();
-    if (!easy)
-        log_fatal("out of memory");
+    CURL *easy = transfers_easy();
     curl_easy_setopt(easy, CURLOPT_URL, config->target->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a deadline does not wait for a name server */
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L); /* routers forget a connection that waits long */
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     if (config->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -310,12 +262,11 @@ static CURL *new_easy(struct call *call)
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->reason);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     return easy;
 }
 
 enum sluice_error invoker_start(struct invoker *invoker, uint64_t invocation, struct span event,
-                                uint64_t deadline_ms, const struct invoker_now *now)
+                                uint64_t deadline_ms, const struct transfers_now *now)
 {
     struct call *call = invoker->free;
     if (!call)
@@ -327,45 +278,27 @@ enum sluice_error invoker_start(struct invoker *invoker, uint64_t invocation, st
     call->head_bytes = 0;
     call->reason[0] = '\0';
     buffer_append(&call->event, event);
-    if (!call->easy)
-        call->easy = new_easy(call);
+    if (!call->transfer.easy)
+        call->transfer.easy = new_easy(call);
+    CURL *easy = call->transfer.easy;
     call->headers = request_headers(call, now->wall_ms);
-    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
-    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)event.len);
-    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS,
-                     event.len ? (const char *)buffer_span(&call->event).data : "");
-    curl_multi_add_handle(invoker->multi, call->easy);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)event.len);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, event.len ? (const char *)buffer_span(&call->event).data : "");
+    transfers_start(invoker->config.transfers, &call->transfer);
     uint64_t left_ms = deadline_ms > now->wall_ms ? deadline_ms - now->wall_ms : 0;
     timers_set(&invoker->timers, &call->deadline, now->monotonic_ms + left_ms);
     return SLUICE_OK;
 }
 
-/* ---- The loop ---- */
-
-bool invoker_wait(struct invoker *invoker, int fd, uint64_t now_ms)
-{
-    struct curl_waitfd waiting = {.fd = fd, .events = CURL_WAIT_POLLIN};
-    uint64_t next_ms = timers_next(&invoker->timers);
-    uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
-    curl_multi_poll(invoker->multi, &waiting, 1, (int)(left_ms < WAIT_MAX_MS ? left_ms : WAIT_MAX_MS), NULL);
-    return waiting.revents != 0;
-}
-
-static void answer_done(struct invoker *invoker)
-{
-    CURLMsg *message;
-    int left;
-    while ((message = curl_multi_info_read(invoker->multi, &left))) {
-        struct call *call;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        finish(call, message->data.result); /* `message` is gone with the handle */
-    }
-}
+/* ---- Time ---- */
 
 void invoker_run(struct invoker *invoker, uint64_t now_ms)
 {
-    int running;
-    curl_multi_perform(invoker->multi, &running);
-    answer_done(invoker);
     timers_run(&invoker->timers, now_ms);
+}
+
+uint64_t invoker_next_deadline_ms(const struct invoker *invoker)
+{
+    return timers_next(&invoker->timers);
 }

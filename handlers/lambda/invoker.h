@@ -1,12 +1,12 @@
 /*
  * Invokes one function in AWS Lambda, many times at once, over HTTP/1.1
- * connections that are kept alive and shared (libcurl's multi interface). TLS
- * always verifies chain and host name. Events are copied; responses are bounded
- * to Lambda's 6 MiB + 100 B.
+ * connections that are kept alive and shared (transfers.h). TLS always verifies
+ * chain and host name. Events are copied; responses are bounded to Lambda's
+ * 6 MiB + 100 B.
  *
- * One thread: call invoker_wait and then invoker_run in a loop. Every invocation
- * that invoker_start took is answered exactly once, through on_answer and never
- * from within invoker_start; at the latest at its deadline. Nothing is tried a
+ * One thread. Every invocation that invoker_start took is answered exactly once,
+ * through on_answer and never from within invoker_start, by transfers_run or, at
+ * its deadline, by invoker_run. Nothing is tried a
  * second time here: the gateway's queue does that, with back-off. (libcurl itself
  * repeats a request that found its kept-alive connection closed before a byte of
  * the answer had come.)
@@ -17,6 +17,7 @@
 #include "lambda/answer.h"
 #include "lambda/credentials.h"
 #include "lambda/target.h"
+#include "lambda/transfers.h"
 
 struct invoker;
 
@@ -26,7 +27,8 @@ enum invoker_type {
 };
 
 struct invoker_config {
-    const struct target *target;           /* must outlive the invoker */
+    struct transfers *transfers; /* this and the target must outlive the invoker */
+    const struct target *target;
     const struct credentials *credentials; /* looked at for each request; without keys it goes out unsigned */
     const char *ca_file;                   /* NULL: the system's */
     enum invoker_type type;
@@ -40,19 +42,13 @@ struct invoker *invoker_new(const struct invoker_config *config);
 /* Abandons what is open, without an answer. */
 void invoker_free(struct invoker *invoker);
 
-/* What both clocks say: the monotonic one for deadlines, the wall's for signatures. */
-struct invoker_now {
-    uint64_t monotonic_ms;
-    uint64_t wall_ms; /* Unix epoch */
-};
-
 /* SLUICE_FULL: `concurrency` invocations are open. */
 enum sluice_error invoker_start(struct invoker *invoker, uint64_t invocation, struct span event,
-                                uint64_t deadline_ms, const struct invoker_now *now);
+                                uint64_t deadline_ms, const struct transfers_now *now);
 uint32_t invoker_open_count(const struct invoker *invoker);
-/* Waits until `fd` is readable (true), or invoker_run has something to do. */
-bool invoker_wait(struct invoker *invoker, int fd, uint64_t now_ms);
-/* Moves bytes, answers what is done or past its deadline. `now_ms` is the monotonic clock. */
+/* Answers what is past its deadline. `now_ms` is the monotonic clock. */
 void invoker_run(struct invoker *invoker, uint64_t now_ms);
+/* When that will be; UINT64_MAX: nothing is open. */
+uint64_t invoker_next_deadline_ms(const struct invoker *invoker);
 
 #endif

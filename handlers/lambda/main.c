@@ -5,12 +5,12 @@
  * when the gateway is gone, and with 1 when it cannot start.
  */
 #include "base/memory.h"
+#include "lambda/identity.h"
 #include "lambda/invoker.h"
 #include "worker/clock.h"
 #include "worker/complaints.h"
 
 #include <cjson/cJSON.h>
-#include <curl/curl.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -26,12 +26,20 @@ enum {
 struct lambda {
     struct worker *worker;
     struct target target;
-    struct credentials_source credentials;
+    struct transfers *transfers;
+    struct identity identity;
     struct invoker *invoker; /* NULL until INIT succeeded */
+    uint32_t concurrency;
+    uint32_t told; /* what READY said last */
     struct complaints complaints;
     bool stopping;
     int status; /* to exit with */
 };
+
+static struct transfers_now now_of(void)
+{
+    return (struct transfers_now){worker_clock_ms(CLOCK_MONOTONIC), worker_clock_ms(CLOCK_REALTIME)};
+}
 
 static void complain(struct lambda *lambda, const char *reason)
 {
@@ -54,6 +62,8 @@ static void on_answer(void *ctx, uint64_t invocation, const struct answer *answe
     frame.error.message = buffer_span(&answer->error_message);
     frame.error.payload = answer->payload;
     worker_send(lambda->worker, &frame);
+    if (answer->identity_refused)
+        identity_refused(&lambda->identity, worker_clock_ms(CLOCK_MONOTONIC));
     if (answer->kind == WORKER_ERROR_TRANSPORT) {
         char reason[REASON_BYTES];
         snprintf(reason, sizeof reason, "%s is not reached: %.*s: %.*s", lambda->target.url,
@@ -84,14 +94,18 @@ static enum sluice_error refuse(struct lambda *lambda, const char *type, const c
 }
 
 /* Without keys only an endpoint on this machine is asked, which checks none. */
-static enum sluice_error start_credentials(struct lambda *lambda)
+static bool goes_unsigned(const struct lambda *lambda)
+{
+    return !lambda->identity.provider && !lambda->target.encrypted && lambda->target.loopback;
+}
+
+static enum sluice_error start_identity(struct lambda *lambda, const cJSON *iot)
 {
     char error[REASON_BYTES] = "", message[LINE_BYTES];
-    credentials_open(&lambda->credentials);
-    credentials_refresh(&lambda->credentials, error, sizeof error);
-    if (lambda->credentials.current.access_key_id)
+    enum sluice_error failed = identity_open(&lambda->identity, iot, lambda->transfers, error, sizeof error);
+    if (!failed)
         return SLUICE_OK;
-    if (!lambda->target.encrypted && lambda->target.loopback) {
+    if (failed == SLUICE_NOT_FOUND && goes_unsigned(lambda)) {
         worker_say(lambda->worker, WORKER_LOG_INFO, "no AWS credentials: requests to %s go out unsigned",
                    lambda->target.host);
         return SLUICE_OK;
@@ -118,22 +132,40 @@ static enum sluice_error start_invoker(struct lambda *lambda, const cJSON *setti
     char error[REASON_BYTES];
     if (target_parse(&target, error, sizeof error, &lambda->target))
         return refuse(lambda, "Lambda.InvalidSettings", error);
-    enum sluice_error failed = start_credentials(lambda);
+    lambda->concurrency = concurrency_of(settings);
+    lambda->transfers = transfers_new(lambda->concurrency);
+    enum sluice_error failed =
+        start_identity(lambda, cJSON_GetObjectItemCaseSensitive(settings, "iotCredentials"));
     if (failed)
         return failed;
     if (!lambda->target.encrypted && !lambda->target.loopback)
         worker_say(lambda->worker, WORKER_LOG_WARNING,
                    "events and results are readable on the way to http://%s", lambda->target.host);
     lambda->invoker = invoker_new(&(struct invoker_config){
+        .transfers = lambda->transfers,
         .target = &lambda->target,
-        .credentials = &lambda->credentials.current,
+        .credentials = identity_credentials(&lambda->identity),
         .ca_file = ca_file && *ca_file ? ca_file : NULL,
         .type = type && strcmp(type, "Event") == 0 ? INVOKER_EVENT : INVOKER_REQUEST_RESPONSE,
-        .concurrency = concurrency_of(settings),
+        .concurrency = lambda->concurrency,
         .on_answer = on_answer,
         .ctx = lambda,
     });
     return SLUICE_OK;
+}
+
+/* Without credentials it takes nothing: what there is to invoke waits in the queue. */
+static uint32_t room_of(const struct lambda *lambda)
+{
+    return identity_credentials(&lambda->identity)->access_key_id || goes_unsigned(lambda)
+               ? lambda->concurrency
+               : 0;
+}
+
+static void tell_room(struct lambda *lambda, uint32_t init_ms)
+{
+    lambda->told = room_of(lambda);
+    worker_send_ready(lambda->worker, lambda->told, init_ms);
 }
 
 static void start(struct lambda *lambda, struct span init_json)
@@ -145,8 +177,7 @@ static void start(struct lambda *lambda, struct span init_json)
         refuse(lambda, "Runtime.ProtocolVersion",
                "gateway and worker are of different versions: install both together");
     else if (start_invoker(lambda, settings) == SLUICE_OK)
-        worker_send_ready(lambda->worker, concurrency_of(settings),
-                          (uint32_t)(worker_clock_ms(CLOCK_MONOTONIC) - started_ms));
+        tell_room(lambda, (uint32_t)(worker_clock_ms(CLOCK_MONOTONIC) - started_ms));
     cJSON_Delete(init);
 }
 
@@ -154,13 +185,12 @@ static void start(struct lambda *lambda, struct span init_json)
 
 static void invoke(struct lambda *lambda, const struct worker_frame *frame)
 {
-    char error[REASON_BYTES];
-    if (credentials_refresh(&lambda->credentials, error, sizeof error) &&
-        lambda->credentials.current.access_key_id)
-        complain(lambda, error);
-    const struct invoker_now now = {worker_clock_ms(CLOCK_MONOTONIC), worker_clock_ms(CLOCK_REALTIME)};
-    if (invoker_start(lambda->invoker, frame->invocation, frame->invoke.event, frame->invoke.deadline_ms,
-                      &now))
+    const struct transfers_now now = now_of();
+    if (room_of(lambda) == 0)
+        worker_send_error(lambda->worker, frame->invocation, WORKER_ERROR_TRANSPORT, "Lambda.NoCredentials",
+                          "the credentials have expired, and no others have come");
+    else if (invoker_start(lambda->invoker, frame->invocation, frame->invoke.event, frame->invoke.deadline_ms,
+                           &now))
         worker_send_error(lambda->worker, frame->invocation, WORKER_ERROR_TRANSPORT,
                           "Lambda.TooManyInvocations", "more invocations are open than READY allowed");
 }
@@ -194,19 +224,46 @@ static bool is_done(const struct lambda *lambda)
     return lambda->stopping && (!lambda->invoker || invoker_open_count(lambda->invoker) == 0);
 }
 
+static void keep_identity(struct lambda *lambda)
+{
+    char error[REASON_BYTES];
+    const struct transfers_now now = now_of();
+    identity_run(&lambda->identity, &now, error, sizeof error);
+    if (*error)
+        complain(lambda, error);
+}
+
+/* Waits; then does what is due. False: it is time to exit, or the gateway is gone. */
+static bool turn(struct lambda *lambda)
+{
+    uint64_t until_ms = identity_next_deadline_ms(&lambda->identity);
+    uint64_t deadline_ms = invoker_next_deadline_ms(lambda->invoker);
+    bool readable =
+        transfers_wait(lambda->transfers, worker_fd(lambda->worker), worker_clock_ms(CLOCK_MONOTONIC),
+                       deadline_ms < until_ms ? deadline_ms : until_ms);
+    keep_identity(lambda);
+    if (readable && !handle_all(lambda))
+        return false;
+    const struct transfers_now now = now_of();
+    transfers_run(lambda->transfers, &now);
+    invoker_run(lambda->invoker, now.monotonic_ms);
+    if (room_of(lambda) != lambda->told)
+        tell_room(lambda, 0);
+    return true;
+}
+
 static int run(struct lambda *lambda)
 {
     bool alive = true;
     while (alive && !lambda->invoker && !lambda->stopping)
         alive = handle_all(lambda);
-    while (alive && !is_done(lambda)) {
-        if (invoker_wait(lambda->invoker, worker_fd(lambda->worker), worker_clock_ms(CLOCK_MONOTONIC)))
-            alive = handle_all(lambda);
-        invoker_run(lambda->invoker, worker_clock_ms(CLOCK_MONOTONIC));
-    }
+    while (alive && !is_done(lambda))
+        alive = turn(lambda);
     if (lambda->invoker)
         invoker_free(lambda->invoker);
-    credentials_close(&lambda->credentials);
+    identity_close(&lambda->identity);
+    if (lambda->transfers)
+        transfers_free(lambda->transfers);
     target_fini(&lambda->target);
     return lambda->status;
 }

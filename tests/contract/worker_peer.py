@@ -37,10 +37,10 @@ class Frame:
 class Worker:
     """One worker process. LOG frames are kept in `logs`, in order; receive() gives the others."""
 
-    def __init__(self, executable, settings, protocol=1):
+    def __init__(self, executable, settings, protocol=1, **environment):
         self.socket, other = socket.socketpair()
         self.socket.settimeout(HANG_S)
-        environment = {"SLUICE_WORKER_FD": str(other.fileno())}
+        environment["SLUICE_WORKER_FD"] = str(other.fileno())
         for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"):
             if name in os.environ:
                 environment[name] = os.environ[name]

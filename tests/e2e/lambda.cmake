@@ -8,4 +8,4 @@ sluice_test(lambda_worker_test SOURCES e2e/lambda_worker_test.c e2e/lambda_sessi
 add_dependencies(lambda_worker_test lambda mock_lambda)
 target_compile_definitions(lambda_worker_test PRIVATE
   LAMBDA_WORKER="$<TARGET_FILE:lambda>" MOCK_LAMBDA="$<TARGET_FILE:mock_lambda>")
-sluice_e2e(serverless_offline serverless_package lambda_tls)
+sluice_e2e(serverless_offline serverless_package lambda_tls lambda_credentials)

@@ -1,5 +1,5 @@
-/* lambda/credentials.h: the shared file's text, and which source comes first. */
-#include "lambda/credentials.h"
+/* lambda/credentials.h and provider.h: the texts of the shared file and of what endpoints answer. */
+#include "lambda/provider.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,6 +143,54 @@ static void the_file_of_the_home_folder_is_the_default(void **state)
     credentials_close(&source);
 }
 
+static const struct {
+    const char *name;
+    const char *text;
+    enum sluice_error error;
+    const char *id, *secret, *token;
+    uint64_t expires_ms;
+} documents[] = {
+    {"a container's",
+     "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Token\":\"T\",\"Expiration\":\"2026-11-21T20:00:"
+     "01Z\"}",
+     SLUICE_OK, "A", "S", "T", UINT64_C(1795291201000)},
+    {"AWS IoT's",
+     "{\"credentials\":{\"accessKeyId\":\"A\",\"secretAccessKey\":\"S\",\"sessionToken\":\"T\","
+     "\"expiration\":\"2026-11-21T20:00:01.5Z\"}}",
+     SLUICE_OK, "A", "S", "T", UINT64_C(1795291201000)},
+    {"without an end", "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\"}", SLUICE_OK, "A", "S", "none", 0},
+    {"with an end that is no date",
+     "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"tomorrow\"}", SLUICE_INVALID, NULL,
+     NULL, NULL, 0},
+    {"with another time zone",
+     "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\",\"Expiration\":\"2026-11-21T20:00:01+01:00\"}",
+     SLUICE_INVALID, NULL, NULL, NULL, 0},
+    {"without a secret", "{\"AccessKeyId\":\"A\"}", SLUICE_INVALID, NULL, NULL, NULL, 0},
+    {"of other types", "{\"AccessKeyId\":1,\"SecretAccessKey\":{}}", SLUICE_INVALID, NULL, NULL, NULL, 0},
+    {"a list", "[]", SLUICE_INVALID, NULL, NULL, NULL, 0},
+    {"no JSON", "<html>", SLUICE_INVALID, NULL, NULL, NULL, 0},
+    {"empty", "", SLUICE_INVALID, NULL, NULL, NULL, 0},
+};
+
+static void an_endpoints_document_is_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++) {
+        struct credentials credentials = {0};
+        uint64_t expires_ms = 0;
+        print_message("  %s\n", documents[i].name);
+        assert_int_equal(provider_parse(span_from_string(documents[i].text), &credentials, &expires_ms),
+                         documents[i].error);
+        assert_int_equal(expires_ms, documents[i].expires_ms);
+        if (!documents[i].error) {
+            assert_string_equal(credentials.access_key_id, documents[i].id);
+            assert_string_equal(credentials.secret_access_key, documents[i].secret);
+            assert_string_equal(or_none(credentials.session_token), documents[i].token);
+        }
+        credentials_fini(&credentials);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +198,7 @@ int main(void)
         cmocka_unit_test(the_environment_comes_before_the_file),
         cmocka_unit_test(the_file_is_followed_and_a_broken_one_changes_nothing),
         cmocka_unit_test(the_file_of_the_home_folder_is_the_default),
+        cmocka_unit_test(an_endpoints_document_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

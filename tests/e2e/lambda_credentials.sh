@@ -1,0 +1,47 @@
+#!/bin/sh
+# Functions in Lambda are invoked with what the AWS IoT credential provider gives for the gateway's certificate.
+. "$ROOT/tests/e2e/lib.sh"
+need mosquitto_pub python3
+
+make_pki box-7
+mkfifo "$DIR/until"
+python3 -B "$ROOT/tests/contract/aws_world.py" "$DIR/pki" < "$DIR/until" > "$DIR/ports.log" &
+WORLD=$!
+started "$WORLD"
+exec 3> "$DIR/until"
+wait_for '^[0-9]* [0-9]*$' "$DIR/ports.log" "$WORLD"
+read -r IOT LAMBDA < "$DIR/ports.log"
+
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+configure() {
+    cat > "$DIR/serverless.yml" << END
+provider: {name: aws, region: eu-west-1}
+gateway:
+  listen: {mqtt: "127.0.0.1:0"}
+  anonymous: [mqtt]
+  access: [{who: anonymous, publish: ["farm/#"], subscribe: ["answers"]}]
+  iotCredentials:
+    endpoint: localhost:$IOT
+    roleAlias: $1
+    thingName: box-7
+    certificate: pki/box-7.crt
+    key: pki/box-7.key
+    ca: pki/ca.crt
+functions:
+  archive:
+    lambda: archive
+    endpoint: http://127.0.0.1:$LAMBDA
+    events: [{iot: {sql: "SELECT * FROM 'farm/#'"}}]
+    reply: answers
+END
+}
+configure 'edge/7'
+"$BUILD/bin/sluice" check --config "$DIR/serverless.yml" > "$DIR/check.log" 2>&1 && fail "an alias with a slash was let in"
+grep -q "roleAlias is 'edge/7'; allowed: letters" "$DIR/check.log" || fail "$(cat "$DIR/check.log")"
+configure edge
+start_gateway
+subscribe answers $(plain) -q 1 -t answers
+publish $(plain) -q 1 -t farm/one -m '{}'
+expect answers "$SUBSCRIBER" 'answers 1 0 "ID1"'
+stop_gateway
+exec 3>&-
