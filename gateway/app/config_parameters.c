@@ -320,7 +320,7 @@ const struct parameter config_parameters[] = {
      .text = "what is invoked with messages"},
     {"functions.NAME.handler", PARAMETER_TEXT, FUNCTION(handler),
      .text = "what is called: a native function's shared object, or as Lambda has it; paths are relative to "
-             "this file"},
+             "its code"},
     {"functions.NAME.runtime", PARAMETER_TEXT, FUNCTION(runtime),
      .text = "`native`: a shared object with the functions of sluice/handler.h; `provided*`, `nodejs*` or "
              "`python*`: a function as in Lambda"},
@@ -363,6 +363,8 @@ const struct parameter config_parameters[] = {
             "time limit of one invocation; without it, the provider's, or 30 s for an uplink"),
     COUNT("functions.NAME.memorySize", FUNCTION(memory_mb), "MB", NULL, 16, 1048576,
           "memory limit of one worker; without it, the provider's"),
+    {"functions.NAME.code", PARAMETER_PATH, FUNCTION(task_root),
+     .text = "folder of its code, in which its handler is; without it, that of this file"},
     {"functions.NAME.environment", PARAMETER_ENVIRONMENT, FUNCTION(environment),
      .text = "environment variables, before the provider's"},
     COUNT("functions.NAME.ephemeralStorageSize", FUNCTION(scratch_mb), "MB", "64", 0, 10240,

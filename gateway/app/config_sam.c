@@ -1,17 +1,17 @@
 #include "app/config_sam.h"
 
-#include "base/buffer.h"
+#include "app/config_intrinsics.h"
 
 #include <stdio.h>
 
-enum { DEPTH_MAX = 32, COPIES_MAX = 100000 /* aliases within aliases would be many more */ };
+enum { NAMES_BYTES = 256 };
 
 struct template
 {
     struct arena *arena;
     const struct config_node *root;
     struct config_problems *problems;
-    size_t copies_count;
+    struct config_intrinsics intrinsics;
 };
 
 /* From a property of SAM to a parameter of ours, both with dots; `list` and so on are done apart. */
@@ -52,7 +52,7 @@ static const struct event_type {
       {"Description", "description"},
       {"ScheduleExpressionTimezone", "timezone"}}},
     {"Api", "http", {{"Path", "path"}, {"Method", "method"}}},
-    {"HttpApi", "httpApi", {{"Path", "path"}, {"Method", "method"}}},
+    {"HttpApi", "httpApi", {{"Path", "path"}, {"Method", "method"}, {"PayloadFormatVersion", "payload"}}},
 };
 
 bool config_sam_is_template(const struct config_node *root)
@@ -97,159 +97,47 @@ static bool is_text(const struct config_node *node, const char *text)
     return node && node->kind == CONFIG_TEXT && span_equal(node->text, span_from_string(text));
 }
 
-/* ---- Intrinsics ---- */
-
-/* What ${name} or !Ref name is; empty with no data: it is nothing that there is here. */
-static struct span reference(const struct template *template, struct span name)
+/* Adds what a value is once its intrinsics are applied, if it is anything. */
+static void add_value(struct template *template, struct config_node *mapping, const char *key,
+                      const struct config_node *value)
 {
-    static const struct {
-        const char *name, *value;
-    } pseudo[] = {{"AWS::Region", "us-east-1"},
-                  {"AWS::AccountId", "000000000000"},
-                  {"AWS::Partition", "aws"},
-                  {"AWS::URLSuffix", "amazonaws.com"},
-                  {"AWS::StackName", "sluice"}};
-    for (size_t i = 0; i < sizeof pseudo / sizeof *pseudo; i++) {
-        if (span_equal(name, span_from_string(pseudo[i].name)))
-            return span_from_string(pseudo[i].value);
-    }
-    const struct config_node *parameters = member(template->root, "Parameters");
-    const struct config_node *parameter = parameters ? config_tree_member(parameters, name) : NULL;
-    const struct config_node *value = parameter ? member(parameter, "Default") : NULL;
-    if (value && value->kind == CONFIG_TEXT)
-        return value->text;
-    return config_tree_member(member(template->root, "Resources"), name) ? name : SPAN_EMPTY;
+    struct config_node *applied = value ? config_intrinsics_apply(&template->intrinsics, value) : NULL;
+    if (applied)
+        add(template, mapping, key, value->place, applied);
 }
 
-static void report(const struct template *template, const struct config_node *node, struct span name)
+/* ---- Events ---- */
+
+static bool is_disabled(const struct config_node *properties)
 {
-    config_error(
-        template->problems, node->place,
-        "%.*s has no value here; allowed: a parameter with a Default, a resource of this template, or "
-        "AWS::Region and the like",
-        (int)(name.len < 128 ? name.len : 128), (const char *)name.data);
+    return is_text(member(properties, "State"), "DISABLED");
 }
 
-/* !Sub: each ${name}; ${!name} is ${name} as it is. */
-static void substitute(const struct template *template, const struct config_node *node, struct buffer *out)
+static struct config_node *convert_properties(struct template *template, const struct event_type *type,
+                                              const struct config_node *event)
 {
-    const char *at = (const char *)node->text.data, *start, *end;
-    while ((start = strstr(at, "${")) && (end = strchr(start, '}'))) {
-        struct span name = span_of(start + 2, (size_t)(end - start) - 2);
-        buffer_append(out, span_of(at, (size_t)(start - at)));
-        at = end + 1;
-        if (span_starts_with(name, SPAN_LITERAL("!"))) {
-            buffer_append(out, SPAN_LITERAL("${"));
-            buffer_append(out, span_skip(name, 1));
-            buffer_append(out, SPAN_LITERAL("}"));
-            continue;
-        }
-        struct span value = reference(template, name);
-        if (!value.data)
-            report(template, node, name);
-        buffer_append(out, value);
-    }
-    buffer_append(out, span_from_string(at));
+    const struct config_node *properties = member(event, "Properties");
+    struct config_node *values = new_mapping(template, event->place, 7);
+    for (size_t i = 0; properties && i < 5 && type->names[i].from; i++)
+        add_value(template, values, type->names[i].to, member(properties, type->names[i].from));
+    if (properties && is_disabled(properties) && !member(values, "enabled"))
+        add(template, values, "enabled", event->place,
+            config_tree_text(template->arena, SPAN_LITERAL("false"), true, event->place));
+    if (strcmp(type->event, "httpApi") == 0 && !member(values, "path"))
+        add(template, values, "path", event->place,
+            config_tree_text(template->arena, SPAN_LITERAL("$default"), false, event->place));
+    return values;
 }
-
-/* The ARN of one of the template's resources, as the gateway names functions. */
-static void write_arn(const struct template *template, const struct config_node *node, struct buffer *out)
-{
-    size_t len = node->text.len >= 4 ? node->text.len - 4 : 0;
-    struct span name = span_of(node->text.data, len);
-    if (!span_equal(span_skip(node->text, len), SPAN_LITERAL(".Arn")) || !reference(template, name).data) {
-        report(template, node, node->text);
-        return;
-    }
-    buffer_append(out, SPAN_LITERAL("arn:aws:lambda:us-east-1:000000000000:function:"));
-    buffer_append(out, name);
-}
-
-/* The intrinsic that a node is, as a tag or as a mapping's only key, and what it is of; NULL: none. */
-static const char *intrinsic(const struct config_node *node, const struct config_node **ret_argument)
-{
-    *ret_argument = node;
-    if (node->tag)
-        return node->tag + 1;
-    if (node->kind != CONFIG_MAPPING || node->count != 1 || node->pairs[0].key->kind != CONFIG_TEXT)
-        return NULL;
-    *ret_argument = node->pairs[0].value;
-    const char *name = (const char *)node->pairs[0].key->text.data;
-    if (strcmp(name, "Ref") == 0)
-        return name;
-    return strncmp(name, "Fn::", 4) == 0 ? name + 4 : NULL;
-}
-
-static struct config_node *apply(struct template *template, const char *name, const struct config_node *node,
-                                 const struct config_node *argument)
-{
-    struct buffer text = {0};
-    if (argument->kind != CONFIG_TEXT) {
-        config_error(template->problems, node->place,
-                     "%s is of no text; allowed: !Ref, !Sub and !GetAtt with text", name);
-    } else if (strcmp(name, "Ref") == 0) {
-        struct span value = reference(template, argument->text);
-        if (!value.data)
-            report(template, node, argument->text);
-        buffer_append(&text, value);
-    } else if (strcmp(name, "Sub") == 0) {
-        substitute(template, argument, &text);
-    } else if (strcmp(name, "GetAtt") == 0) {
-        write_arn(template, argument, &text);
-    } else {
-        config_error(template->problems, node->place, "%s is not served; allowed: !Ref, !Sub and !GetAtt",
-                     name);
-    }
-    struct config_node *value = config_tree_text(template->arena, buffer_span(&text), true, node->place);
-    buffer_fini(&text);
-    return value;
-}
-
-/* A copy with its intrinsics applied. */
-static struct config_node *copy(struct template *template, const struct config_node *node, int depth)
-{
-    const struct config_node *argument;
-    const char *name = intrinsic(node, &argument);
-    if (name)
-        return apply(template, name, node, argument);
-    struct config_node *made = arena_new(template->arena, sizeof *made);
-    *made = *node;
-    if (depth == DEPTH_MAX || template->copies_count++ == COPIES_MAX) {
-        config_error(template->problems, node->place, "this is too much; allowed: %d levels, %d values",
-                     DEPTH_MAX, COPIES_MAX);
-        made->count = 0;
-    }
-    made->pairs = made->count > 0 ? arena_new(template->arena, made->count * sizeof *made->pairs) : NULL;
-    for (size_t i = 0; i < made->count; i++)
-        made->pairs[i] =
-            (struct config_pair){node->pairs[i].key, copy(template, node->pairs[i].value, depth + 1)};
-    return made;
-}
-
-/* Adds what `from` has under its new names. */
-static void rename_all(struct template *template, const struct config_node *from,
-                       const struct renaming *names, size_t count, struct config_node *to)
-{
-    for (size_t i = 0; i < count && names[i].from; i++) {
-        const struct config_node *value = member(from, names[i].from);
-        if (value)
-            add(template, to, names[i].to, value->place, copy(template, value, 0));
-    }
-}
-
-/* ---- Functions ---- */
 
 static struct config_node *convert_event(struct template *template, const struct config_node *event)
 {
-    const struct config_node *type = member(event, "Type"), *properties = member(event, "Properties");
+    const struct config_node *type = member(event, "Type");
     struct config_node *made = new_mapping(template, event->place, 1);
     for (size_t i = 0; i < sizeof event_types / sizeof *event_types; i++) {
         if (!is_text(type, event_types[i].type))
             continue;
-        struct config_node *values = new_mapping(template, event->place, 5);
-        if (properties)
-            rename_all(template, properties, event_types[i].names, 5, values);
-        add(template, made, event_types[i].event, event->place, values);
+        add(template, made, event_types[i].event, event->place,
+            convert_properties(template, &event_types[i], event));
         return made;
     }
     if (type && type->kind == CONFIG_TEXT) /* the table names it in a warning */
@@ -271,52 +159,109 @@ static struct config_node *convert_events(struct template *template, const struc
     return list;
 }
 
-/* The handler within the folder of the function's code. */
-static struct config_node *convert_handler(struct template *template, const struct config_node *properties,
-                                           const struct config_node *handler)
+/* ---- Functions ---- */
+
+/* A function's own, or that of all functions. */
+static const struct config_node *property(const struct template *template,
+                                          const struct config_node *properties, const char *path)
 {
-    const struct config_node *code = member(properties, "CodeUri");
-    if (!code)
-        code = member(template->root, "Globals.Function.CodeUri");
-    struct config_node *value = copy(template, handler, 0);
-    if (!code || code->kind != CONFIG_TEXT || value->kind != CONFIG_TEXT || is_text(code, ".") ||
-        is_text(code, "./"))
-        return value;
-    struct buffer path = {0};
-    buffer_append(&path, code->text);
-    if (code->text.len > 0 && code->text.data[code->text.len - 1] != '/')
-        buffer_append(&path, SPAN_LITERAL("/"));
-    buffer_append(&path, value->text);
-    value = config_tree_text(template->arena, buffer_span(&path), true, value->place);
-    buffer_fini(&path);
-    return value;
+    const struct config_node *own = properties ? member(properties, path) : NULL;
+    const struct config_node *globals = member(template->root, "Globals.Function");
+    return own || !globals ? own : member(globals, path);
 }
 
-static struct config_node *convert_function(struct template *template, const struct config_node *resource)
+/* Whether a property of a function is one that is taken. */
+static bool is_taken(struct span name)
+{
+    static const char *const others[] = {"Handler", "CodeUri", "Environment", "Events"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (span_equal(name, span_from_string(others[i])))
+            return true;
+    }
+    for (size_t i = 0; i < sizeof function_names / sizeof *function_names; i++) {
+        const char *from = function_names[i].from;
+        if (span_equal(name, span_of(from, strcspn(from, "."))))
+            return true;
+    }
+    return false;
+}
+
+/* What is for AWS alone, in one warning. */
+static void warn_of_properties(const struct template *template, const char *whose,
+                               const struct config_node *properties)
+{
+    char names[NAMES_BYTES] = "";
+    for (size_t i = 0; properties && properties->kind == CONFIG_MAPPING && i < properties->count; i++) {
+        const struct config_node *key = properties->pairs[i].key;
+        size_t len = strlen(names);
+        if (key->kind == CONFIG_TEXT && !is_taken(key->text))
+            snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? ", " : "",
+                     (const char *)key->text.data);
+    }
+    if (names[0])
+        config_warning(template->problems, properties->place,
+                       "%s has properties that do not apply at the edge; they "
+                       "are ignored: %s",
+                       whose, names);
+}
+
+static void add_code(struct template *template, const struct config_node *properties,
+                     struct config_node *function)
+{
+    const struct config_node *code = property(template, properties, "CodeUri");
+    if (!code)
+        return;
+    if (code->kind == CONFIG_TEXT && !span_starts_with(code->text, SPAN_LITERAL("s3:")))
+        add_value(template, function, "code", code);
+    else
+        config_error(template->problems, code->place,
+                     "CodeUri is elsewhere; allowed: a folder beside this file");
+}
+
+/* What a function does here is in the Metadata of its resource, beside what SAM's tools have there. */
+static void add_own(const struct template *template, const struct config_node *resource,
+                    struct config_node *function)
+{
+    const struct config_node *own = member(resource, "Metadata.gateway");
+    const struct config_node *build = member(resource, "Metadata.BuildMethod");
+    for (size_t i = 0; own && own->kind == CONFIG_MAPPING && i < own->count; i++)
+        function->pairs[function->count++] = own->pairs[i];
+    if (build)
+        config_warning(template->problems, build->place,
+                       "Metadata.BuildMethod is for `sam build`, whose "
+                       ".aws-sam/build/template.yaml can be run; here it is ignored");
+}
+
+static struct config_node *convert_function(struct template *template, const char *name,
+                                            const struct config_node *resource)
 {
     const struct config_node *properties = member(resource, "Properties");
     const struct config_node *own = member(resource, "Metadata.gateway");
+    const struct config_node *environment = properties ? member(properties, "Environment.Variables") : NULL;
+    const struct config_node *events = properties ? member(properties, "Events") : NULL;
     size_t names_count = sizeof function_names / sizeof *function_names;
-    size_t own_count = own && own->kind == CONFIG_MAPPING ? own->count : 0;
-    struct config_node *function = new_mapping(template, resource->place, names_count + 3 + own_count);
-    if (properties) {
-        const struct config_node *handler = member(properties, "Handler");
-        const struct config_node *environment = member(properties, "Environment.Variables");
-        const struct config_node *events = member(properties, "Events");
-        rename_all(template, properties, function_names, names_count, function);
-        if (!handler)
-            handler = member(template->root, "Globals.Function.Handler");
-        if (handler)
-            add(template, function, "handler", handler->place,
-                convert_handler(template, properties, handler));
-        if (environment)
-            add(template, function, "environment", environment->place, copy(template, environment, 0));
-        if (events && events->kind == CONFIG_MAPPING)
-            add(template, function, "events", events->place, convert_events(template, events));
-    }
-    for (size_t i = 0; i < own_count; i++)
-        function->pairs[function->count++] = own->pairs[i];
+    struct config_node *function =
+        new_mapping(template, resource->place, names_count + 4 + (own ? own->count : 0));
+    for (size_t i = 0; i < names_count; i++)
+        add_value(template, function, function_names[i].to,
+                  property(template, properties, function_names[i].from));
+    add_value(template, function, "handler", property(template, properties, "Handler"));
+    add_code(template, properties, function);
+    template->intrinsics.is_lenient = true;
+    add_value(template, function, "environment", environment);
+    template->intrinsics.is_lenient = false;
+    if (events && events->kind == CONFIG_MAPPING)
+        add(template, function, "events", events->place, convert_events(template, events));
+    add_own(template, resource, function);
+    warn_of_properties(template, name, properties);
     return function;
+}
+
+/* Whether the resource's condition holds, if it has one. */
+static bool is_wanted(struct template *template, const struct config_node *resource)
+{
+    const struct config_node *condition = member(resource, "Condition");
+    return !condition || config_intrinsics_condition(&template->intrinsics, condition);
 }
 
 static struct config_node *convert_resources(struct template *template, const struct config_node *resources)
@@ -325,14 +270,16 @@ static struct config_node *convert_resources(struct template *template, const st
     for (size_t i = 0; resources->kind == CONFIG_MAPPING && i < resources->count; i++) {
         const struct config_pair *pair = &resources->pairs[i];
         const struct config_node *type = member(pair->value, "Type");
-        if (is_text(type, "AWS::Serverless::Function"))
-            functions->pairs[functions->count++] =
-                (struct config_pair){pair->key, convert_function(template, pair->value)};
-        else
+        char name[NAMES_BYTES];
+        snprintf(name, sizeof name, "Resources.%.*s",
+                 (int)(pair->key->text.len < 128 ? pair->key->text.len : 128),
+                 pair->key->text.data ? (const char *)pair->key->text.data : "");
+        if (!is_text(type, "AWS::Serverless::Function"))
             config_warning(template->problems, pair->key->place,
-                           "Resources.%.*s is no AWS::Serverless::Function; it is ignored",
-                           (int)(pair->key->text.len < 128 ? pair->key->text.len : 128),
-                           (const char *)pair->key->text.data);
+                           "%s is no AWS::Serverless::Function; it is ignored", name);
+        else if (is_wanted(template, pair->value))
+            functions->pairs[functions->count++] =
+                (struct config_pair){pair->key, convert_function(template, name, pair->value)};
     }
     return functions;
 }
@@ -340,18 +287,21 @@ static struct config_node *convert_resources(struct template *template, const st
 struct config_node *config_sam_convert(struct arena *arena, const struct config_node *root,
                                        struct config_problems *problems)
 {
-    static const struct renaming globals_names[] = {{"Function.Runtime", "runtime"},
-                                                    {"Function.Timeout", "timeout"},
-                                                    {"Function.MemorySize", "memorySize"},
-                                                    {"Function.Environment.Variables", "environment"}};
-    struct template template = {.arena = arena, .root = root, .problems = problems};
-    const struct config_node *resources = member(root, "Resources"), *globals = member(root, "Globals");
+    struct template template = {.arena = arena,
+                                .root = root,
+                                .problems = problems,
+                                .intrinsics = {.arena = arena, .root = root, .problems = problems}};
+    const struct config_node *resources = member(root, "Resources"),
+                             *globals = member(root, "Globals.Function");
     struct config_node *gateway = member(root, "Metadata.gateway");
     struct config_node *made = new_mapping(&template, root->place, 3);
     if (globals) {
-        struct config_node *provider = new_mapping(&template, globals->place, 4);
-        rename_all(&template, globals, globals_names, 4, provider);
+        struct config_node *provider = new_mapping(&template, globals->place, 1);
+        template.intrinsics.is_lenient = true;
+        add_value(&template, provider, "environment", member(globals, "Environment.Variables"));
+        template.intrinsics.is_lenient = false;
         add(&template, made, "provider", globals->place, provider);
+        warn_of_properties(&template, "Globals.Function", globals);
     }
     if (gateway)
         add(&template, made, "gateway", gateway->place, gateway);

@@ -1,11 +1,13 @@
 /*
  * AWS SAM's template.yaml as a configuration: its tree becomes the one that a
  * serverless.yml would be, places kept, before anything reads it. Taken are
- * functions (AWS::Serverless::Function) with their Globals, the events IoTRule,
- * Schedule, ScheduleV2, Api and HttpApi, and !Ref, !Sub and !GetAtt in them, with
- * parameters' defaults; what the gateway needs besides is in `Metadata: {gateway: ...}`, and what a
- * function does (`reply` and the like) in its own Metadata.gateway. Other resources
- * are named in a warning. Internal to the configuration's own files.
+ * functions (AWS::Serverless::Function) with their Globals, Conditions, the events
+ * IoTRule, Schedule, ScheduleV2, Api and HttpApi, and the intrinsics in them
+ * (app/config_intrinsics.h); a variable of the environment that only AWS can give a
+ * value is left out with a warning. What the gateway needs besides is in `Metadata:
+ * {gateway: ...}`, and what a function does (`reply` and the like) in its own
+ * Metadata.gateway. Other resources, and properties of functions that are for AWS,
+ * are named in warnings. Internal to the configuration's own files.
  */
 #ifndef SLUICE_APP_CONFIG_SAM_H
 #define SLUICE_APP_CONFIG_SAM_H

@@ -12,6 +12,14 @@ enum {
     JOURNAL_PACKETS = 8,
 };
 
+static char *join(struct config *config, const char *first, const char *middle, const char *last)
+{
+    size_t bytes = strlen(first) + strlen(middle) + strlen(last) + 1;
+    char *joined = arena_take(&config->arena, bytes);
+    snprintf(joined, bytes, "%s%s%s", first, middle, last);
+    return joined;
+}
+
 /* Whether a Client without a certificate can say who it is. */
 static bool knows_names(const struct config *config)
 {
@@ -121,6 +129,16 @@ bool config_kind_of(const char *runtime, enum config_kind *ret_kind)
     return false;
 }
 
+/* A path in the folder that a function's code is in. */
+static char *resolve_code(struct config *config, const struct config_function *function, const char *path)
+{
+    const char *root = function->task_root;
+    if (!root)
+        return config_resolve(config->file, &config->arena, path);
+    bool has_slash = root[strlen(root) - 1] == '/';
+    return config_resolve(join(config, root, has_slash ? "" : "/", ""), &config->arena, path);
+}
+
 static void settle_handler(struct config *config, struct config_function *function,
                            struct config_problems *problems)
 {
@@ -135,8 +153,9 @@ static void settle_handler(struct config *config, struct config_function *functi
         config_error(problems, function->place, "functions.%s has no handler; it is %s", function->name,
                      handlers[function->kind]);
     else if (function->kind == CONFIG_NATIVE)
-        function->handler = config_resolve(config->file, &config->arena, function->handler);
-    function->task_root = config_resolve(config->file, &config->arena, ".");
+        function->handler = resolve_code(config, function, function->handler);
+    if (!function->task_root)
+        function->task_root = resolve_code(config, function, ".");
 }
 
 #define RUNTIMES                                                                                             \
@@ -277,14 +296,6 @@ static void settle_function(struct config *config, struct config_function *funct
                      function->name, (unsigned long long)function->reserved_concurrency);
     settle_environment(config, function);
     settle_events(config, function, problems);
-}
-
-static char *join(struct config *config, const char *first, const char *middle, const char *last)
-{
-    size_t bytes = strlen(first) + strlen(middle) + strlen(last) + 1;
-    char *joined = arena_take(&config->arena, bytes);
-    snprintf(joined, bytes, "%s%s%s", first, middle, last);
-    return joined;
 }
 
 /* The gateway's own topics are every stage's. */
