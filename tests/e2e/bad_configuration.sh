@@ -39,7 +39,7 @@ every_error_is_told_at_once() {
         'bad.yml:24:45: there is no functions.NAME.events[].iot.batchsize; did you mean batchSize?' \
         'bad.yml:25:9: functions.alert: maximumBatchingWindow, maximumBatchingBytes and functionResponseType need a batchSize' \
         "bad.yml:26:19: functions.NAME.events[].schedule.rate: rate is '1 minutes'; allowed: a whole number above 0 and second(s), minute(s), hour(s) or day(s), as in rate(1 minute) or rate(5 minutes), at most 366 days" \
-        "bad.yml:30:31: functions.NAME.destinations.onFailure is 'sqs'; allowed: none | dlq" \
+        "bad.yml:27:3: functions.remote: destinations.onFailure is 'sqs'; allowed: dlq, none, a function's name or ARN, or {topic: TOPIC}" \
         'bad.yml:31:1: warning: plugins does not apply at the edge; it is ignored' << 'END'
 service: greenhouse
 gatway:
