@@ -27,7 +27,8 @@ static struct config_node *apply(struct config_intrinsics *all, const struct con
 static const struct config_node *root_member(const struct config_intrinsics *all, const char *section,
                                              struct span name)
 {
-    const struct config_node *group = config_tree_member(all->root, span_from_string(section));
+    const struct config_node *group =
+        all->root ? config_tree_member(all->root, span_from_string(section)) : NULL;
     return group ? config_tree_member(group, name) : NULL;
 }
 
@@ -280,6 +281,12 @@ static bool substitute(const struct call *call, const struct config_node *own, s
     return buffer_len(out) <= BYTES_MAX;
 }
 
+/* One of Serverless Framework's, which is resolved where the value is read: ${self:a}. */
+static bool is_variable(struct span name)
+{
+    return name.len > 0 && memchr(name.data, ':', name.len) && !span_starts_with(name, SPAN_LITERAL("AWS::"));
+}
+
 /* Each ${name}; ${!name} is ${name} as it is. */
 static struct config_node *apply_sub(const struct call *call)
 {
@@ -297,9 +304,10 @@ static struct config_node *apply_sub(const struct call *call)
     for (; good && (start = strstr(at, "${")) && (end = strchr(start, '}')); at = end + 1) {
         struct span name = span_of(start + 2, (size_t)(end - start) - 2);
         buffer_append(&out, span_of(at, (size_t)(start - at)));
-        if (span_starts_with(name, SPAN_LITERAL("!"))) {
+        bool is_kept = span_starts_with(name, SPAN_LITERAL("!"));
+        if (is_kept || is_variable(name)) {
             buffer_append(&out, SPAN_LITERAL("${"));
-            buffer_append(&out, span_skip(name, 1));
+            buffer_append(&out, span_skip(name, is_kept));
             buffer_append(&out, SPAN_LITERAL("}"));
         } else {
             good = substitute(call, own, name, &out);
@@ -469,6 +477,12 @@ static struct config_node *apply(struct config_intrinsics *all, const struct con
     call.name = intrinsic(node, &call.argument);
     bool is_condition = call.name && strcmp(call.name, "Condition") == 0; /* only where conditions stand */
     return call.name && !is_condition ? apply_intrinsic(&call) : copy(all, node, depth);
+}
+
+bool config_intrinsics_is(const struct config_node *node)
+{
+    const struct config_node *argument;
+    return intrinsic(node, &argument) != NULL;
 }
 
 struct config_node *config_intrinsics_apply(struct config_intrinsics *all, const struct config_node *node)

@@ -17,13 +17,15 @@
 
 struct config_intrinsics {
     struct arena *arena;
-    const struct config_node *root;
+    const struct config_node *root; /* what has Resources, Parameters, Conditions and Mappings; or NULL */
     struct config_problems *problems;
     bool is_lenient;    /* what has no value is a warning */
     size_t nodes_count; /* these two are its own */
     size_t bytes_count;
 };
 
+/* Whether a node is one. */
+bool config_intrinsics_is(const struct config_node *node);
 /* A copy with its intrinsics applied; NULL: there is no value. */
 struct config_node *config_intrinsics_apply(struct config_intrinsics *all, const struct config_node *node);
 /* Whether the template's condition of that name holds. */

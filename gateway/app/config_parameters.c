@@ -475,7 +475,7 @@ const struct parameter config_parameters[] = {
     COUNT("functions.NAME.events[].iot.maximumRetryAttempts", EVENT(maximum_retry_attempts), "attempts", "-1",
           -1, 10000, "after a failed first one; -1: the function's"),
     COUNT("functions.NAME.events[].iot.maximumRecordAgeInSeconds", EVENT(maximum_record_age_s), "s", "-1", -1,
-          31536000, "after which a message is tried no more; -1: the function's maximumEventAge"),
+          31536000, "after which a message is tried no more, not 0; -1: the function's maximumEventAge"),
     SECONDS("functions.NAME.events[].iot.delaySeconds", EVENT(delay_ms), "0", 0, 86400,
             "from a message's arrival to its first attempt"),
     {"functions.NAME.events[].iot.mode", PARAMETER_CHOICE, EVENT(mode), .fallback = "queue",

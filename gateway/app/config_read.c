@@ -1,3 +1,4 @@
+#include "app/config_intrinsics.h"
 #include "app/config_json.h"
 #include "app/config_table.h"
 #include "app/config_tree.h"
@@ -13,6 +14,7 @@ struct walk {
     struct config_variables *variables;
     struct config *config;
     struct config_problems *problems;
+    struct config_intrinsics intrinsics; /* of a serverless.yml's resources */
 };
 
 enum { KEY_BYTES = 100 };
@@ -154,6 +156,15 @@ static bool variable_name_valid(const char *name)
     return *name == '\0';
 }
 
+/* What a variable of the environment is set to; where that is an intrinsic of CloudFormation which only AWS
+ * has a value for, it is left out with a warning: NULL. */
+static const struct config_node *variable_value(struct walk *walk, struct config_node *node)
+{
+    if (config_intrinsics_is(node))
+        node = config_intrinsics_apply(&walk->intrinsics, node);
+    return node ? value_of(walk, node) : NULL;
+}
+
 static void read_environment(struct walk *walk, const struct parameter *parameter,
                              const struct config_node *node, struct config_strings *field)
 {
@@ -176,7 +187,7 @@ static void read_environment(struct walk *walk, const struct parameter *paramete
             continue;
         }
         char *value = NULL;
-        const struct config_node *value_node = value_of(walk, pair->value);
+        const struct config_node *value_node = variable_value(walk, pair->value);
         if (!value_node)
             continue;
         if (value_node->kind == CONFIG_TEXT && value_node->text.len == 0)
@@ -378,7 +389,11 @@ static void read_mapping(struct walk *walk, const struct config_node *node, cons
 void config_read(struct config *config, struct config_node *root, struct config_variables *variables,
                  struct config_problems *problems)
 {
-    struct walk walk = {variables, config, problems};
+    struct walk walk = {
+        variables, config, problems, {.arena = &config->arena, .problems = problems, .is_lenient = true}};
+    struct config_node *resources = root ? config_tree_member(root, SPAN_LITERAL("resources")) : NULL;
+    if (resources)
+        walk.intrinsics.root = value_of(&walk, resources);
     set_defaults(&walk, "", config);
     if (root)
         read_mapping(&walk, root, "", config);

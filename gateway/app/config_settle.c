@@ -208,6 +208,12 @@ static void settle_event(const struct config_function *function, struct config_e
             "functions.%s: an event has both iot and schedule; allowed: one of them, the other in an "
             "event of its own",
             function->name);
+    if (event->maximum_record_age_s == 0)
+        config_error(
+            problems, event->place,
+            "functions.%s: maximumRecordAgeInSeconds is 0; allowed: -1, for the function's maximumEventAge, "
+            "or 1 to 31536000 s",
+            function->name);
     bool batch_wanted = event->maximum_batching_window_ms > 0 || event->maximum_batching_bytes > 0 ||
                         event->report_batch_item_failures;
     if (event->batch_size == 0 && batch_wanted)
@@ -307,6 +313,16 @@ static void settle_filters(struct config *config, struct config_strings *filters
     }
 }
 
+/* Nor are those of another Server. */
+static void settle_down(struct config *config, struct config_uplink *uplink)
+{
+    for (size_t i = 0; i < uplink->down_count; i++) {
+        struct config_down *down = &uplink->down[i];
+        if (down->filter && down->filter[0] != '$')
+            down->filter = join(config, config->topic_prefix, down->filter, "");
+    }
+}
+
 static void settle_stage(struct config *config)
 {
     config->topic_prefix = "";
@@ -321,6 +337,8 @@ static void settle_stage(struct config *config)
         settle_filters(config, &config->access[i].publish);
         settle_filters(config, &config->access[i].subscribe);
     }
+    for (size_t i = 0; i < config->function_count; i++)
+        settle_down(config, &config->functions[i].uplink);
 }
 
 void config_settle(struct config *config, struct config_problems *problems)

@@ -183,7 +183,7 @@ void uplink_publish(void *ctx, const struct invoke_publication *publication);
 void uplink_durable(struct function *function, uint64_t seq);
 /* Appends to an invocation's context what the worker is to publish the event as. SLUICE_INVALID: the topic
  * cannot be filled from this message, or it has expired; nothing is appended. */
-enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
+enum sluice_error uplink_write_publish(const struct function *function, const struct message *message,
                                        struct span event, uint64_t wall_ms, struct buffer *out,
                                        struct queue_error *ret_error);
 

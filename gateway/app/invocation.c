@@ -153,13 +153,12 @@ static size_t write_records(struct invocation *invocation, uint64_t now_ms)
 /* What another Server gets it as. What can never be forwarded is given up at once. */
 static bool select_publish(struct invocation *invocation, uint64_t now_ms)
 {
-    const struct config_function *function = invocation->mapping->function->config;
-    const struct functions_host *host = &invocation->mapping->function->all->host;
+    const struct function *function = invocation->mapping->function;
+    const struct functions_host *host = &function->all->host;
     struct queue_error error;
-    if (!function->uplink.url ||
-        uplink_write_publish(&function->uplink, invocation->batch->items[0].message,
-                             buffer_span(&invocation->event), host->wall_ms(host->ctx), &invocation->publish,
-                             &error) == SLUICE_OK)
+    if (!function->config->uplink.url ||
+        uplink_write_publish(function, invocation->batch->items[0].message, buffer_span(&invocation->event),
+                             host->wall_ms(host->ctx), &invocation->publish, &error) == SLUICE_OK)
         return true;
     queue_reject(invocation->mapping->queue, invocation->batch, 0, now_ms, &error);
     return false;

@@ -154,13 +154,16 @@ static void write_publish(const struct config_uplink *uplink, const struct messa
     json_write_raw(out, "}");
 }
 
-enum sluice_error uplink_write_publish(const struct config_uplink *uplink, const struct message *message,
+enum sluice_error uplink_write_publish(const struct function *function, const struct message *message,
                                        struct span event, uint64_t wall_ms, struct buffer *out,
                                        struct queue_error *ret_error)
 {
+    const struct config_uplink *uplink = &function->config->uplink;
+    struct span from = functions_view(function->all, message).topic;
     struct buffer topic = {0};
+    buffer_append(&topic, span_from_string(function->all->config->topic_prefix));
     enum sluice_error error =
-        reply_topic_from(span_from_string(uplink->topic), message->topic, event, message->client_id, &topic);
+        reply_topic_from(span_from_string(uplink->topic), from, event, message->client_id, &topic);
     if (error) {
         *ret_error = (struct queue_error){
             .type = SPAN_LITERAL("InvalidTopic"),
@@ -232,8 +235,11 @@ static enum sluice_error publish_here(struct function *function, const struct co
                               .client_id = publisher_of(function->config, client_id),
                               .received_ms = host->wall_ms(host->ctx)};
     take_properties(publication->properties, &message, &properties);
-    enum sluice_error error = reply_topic_from(span_from_string(down->topic), publication->topic,
-                                               publication->payload, SPAN_EMPTY, &topic);
+    message.topic = publication->topic;
+    struct span from = functions_view(function->all, &message).topic;
+    buffer_append(&topic, span_from_string(function->all->config->topic_prefix));
+    enum sluice_error error =
+        reply_topic_from(span_from_string(down->topic), from, publication->payload, SPAN_EMPTY, &topic);
     message.topic = buffer_span(&topic);
     if (!error)
         error = host->publish(host->ctx, &message);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A stage: its name stands before all topics of the configuration and in its data folder; functions do not see it.
 . "$ROOT/tests/e2e/lib.sh"
-need mosquitto_pub mosquitto_sub
+need mosquitto_pub mosquitto_sub mosquitto python3
 
 cat > "$DIR/topics.yml" << 'END'
 telemetry: farm/+/telemetry
@@ -53,6 +53,35 @@ without_one_nothing_is_before_a_topic() {
     stop_gateway
 }
 
+# Two stages that share another Server have their own topics there.
+topics_of_an_uplink_begin_with_it_too() {
+    remote=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$remote" > "$DIR/mosquitto.conf"
+    mosquitto -v -c "$DIR/mosquitto.conf" > "$DIR/mosquitto.log" 2>&1 &
+    REMOTE=$!
+    started "$REMOTE"
+    wait_for "Opening ipv4 listen socket on port $remote\\." "$DIR/mosquitto.log" "$REMOTE"
+    cat >> "$DIR/serverless.yml" << END
+  cloud:
+    uplink: {url: "mqtt://127.0.0.1:$remote", clientId: box, topic: "up/\${topic}", down: [{filter: "down/#", topic: "farm/\${topic}"}]}
+    events: [{iot: {sql: "SELECT * FROM 'farm/+/telemetry'"}}]
+END
+    READY_COUNT=0
+    rm "$DIR/gateway.log"
+    start_gateway --stage prod
+    wait_for 'Sending SUBACK to box-down' "$DIR/mosquitto.log" "$REMOTE"
+    subscribe down $(plain) -q 1 -t 'prod/farm/#'
+    subscribe up -h 127.0.0.1 -p "$remote" -V mqttv5 -q 1 -t '#'
+    publish $(plain) -q 1 -t prod/farm/shed/telemetry -m '{"temperature":1}'
+    expect up "$SUBSCRIBER" 'prod/up/farm/shed/telemetry 1 0 {"temperature":1}'
+    for topic in down/cooler prod/down/heater; do
+        mosquitto_pub -h 127.0.0.1 -p "$remote" -q 1 -t "$topic" -m on
+    done
+    expect down "$SUBSCRIBER" 'prod/farm/down/heater 1 0 on'
+    ! got down | grep -q cooler || fail "a topic of no stage came down"
+    stop_gateway
+}
+
 a_name_that_is_no_stage_is_refused() {
     status=0
     "$BUILD/bin/sluice" check --config "$DIR/serverless.yml" --stage a/b 2> "$DIR/errors" || status=$?
@@ -62,4 +91,5 @@ a_name_that_is_no_stage_is_refused() {
 
 topics_begin_with_the_stage
 without_one_nothing_is_before_a_topic
+topics_of_an_uplink_begin_with_it_too
 a_name_that_is_no_stage_is_refused

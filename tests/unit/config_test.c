@@ -452,6 +452,38 @@ static void schedules_are_read_in_every_form(void **state)
     config_free(config);
 }
 
+/* A serverless.yml whose functions are told what CloudFormation makes is taken as it is. */
+static void intrinsics_of_the_environment_are_applied(void **state)
+{
+    (void)state;
+    char *problems;
+    struct config *config =
+        parse("provider: {environment: {TABLE: !Ref Users, REGION: {Ref: 'AWS::Region'}}}\n"
+              "custom: {name: box}\n"
+              "functions:\n"
+              "  f:\n"
+              "    lambda: a\n"
+              "    environment:\n"
+              "      URL: !Sub 'https://${self:custom.name}/${Users}'\n"
+              "      QUEUE: {'Fn::GetAtt': [Queue, QueueUrl]}\n"
+              "      OTHER: !ImportValue other\n"
+              "      JOINED: {'Fn::Join': ['-', ['${self:custom.name}', 'x']]}\n"
+              "resources: {Resources: {Users: {Type: 'AWS::DynamoDB::Table'}, Queue: {}}}\n",
+              &problems);
+    if (!config)
+        fail_msg("%s", problems);
+    assert_non_null(strstr(problems, ":8:14: warning: Queue.QueueUrl has no value here; it is left out"));
+    assert_non_null(strstr(problems, ":9:14: warning: ImportValue has no value here; it is left out"));
+    free(problems);
+    const struct config_strings *environment = &config->functions[0].environment;
+    assert_int_equal(environment->count, 4);
+    assert_string_equal(environment->items[0], "URL=https://box/Users");
+    assert_string_equal(environment->items[1], "JOINED=box-x");
+    assert_string_equal(environment->items[2], "TABLE=Users");
+    assert_string_equal(environment->items[3], "REGION=us-east-1");
+    config_free(config);
+}
+
 static void a_wrong_schedule_is_refused(void **state)
 {
     (void)state;
@@ -467,6 +499,9 @@ static void a_wrong_schedule_is_refused(void **state)
          "schedule.input is no JSON, or too large"},
         {FUNCTION("lambda: a, events: [{schedule: rate(1 day), iot: {sql: \"SELECT * FROM 'a'\"}}]"),
          "functions.f: an event has both iot and schedule"},
+        {FUNCTION("lambda: a, events: [iot: {sql: \"SELECT * FROM 'a'\", maximumRecordAgeInSeconds: 0}]"),
+         "functions.f: maximumRecordAgeInSeconds is 0; allowed: -1, for the function's maximumEventAge, or 1 "
+         "to"},
         {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), timezone: Europe/Nowhere}]"),
          "functions.f: the timezone 'Europe/Nowhere' is not in /usr/share/zoneinfo; allowed: UTC, or one"},
         {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), timezone: ../zoneinfo/UTC}]"),
@@ -695,6 +730,7 @@ int main(void)
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
         cmocka_unit_test(schedules_are_read_in_every_form),
+        cmocka_unit_test(intrinsics_of_the_environment_are_applied),
         cmocka_unit_test(a_wrong_schedule_is_refused),
         cmocka_unit_test(destinations_are_found_by_name_and_arn),
         cmocka_unit_test(what_is_for_aws_is_named_in_a_warning),
