@@ -313,16 +313,6 @@ static void settle_filters(struct config *config, struct config_strings *filters
     }
 }
 
-/* Nor are those of another Server. */
-static void settle_down(struct config *config, struct config_uplink *uplink)
-{
-    for (size_t i = 0; i < uplink->down_count; i++) {
-        struct config_down *down = &uplink->down[i];
-        if (down->filter && down->filter[0] != '$')
-            down->filter = join(config, config->topic_prefix, down->filter, "");
-    }
-}
-
 static void settle_stage(struct config *config)
 {
     config->topic_prefix = "";
@@ -337,8 +327,15 @@ static void settle_stage(struct config *config)
         settle_filters(config, &config->access[i].publish);
         settle_filters(config, &config->access[i].subscribe);
     }
-    for (size_t i = 0; i < config->function_count; i++)
-        settle_down(config, &config->functions[i].uplink);
+}
+
+/* Those of another Server too, once they were compared with what goes up. */
+static void settle_stage_of_uplink(struct config *config, struct config_uplink *uplink)
+{
+    for (size_t i = 0; i < uplink->down_count; i++) {
+        if (uplink->down[i].filter)
+            uplink->down[i].filter = join(config, config->topic_prefix, uplink->down[i].filter, "");
+    }
 }
 
 void config_settle(struct config *config, struct config_problems *problems)
@@ -355,6 +352,8 @@ void config_settle(struct config *config, struct config_problems *problems)
                      "gateway.workers.cgroup is '%s'; allowed: own, none, or an absolute path", cgroup);
     if (config->workers.restart_cap_ms < config->workers.restart_base_ms)
         config_error(problems, NOWHERE, "gateway.workers.restartCap is under restartBase");
-    for (size_t i = 0; i < config->function_count; i++)
+    for (size_t i = 0; i < config->function_count; i++) {
         settle_function(config, &config->functions[i], problems);
+        settle_stage_of_uplink(config, &config->functions[i].uplink);
+    }
 }

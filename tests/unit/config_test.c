@@ -452,6 +452,30 @@ static void schedules_are_read_in_every_form(void **state)
     config_free(config);
 }
 
+static const char uplinked[] =
+    "functions:\n"
+    "  up:\n"
+    "    uplink: {url: 'mqtt://a', clientId: c, version: 3.1.1, topic: '%s${topic}',\n"
+    "             down: [{filter: 'up/#'}]}\n"
+    "    events: [{iot: {sql: \"SELECT * FROM 'a/#'\"}}]\n";
+
+static void a_stage_is_before_an_uplinks_topics_and_hides_no_loop(void **state)
+{
+    (void)state;
+    char text[512], *problems;
+    snprintf(text, sizeof text, uplinked, "");
+    struct config *config = parse_stage(text, "prod", &problems);
+    if (!config)
+        fail_msg("%s", problems);
+    free(problems);
+    assert_string_equal(config->functions[0].uplink.down[0].filter, "prod/up/#");
+    config_free(config);
+    snprintf(text, sizeof text, uplinked, "up/");
+    assert_null(parse_stage(text, "prod", &problems));
+    assert_non_null(strstr(problems, "what goes up as up/${topic} would come down again by the filter up/#"));
+    free(problems);
+}
+
 /* A serverless.yml whose functions are told what CloudFormation makes is taken as it is. */
 static void intrinsics_of_the_environment_are_applied(void **state)
 {
@@ -730,6 +754,7 @@ int main(void)
         cmocka_unit_test(json_is_read),
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
         cmocka_unit_test(schedules_are_read_in_every_form),
+        cmocka_unit_test(a_stage_is_before_an_uplinks_topics_and_hides_no_loop),
         cmocka_unit_test(intrinsics_of_the_environment_are_applied),
         cmocka_unit_test(a_wrong_schedule_is_refused),
         cmocka_unit_test(destinations_are_found_by_name_and_arn),
