@@ -409,7 +409,8 @@ void invocation_give_up(struct invocation *invocation, const struct queue_error 
 static void finish(struct invocation *invocation, const struct invoke_result *result)
 {
     struct mapping *mapping = invocation->mapping;
-    struct queue_error error = {.retry_after_ms = result->retry_after_ms,
+    struct queue_error error = {.is_throttled = result->outcome == INVOKE_THROTTLED,
+                                .retry_after_ms = result->retry_after_ms,
                                 .type = result->error_type,
                                 .message = result->error_message,
                                 .payload = result->payload};

@@ -17,6 +17,7 @@ struct queue_config queue_config_default(void)
         .max_age_ms = UINT64_C(7) * 24 * 3600 * 1000,
         .bisect = true,
         .error_retry = RETRY_AFTER_ERROR,
+        .unreachable_retry = RETRY_AFTER_ERROR,
         .throttle_retry = RETRY_AFTER_THROTTLE,
     };
 }
@@ -26,7 +27,7 @@ struct queue_config queue_config_asynchronous(void)
     struct queue_config config = queue_config_default();
     config.max_age_ms = UINT64_C(6) * 3600 * 1000;
     config.error_retry = RETRY_ASYNCHRONOUS_ERROR;
-    config.throttle_retry = RETRY_ASYNCHRONOUS_THROTTLE;
+    config.unreachable_retry = config.throttle_retry = RETRY_ASYNCHRONOUS_THROTTLE;
     return config;
 }
 

@@ -50,7 +50,8 @@ struct queue_config {
     bool bisect;  /* a batch that failed whole is tried again in halves, and that counts only alone */
     bool ordered; /* see above */
     struct retry_policy error_retry;
-    struct retry_policy throttle_retry; /* throttled or not reachable: of the whole queue */
+    struct retry_policy unreachable_retry; /* of the whole queue, where it is not reached */
+    struct retry_policy throttle_retry;    /* the same, where it asks for a lower rate */
 };
 
 /* 100,000 entries and 256 MB, 8 MB in memory; no batches; concurrency 1; 3 attempts, 7 days. */
@@ -138,6 +139,7 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
 
 /* Why the items that did not succeed did not; for the log and the dead letter. */
 struct queue_error {
+    bool is_throttled; /* of items that were not attempted: the target is there, and asks for a lower rate */
     uint64_t retry_after_ms; /* at least so long, up to RETRY_AFTER_MAX_MS; 0: nothing was said */
     struct span type;
     struct span message;

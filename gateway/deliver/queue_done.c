@@ -44,8 +44,9 @@ static void hold_back(struct queue *queue, uint64_t now_ms, const struct queue_e
 {
     if (now_ms < queue->held_until_ms)
         return;
-    uint64_t delay_ms = retry_delay_ms(queue->config.throttle_retry, ++queue->held_count,
-                                       queue->hooks.random(queue->hooks.ctx));
+    struct retry_policy policy =
+        error && error->is_throttled ? queue->config.throttle_retry : queue->config.unreachable_retry;
+    uint64_t delay_ms = retry_delay_ms(policy, ++queue->held_count, queue->hooks.random(queue->hooks.ctx));
     queue->held_until_ms = now_ms + at_least_as_asked(delay_ms, error);
 }
 

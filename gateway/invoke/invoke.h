@@ -122,7 +122,7 @@ struct invoke_result {
     struct span payload;       /* the result, or the function's own error document; may be empty */
     struct span error_type;    /* empty on success; UTF-8 is not checked */
     struct span error_message; /* the same */
-    uint32_t retry_after_ms;   /* INVOKE_THROTTLED */
+    uint32_t retry_after_ms;   /* INVOKE_THROTTLED, INVOKE_TRANSPORT_ERROR; 0: nothing was said */
     uint64_t duration_us;      /* from the worker getting the request; 0 if none did */
     uint64_t init_us;          /* cold start, on a worker's first invocation only; else 0 */
     uint64_t memory_bytes; /* the most that its worker has held so far, for who wants a log; 0: not known */

@@ -196,12 +196,13 @@ static struct invoke_result result_of(const struct worker_frame *frame)
     };
     if (frame->type == WORKER_RESULT)
         return (struct invoke_result){.outcome = INVOKE_SUCCEEDED, .payload = frame->result};
+    bool waits = frame->error.kind == WORKER_ERROR_THROTTLED || frame->error.kind == WORKER_ERROR_TRANSPORT;
     return (struct invoke_result){
         .outcome = outcomes[frame->error.kind],
         .payload = frame->error.payload,
         .error_type = frame->error.type,
         .error_message = frame->error.message,
-        .retry_after_ms = frame->error.kind == WORKER_ERROR_THROTTLED ? frame->error.retry_after_ms : 0,
+        .retry_after_ms = waits ? frame->error.retry_after_ms : 0,
     };
 }
 

@@ -13,6 +13,7 @@
 enum {
     RESPONSE_HEAD_BYTES_MAX = 64 * 1024,
     REQUEST_HEADERS_MAX = 8,
+    ASYNCHRONOUS_BYTES_MAX = 1024 * 1024,
     MS_PER_SECOND = 1000,
 };
 
@@ -269,6 +270,8 @@ enum sluice_error invoker_start(struct invoker *invoker, uint64_t invocation, st
                                 uint64_t deadline_ms, const struct transfers_now *now)
 {
     struct call *call = invoker->free;
+    if (invoker->config.type == INVOKER_EVENT && event.len > ASYNCHRONOUS_BYTES_MAX)
+        return SLUICE_TOO_LARGE;
     if (!call)
         return SLUICE_FULL;
     invoker->free = call->next_free;

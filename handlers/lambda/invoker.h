@@ -42,7 +42,8 @@ struct invoker *invoker_new(const struct invoker_config *config);
 /* Abandons what is open, without an answer. */
 void invoker_free(struct invoker *invoker);
 
-/* SLUICE_FULL: `concurrency` invocations are open. */
+/* SLUICE_FULL: `concurrency` invocations are open. SLUICE_TOO_LARGE: an event over 1 MiB for INVOKER_EVENT,
+ * which Lambda would refuse when all of it had been sent. */
 enum sluice_error invoker_start(struct invoker *invoker, uint64_t invocation, struct span event,
                                 uint64_t deadline_ms, const struct transfers_now *now);
 uint32_t invoker_open_count(const struct invoker *invoker);

@@ -183,16 +183,28 @@ static void start(struct lambda *lambda, struct span init_json)
 
 /* ---- The conversation ---- */
 
+static void refuse_invocation(const struct lambda *lambda, uint64_t invocation, enum sluice_error error)
+{
+    if (error == SLUICE_TOO_LARGE)
+        worker_send_error(lambda->worker, invocation, WORKER_ERROR_FUNCTION, "RequestEntityTooLargeException",
+                          "an event of an asynchronous invocation has at most 1048576 bytes");
+    else
+        worker_send_error(lambda->worker, invocation, WORKER_ERROR_TRANSPORT, "Lambda.TooManyInvocations",
+                          "more invocations are open than READY allowed");
+}
+
 static void invoke(struct lambda *lambda, const struct worker_frame *frame)
 {
     const struct transfers_now now = now_of();
-    if (room_of(lambda) == 0)
+    if (room_of(lambda) == 0) {
         worker_send_error(lambda->worker, frame->invocation, WORKER_ERROR_TRANSPORT, "Lambda.NoCredentials",
                           "the credentials have expired, and no others have come");
-    else if (invoker_start(lambda->invoker, frame->invocation, frame->invoke.event, frame->invoke.deadline_ms,
-                           &now))
-        worker_send_error(lambda->worker, frame->invocation, WORKER_ERROR_TRANSPORT,
-                          "Lambda.TooManyInvocations", "more invocations are open than READY allowed");
+        return;
+    }
+    enum sluice_error error = invoker_start(lambda->invoker, frame->invocation, frame->invoke.event,
+                                            frame->invoke.deadline_ms, &now);
+    if (error)
+        refuse_invocation(lambda, frame->invocation, error);
 }
 
 /* False: it is time to exit. */

@@ -60,6 +60,7 @@ static const struct {
     {"\"500\"", NULL, WORKER_ERROR_TRANSPORT, "ServiceException", "HTTP status 500: An error occurred", 0,
      ""},
     {"\"503\"", NULL, WORKER_ERROR_TRANSPORT, "Lambda.Refused", "HTTP status 503", 0, ""},
+    {"\"503 with a time\"", NULL, WORKER_ERROR_TRANSPORT, "Lambda.Refused", "HTTP status 503", 9000, ""},
     {"\"drop\"", NULL, WORKER_ERROR_TRANSPORT, "Lambda.Unreachable", NULL, 0, ""},
     {"\"drop half\"", NULL, WORKER_ERROR_TRANSPORT, "Lambda.Unreachable", NULL, 0, ""},
     {"\"reset\"", NULL, WORKER_ERROR_TRANSPORT, "Lambda.Unreachable", NULL, 0, ""},
@@ -101,6 +102,39 @@ static void an_event_invocation_is_accepted_and_has_no_result(void **state)
     assert_span(session_ask(&session, "\"describe\"").result,
                 "POST /2015-03-31/functions/archive/invocations? Event signed");
     assert_int_equal(session_end(&session), 0);
+}
+
+static void events_and_results_of_6_mib_pass_and_events_for_later_of_1(void **state)
+{
+    static const struct {
+        const char *settings;
+        size_t bytes;
+        const char *error_type; /* NULL: it passes */
+    } rows[] = {
+        {"", WORKER_PAYLOAD_BYTES_MAX, NULL},
+        {",\"invocationType\":\"Event\"", 1024 * 1024, NULL},
+        {",\"invocationType\":\"Event\"", 1024 * 1024 + 1, "RequestEntityTooLargeException"},
+    };
+    uint8_t *event = malloc(WORKER_PAYLOAD_BYTES_MAX);
+    assert_non_null(event);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct session session;
+        struct worker_frame answer;
+        session_start_ready(&session, *state, rows[i].settings);
+        memset(event, ' ', rows[i].bytes);
+        session_invoke(&session, 1, span_of(event, rows[i].bytes), MUCH_TIME_MS);
+        assert_true(session_receive(&session, &answer));
+        if (rows[i].error_type) {
+            assert_int_equal(answer.type, WORKER_ERROR);
+            assert_int_equal(answer.error.kind, WORKER_ERROR_FUNCTION);
+            assert_span(answer.error.type, rows[i].error_type);
+        } else {
+            assert_int_equal(answer.type, WORKER_RESULT);
+            assert_int_equal(answer.result.len, i == 0 ? rows[i].bytes : 0);
+        }
+        assert_int_equal(session_end(&session), 0);
+    }
+    free(event);
 }
 
 /* ---- Signatures and credentials ---- */
@@ -443,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_response_becomes_the_outcome_that_the_queue_needs),
         cmocka_unit_test(an_event_invocation_is_accepted_and_has_no_result),
+        cmocka_unit_test(events_and_results_of_6_mib_pass_and_events_for_later_of_1),
         cmocka_unit_test(names_arns_and_qualifiers_are_signed_as_they_are_sent),
         cmocka_unit_test(a_wrong_secret_is_refused_and_said_once),
         cmocka_unit_test(temporary_credentials_send_their_token),

@@ -78,6 +78,7 @@ static const struct canned {
     {"\"429 without a time\"", 429, "X-Amzn-ErrorType: TooManyRequestsException\r\n", "{}"},
     {"\"500\"", 500, "X-Amzn-ErrorType: ServiceException\r\n", "{\"message\":\"An error occurred\"}"},
     {"\"503\"", 503, "", ""},
+    {"\"503 with a time\"", 503, "Retry-After: 9\r\n", ""},
     {"\"302\"", 302, "Location: http://127.0.0.1:1/\r\n", ""},
 };
 

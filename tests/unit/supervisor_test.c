@@ -73,7 +73,8 @@ static void every_bad_end_is_told_apart_and_the_next_event_is_served(void **stat
         assert_int_equal(result->outcome, ends[i].outcome);
         assert_string_equal(result->error_type, ends[i].type);
         assert_string_equal(result->error_message, ends[i].message);
-        assert_int_equal(result->retry_after_ms, ends[i].outcome == INVOKE_THROTTLED ? 1500 : 0);
+        bool waits = ends[i].outcome == INVOKE_THROTTLED || ends[i].outcome == INVOKE_TRANSPORT_ERROR;
+        assert_int_equal(result->retry_after_ms, waits ? 1500 : 0);
         assert_string_equal(result->payload, ends[i].outcome == INVOKE_CRASHED ? "" : "{\"stackTrace\":[]}");
         assert_int_equal(fixture_invoke(&fixture, "well?")->outcome, INVOKE_SUCCEEDED);
     }
