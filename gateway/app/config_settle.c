@@ -132,11 +132,8 @@ bool config_kind_of(const char *runtime, enum config_kind *ret_kind)
 /* A path in the folder that a function's code is in. */
 static char *resolve_code(struct config *config, const struct config_function *function, const char *path)
 {
-    const char *root = function->task_root;
-    if (!root)
-        return config_resolve(config->file, &config->arena, path);
-    bool has_slash = root[strlen(root) - 1] == '/';
-    return config_resolve(join(config, root, has_slash ? "" : "/", ""), &config->arena, path);
+    const char *folder = function->task_root ? join(config, function->task_root, "/", "") : config->file;
+    return config_resolve(folder, &config->arena, path);
 }
 
 static void settle_handler(struct config *config, struct config_function *function,
@@ -147,6 +144,9 @@ static void settle_handler(struct config *config, struct config_function *functi
         [CONFIG_NODEJS] = "FILE.EXPORT, as in app.handler",
         [CONFIG_PYTHON] = "MODULE.FUNCTION, as in app.handler",
     };
+    for (size_t len = function->task_root ? strlen(function->task_root) : 0;
+         len > 1 && function->task_root[len - 1] == '/'; len--)
+        function->task_root[len - 1] = '\0';
     if (!function->handler && function->kind == CONFIG_PROVIDED)
         function->handler = arena_string(&config->arena, SPAN_LITERAL("bootstrap"));
     else if (!function->handler)

@@ -93,17 +93,16 @@ static void start_target(struct watch *watch, struct target *target)
     watch->open_handles++;
 }
 
-static void watch_function(struct watch *watch, const struct config *config,
-                           const struct config_function *function)
+static void watch_function(struct watch *watch, const struct config_function *function)
 {
     struct target *target = &watch->targets[watch->target_count];
     bool is_native = function->runtime && strcmp(function->runtime, "native") == 0;
     char path[PATH_MAX];
     if (function->lambda || !function->handler) /* nothing of it is on this disk */
         return;
-    const char *slash = strrchr(config->file, '/');
-    int base_len = is_native || !slash ? 0 : (int)(slash + 1 - config->file);
-    snprintf(path, sizeof path, "%.*s%s", base_len, config->file, function->handler);
+    bool is_whole = is_native || function->handler[0] == '/' || !function->task_root;
+    snprintf(path, sizeof path, "%s%s%s", is_whole ? "" : function->task_root, is_whole ? "" : "/",
+             function->handler);
     split_path(path, &target->folder, &target->file);
     target->function = function;
     if (!is_native) {
@@ -127,7 +126,7 @@ struct watch *watch_start(uv_loop_t *loop, const struct config *config, const st
     watch->target_count = 1;
     start_target(watch, &watch->targets[0]);
     for (size_t i = 0; i < config->function_count; i++)
-        watch_function(watch, config, &config->functions[i]);
+        watch_function(watch, &config->functions[i]);
     return watch;
 }
 

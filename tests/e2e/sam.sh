@@ -92,7 +92,7 @@ Metadata:
     access: [{who: anonymous, http: ["*"]}]
     workers: {initTimeout: 60}
 END
-start_gateway --config "$DIR/template.yaml"
+start_gateway --config "$DIR/template.yaml" --watch
 BASE=http://127.0.0.1:$HTTP
 
 # answer STATUS PATTERN CURL-ARGUMENTS...
@@ -104,6 +104,13 @@ answer() {
 }
 answer 200 '{"message": "hello world", "root": ".*/hello_world", "path": "/hello", "table": "Table", "queue": null}' \
     "$BASE/hello"
+# What is changed within a CodeUri is what runs.
+echo 'GREETING = "hello again"' > "$DIR/new.py"
+mv "$DIR/new.py" "$DIR/hello_world/words.py"
+says_again() {
+    curl -sS "$BASE/hello" | grep -q '"message": "hello again"'
+}
+wait_until says_again
 answer 201 '.*/rust_app 2.0' "$BASE/rust" -d '{}'
 for line in "template.yaml:46:3: warning: Resources.Table is no AWS::Serverless::Function; it is ignored" \
     "template.yaml:25:18: warning: Queue.QueueUrl has no value here; it is left out" \

@@ -76,6 +76,7 @@ static void a_template_is_a_configuration(void **state)
     const struct config_function *alert = &config->functions[0];
     assert_string_equal(alert->name, "Alert");
     assert_string_equal(alert->handler, "dir/handlers/alert.so");
+    assert_string_equal(alert->task_root, "dir/handlers");
     assert_string_equal(alert->runtime, "native");
     assert_int_equal(alert->timeout_ms, 5000);
     assert_int_equal(alert->memory_mb, 64);
