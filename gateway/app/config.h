@@ -250,6 +250,7 @@ struct config_event {
     char *partition_key; /* of an ordered one; see app/ordering.c */
     uint64_t parallelization_factor;
     uint64_t delay_ms;
+    uint64_t tumbling_window_s; /* 0: no windows */
 };
 
 /* Topics of another Server that come down from it. */

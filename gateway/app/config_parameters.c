@@ -486,6 +486,10 @@ const struct parameter config_parameters[] = {
              "Identifier"},
     COUNT("functions.NAME.events[].iot.parallelizationFactor", EVENT(parallelization_factor), "batches", NULL,
           1, 1000, "at once, of different partitions, with mode ordered; without it 1"),
+    COUNT("functions.NAME.events[].iot.tumblingWindowInSeconds", EVENT(tumbling_window_s), "s", "0", 0, 900,
+          "invocations of one partition and window hand on a state, as Lambda's of a stream do; needs mode "
+          "ordered and "
+          "batchSize; 0: none"),
     {"functions.NAME.events[].schedule", PARAMETER_GROUP, .short_for = "rate",
      .text = "times; the rate alone may stand here"},
     {"functions.NAME.events[].schedule.rate", PARAMETER_RATES, EVENT(rates), .required = true,

@@ -238,6 +238,16 @@ static void settle_order(struct config *config, const struct config_function *fu
         config_error(problems, event->place,
                      "functions.%s: partitionKey and parallelizationFactor need mode: ordered",
                      function->name);
+    if (event->tumbling_window_s > 0 && (event->mode == CONFIG_MODE_QUEUE || event->batch_size == 0))
+        config_error(problems, event->place,
+                     "functions.%s: tumblingWindowInSeconds needs mode: ordered and batchSize",
+                     function->name);
+    if (event->tumbling_window_s > 0 && function->invocation_type == CONFIG_EVENT)
+        config_error(
+            problems, event->place,
+            "functions.%s: tumblingWindowInSeconds needs the function's answer, which invocationType: Event "
+            "has not",
+            function->name);
     if (!event->partition_key)
         event->partition_key = arena_string(&config->arena, SPAN_LITERAL("client"));
     if (event->parallelization_factor == 0)

@@ -45,7 +45,15 @@ static void queue_on_room(void *ctx)
 
 static void queue_dead(void *ctx, const struct queue_dead *dead)
 {
-    mapping_dead(ctx, dead);
+    struct mapping *mapping = ctx;
+    struct queue_dead given_up = *dead;
+    struct message *end = NULL;
+    if (mapping->tumbling && dead->message)
+        end = tumbling_give_up(mapping->tumbling, dead);
+    if (end)
+        given_up.message = end;
+    mapping_dead(mapping, &given_up);
+    message_unref(end);
 }
 
 /* ---- Starting ---- */
@@ -60,6 +68,7 @@ static void set_event_bounds(const struct config_event *event, struct queue_conf
         config->max_age_ms = event->maximum_record_age_s * 1000;
     config->delay_ms = (uint32_t)event->delay_ms;
     config->ordered = event->mode == CONFIG_MODE_ORDERED;
+    config->one_partition = event->tumbling_window_s > 0;
     if (config->ordered)
         config->concurrency = (uint32_t)event->parallelization_factor;
 }
@@ -117,6 +126,7 @@ static void add_mappings(struct functions *all, struct function *function, size_
         mapping->event = &config->events[i];
         mapping->queue_name = functions_queue_name(config, mapping->event);
         mapping->replay = REPLAY_DUE; /* of before this start */
+        mapping->tumbling = tumbling_new(mapping);
         if (mapping->event->rule)
             rule_set_add(&all->rules, mapping->event->rule, mapping);
         else
@@ -145,6 +155,7 @@ void functions_free(struct functions *functions)
     for (size_t i = 0; i < functions->mapping_count; i++) {
         queue_free(functions->mappings[i].queue);
         awaited_fini(&functions->mappings[i].awaited);
+        tumbling_free(functions->mappings[i].tumbling);
         scheduled_free(functions->mappings[i].scheduled);
         memory_free(functions->mappings[i].queue_name);
     }
@@ -274,6 +285,21 @@ bool functions_restore_schedule(struct functions *functions, uint32_t queue, str
     return is_taken;
 }
 
+bool functions_restore_windows(struct functions *functions, uint32_t queue, struct span name,
+                               uint64_t next_ordinal)
+{
+    bool is_taken = false;
+    for (size_t i = 0; i < functions->mapping_count && !is_taken; i++)
+        is_taken = tumbling_restore_queue(functions->mappings[i].tumbling, queue, name, next_ordinal);
+    return is_taken;
+}
+
+void functions_restore_window(struct functions *functions, const struct journal_entry *entry)
+{
+    for (size_t i = 0; i < functions->mapping_count; i++)
+        tumbling_restore_state(functions->mappings[i].tumbling, entry);
+}
+
 void functions_restore_anchor(struct functions *functions, const struct journal_entry *entry)
 {
     for (size_t i = 0; i < functions->mapping_count; i++)
@@ -286,6 +312,7 @@ void functions_restore_entry(struct functions *functions, const struct journal_e
     functions->counters.restored++;
     uint64_t waited_ms;
     uint32_t partition = mapping_restored_partition(mapping, entry, &waited_ms);
+    tumbling_restore_entry(mapping->tumbling, entry, partition);
     queue_restore(mapping->queue, entry->ordinal, entry->bytes, partition, entry->position, waited_ms,
                   uv_now(functions->host.loop));
 }
@@ -295,6 +322,7 @@ void functions_restored(struct functions *functions)
     for (size_t i = 0; i < functions->mapping_count; i++) {
         struct mapping *mapping = &functions->mappings[i];
         scheduled_restored(mapping->scheduled);
+        tumbling_restored(mapping->tumbling);
         if (mapping->queue)
             continue;
         mapping->queue_id = journal_queue_open(functions->host.journal, JOURNAL_FUNCTION,
@@ -327,6 +355,7 @@ void functions_turn(struct functions *functions, uint64_t now_ms)
     replays_turn(functions, now_ms);
     for (size_t i = 0; i < functions->mapping_count; i++) {
         scheduled_turn(functions->mappings[i].scheduled, now_ms);
+        tumbling_turn(functions->mappings[i].tumbling, now_ms);
         run_mapping(&functions->mappings[i], now_ms);
     }
 }
@@ -341,6 +370,8 @@ uint64_t functions_next_deadline(const struct functions *functions)
     for (size_t i = 0; i < functions->mapping_count; i++) {
         if (replay_is_due(&functions->mappings[i]))
             return 0;
+        uint64_t tumbling_ms = tumbling_next_deadline(functions->mappings[i].tumbling);
+        soonest_ms = tumbling_ms < soonest_ms ? tumbling_ms : soonest_ms;
         uint64_t scheduled_ms = scheduled_next_deadline(functions->mappings[i].scheduled);
         soonest_ms = scheduled_ms < soonest_ms ? scheduled_ms : soonest_ms;
         /* With no worker free its next answer brings the turn. */

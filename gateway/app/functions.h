@@ -81,6 +81,10 @@ bool functions_restore_queue(struct functions *functions, uint32_t queue, struct
 /* The same for the queue of a schedule. */
 bool functions_restore_schedule(struct functions *functions, uint32_t queue, struct span name,
                                 uint64_t next_ordinal);
+/* The same for the queue of window states. */
+bool functions_restore_windows(struct functions *functions, uint32_t queue, struct span name,
+                               uint64_t next_ordinal);
+void functions_restore_window(struct functions *functions, const struct journal_entry *entry);
 void functions_restore_anchor(struct functions *functions, const struct journal_entry *entry);
 /* Of the queue that functions_restore_queue took last. */
 void functions_restore_entry(struct functions *functions, const struct journal_entry *entry);

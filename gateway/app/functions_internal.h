@@ -11,6 +11,7 @@
 #include "app/direct_invocation.h"
 #include "app/function_log.h"
 #include "app/scheduled.h"
+#include "app/tumbling.h"
 #include "app/versions.h"
 #include "base/buffer.h"
 #include "deliver/queue.h"
@@ -66,6 +67,7 @@ struct mapping {
     struct queue *queue;
     struct awaited awaited;
     struct scheduled *scheduled; /* NULL: messages are what invokes it */
+    struct tumbling *tumbling;   /* NULL: its event has no windows */
     enum replay_state replay;
     size_t replays_under_way;
     size_t running_count;            /* invocations that its pool has */

@@ -20,10 +20,12 @@ static void add_selection(struct functions *functions, struct mapping *mapping, 
         functions->selections = memory_resize(functions->selections,
                                               functions->selection_capacity * sizeof *functions->selections);
     }
+    uint32_t partition = mapping_partition(mapping, message);
+    tumbling_before(mapping->tumbling, partition, message->received_ms);
     functions->selections[functions->selection_count++] = (struct selection){
         .mapping = mapping,
         .ordinal = queue_next_ordinal(mapping->queue) + mapping->selected_count,
-        .partition = mapping_partition(mapping, message),
+        .partition = partition,
         .message = index,
     };
     mapping->selected_count++;
@@ -131,5 +133,6 @@ void functions_selected_queue(struct functions *functions, size_t selection, str
         awaited_add(&selected->mapping->awaited, selected->ordinal, processing);
     message->payload_is_json |= selected->payload_is_json;
     queue_add(selected->mapping->queue, message, selected->partition, position, now_ms);
+    tumbling_arrived(selected->mapping->tumbling, selected->partition, message);
     functions->counters.accepted++;
 }

@@ -19,12 +19,14 @@ struct invocation {
     struct buffer event;
     struct buffer publish;     /* the part of the context that only an uplink has */
     struct handover *handover; /* what had no room yet, or NULL */
+    struct tumbling_step window;
 };
 
 void invocation_free(struct invocation *invocation)
 {
     buffer_fini(&invocation->event);
     buffer_fini(&invocation->publish);
+    buffer_fini(&invocation->window.state);
     memory_free(invocation->message_ids);
     memory_free(invocation);
 }
@@ -125,29 +127,46 @@ void invocation_write_batch_of_one(const struct mapping *mapping, const struct q
     struct records_source source = source_of(mapping);
     struct records_writer writer = records_begin(out, &source);
     add_record(mapping, item, &writer, selected, id);
-    records_end(&writer);
+    records_end(&writer, SPAN_EMPTY);
 }
 
-/* Lambda's event for a batch. Returns how many records it has: what its bytes have no room for is left to the
- * next.
- */
-static size_t write_records(struct invocation *invocation, uint64_t now_ms)
+static void select_records(struct invocation *invocation, uint64_t now_ms, struct records_writer *writer)
 {
-    struct records_source source = source_of(invocation->mapping);
-    invocation->message_ids = memory_new_array(invocation->batch->count, DECIMAL_BYTES);
-    struct records_writer writer = records_begin(&invocation->event, &source);
     struct queue_batch *batch = invocation->batch;
     struct buffer body = {0};
+    uint32_t partition;
     for (size_t i = 0; i < batch->count; i++) {
         buffer_consume(&body, buffer_len(&body));
+        if (invocation->mapping->tumbling && tumbling_is_end(batch->items[i].message, &partition))
+            break; /* the last */
         if (select_event(invocation, i, now_ms, &body) &&
-            !add_record(invocation->mapping, &batch->items[i], &writer, buffer_span(&body),
+            !add_record(invocation->mapping, &batch->items[i], writer, buffer_span(&body),
                         invocation->message_ids[i]))
             queue_shorten(invocation->mapping->queue, batch, i, now_ms);
     }
     buffer_fini(&body);
-    records_end(&writer);
-    return writer.count;
+}
+
+/* Lambda's event for a batch. False: it has no records. What its bytes have no room for is left to the next.
+ */
+static bool write_records(struct invocation *invocation, uint64_t now_ms)
+{
+    const struct mapping *mapping = invocation->mapping;
+    struct records_source source = source_of(mapping);
+    struct buffer tail = {0};
+    if (mapping->tumbling &&
+        !tumbling_begin(mapping->tumbling, invocation->batch, now_ms, &invocation->window))
+        return false;
+    if (mapping->tumbling)
+        source.event_bytes_max -= tumbling_bytes_max(mapping->tumbling, &invocation->window);
+    invocation->message_ids = memory_new_array(invocation->batch->count, DECIMAL_BYTES);
+    struct records_writer writer = records_begin(&invocation->event, &source);
+    select_records(invocation, now_ms, &writer);
+    if (mapping->tumbling)
+        tumbling_write(mapping->tumbling, &invocation->window, invocation->batch, &tail);
+    records_end(&writer, buffer_span(&tail));
+    buffer_fini(&tail);
+    return writer.count > 0 || invocation->window.is_final;
 }
 
 /* What another Server gets it as. What can never be forwarded is given up at once. */
@@ -167,7 +186,7 @@ static bool select_publish(struct invocation *invocation, uint64_t now_ms)
 static bool write_event(struct invocation *invocation, uint64_t now_ms)
 {
     if (invocation->mapping->event->batch_size > 0)
-        return write_records(invocation, now_ms) > 0;
+        return write_records(invocation, now_ms);
     return select_event(invocation, 0, now_ms, &invocation->event) && select_publish(invocation, now_ms);
 }
 
@@ -379,11 +398,39 @@ static size_t count_succeeded(const struct invocation *invocation)
     return count;
 }
 
+/* What the state has already (tumbling_begin) is in no window. */
+static bool is_of_window(const struct invocation *invocation)
+{
+    return buffer_len(&invocation->window.state) > 0;
+}
+
+/* What has succeeded is to be tried again: its state is not stored. */
+static void take_back(struct invocation *invocation)
+{
+    for (size_t i = 0; i < invocation->batch->count; i++) {
+        if (invocation->batch->items[i].outcome != QUEUE_REJECTED)
+            invocation->batch->items[i].outcome = QUEUE_NOT_ATTEMPTED;
+    }
+}
+
 void invocation_end(struct invocation *invocation, const struct queue_error *error)
 {
-    struct functions *all = invocation->mapping->function->all;
+    struct mapping *mapping = invocation->mapping;
+    struct functions *all = mapping->function->all;
+    bool has_state = is_of_window(invocation) && count_succeeded(invocation) > 0;
+    struct queue_error not_stored = {.type = SPAN_LITERAL("Sluice.StateNotStored"),
+                                     .message =
+                                         SPAN_LITERAL("the state of its window could not be stored now")};
+    if (has_state &&
+        tumbling_commit(mapping->tumbling, &invocation->window, invocation->batch) != SLUICE_OK) {
+        has_state = false;
+        take_back(invocation);
+        error = &not_stored;
+    }
     all->counters.succeeded += count_succeeded(invocation);
-    queue_done(invocation->mapping->queue, invocation->batch, uv_now(all->host.loop), error);
+    queue_done(mapping->queue, invocation->batch, uv_now(all->host.loop), error);
+    if (has_state)
+        tumbling_done(mapping->tumbling, &invocation->window);
     invocation_free(invocation);
 }
 
@@ -415,6 +462,12 @@ static void finish(struct invocation *invocation, const struct invoke_result *re
                                 .message = result->error_message,
                                 .payload = result->payload};
     enum queue_outcome outcome = outcome_of(result->outcome);
+    if (outcome == QUEUE_SUCCEEDED && is_of_window(invocation) &&
+        !tumbling_take_answer(&invocation->window, result->payload)) {
+        outcome = QUEUE_FAILED;
+        error.type = SPAN_LITERAL("Sluice.NoState");
+        error.message = SPAN_LITERAL("the answer to a window's batch has no state of at most 1048576 bytes");
+    }
     if (outcome == QUEUE_SUCCEEDED && mapping->event->report_batch_item_failures)
         set_reported_outcomes(invocation, result->payload);
     else
@@ -448,8 +501,7 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
     invocation->mapping = mapping;
     invocation->batch = batch;
     if (!write_event(invocation, uv_now(all->host.loop))) {
-        queue_done(mapping->queue, batch, uv_now(all->host.loop), NULL);
-        invocation_free(invocation);
+        invocation_end(invocation, NULL);
         return;
     }
     struct buffer context = {0};

@@ -16,8 +16,11 @@ static uint32_t partition_of(struct span key)
 uint32_t mapping_partition(const struct mapping *mapping, const struct message *message)
 {
     const struct config_event *event = mapping->event;
+    uint32_t partition;
     if (event->mode != CONFIG_MODE_ORDERED)
         return 0;
+    if (mapping->tumbling && tumbling_is_end(message, &partition))
+        return partition;
     struct span key_template = span_from_string(event->partition_key);
     if (span_equal(key_template, SPAN_LITERAL("client")))
         return partition_of(message->client_id);
@@ -26,7 +29,7 @@ uint32_t mapping_partition(const struct mapping *mapping, const struct message *
     struct buffer key = {0};
     /* Messages without a value share the partition of the empty key. */
     reply_text(key_template, message->payload, message->client_id, &key);
-    uint32_t partition = partition_of(buffer_span(&key));
+    partition = partition_of(buffer_span(&key));
     buffer_fini(&key);
     return partition;
 }

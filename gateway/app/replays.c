@@ -52,6 +52,7 @@ static enum sluice_error put_back(struct mapping *mapping, const struct state_de
         return error;
     struct message *message = message_new(letter->message);
     queue_add(mapping->queue, message, target.share, stored.ret_position, now_ms);
+    tumbling_arrived(mapping->tumbling, target.share, message);
     message_unref(message);
     add_replay(all, &(struct replay){mapping, letter->id, seq, 0});
     all->counters.replayed++;

@@ -71,7 +71,7 @@ struct restoring {
     struct gateway *gateway;
     enum journal_queue_kind kind; /* of the queue whose contents are being shown */
     bool wanted;                  /* somebody of this configuration has it */
-    struct buffer dropped;        /* uint32_t: sessions' and schedules' queues that nobody has */
+    struct buffer dropped;        /* uint32_t: sessions', schedules' and windows' queues that nobody has */
 };
 
 static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, struct span name,
@@ -91,6 +91,12 @@ static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, st
     if (kind == JOURNAL_SCHEDULE) {
         restoring->wanted = functions_restore_schedule(gateway->functions, queue, name, next_ordinal);
         if (!restoring->wanted) /* another configuration's */
+            buffer_append(&restoring->dropped, span_of(&queue, sizeof queue));
+        return;
+    }
+    if (kind == JOURNAL_WINDOW) {
+        restoring->wanted = functions_restore_windows(gateway->functions, queue, name, next_ordinal);
+        if (!restoring->wanted)
             buffer_append(&restoring->dropped, span_of(&queue, sizeof queue));
         return;
     }
@@ -126,6 +132,10 @@ static void on_entry(void *ctx, const struct journal_entry *entry)
     }
     if (restoring->kind == JOURNAL_SCHEDULE) {
         functions_restore_anchor(gateway->functions, entry);
+        return;
+    }
+    if (restoring->kind == JOURNAL_WINDOW) {
+        functions_restore_window(gateway->functions, entry);
         return;
     }
     if (restoring->kind == JOURNAL_RETAINED) {

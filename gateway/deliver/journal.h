@@ -5,10 +5,11 @@
  * nobody needs. FORMAT: see record.h.
  *
  * Words. A queue belongs to a durable session (named by Client Identifier), to a
- * function (named by itself), to the state (retained messages), or to a schedule. An entry is one message in
- * one queue, known by the queue's id and an ordinal that its owner counts up, never reused. A record is what
- * one append writes, known by its seq. A record is durable once journal_commit_end has given a durable seq at
- * or above its own; only then may the outside be told (PUBACK, PUBREC, PUBREL, PUBCOMP).
+ * function (named by itself), to the state (retained messages), or to a schedule, or to a function's windows.
+ * An entry is one message in one queue, known by the queue's id and an ordinal that its owner counts up,
+ * never reused. A record is what one append writes, known by its seq. A record is durable once
+ * journal_commit_end has given a durable seq at or above its own; only then may the outside be told (PUBACK,
+ * PUBREC, PUBREL, PUBCOMP).
  *
  * A position names a stored message as long as one entry of it is unfinished,
  * wherever it lies: in memory, on disk, or copied forward meanwhile. Positions
@@ -54,6 +55,7 @@ enum journal_queue_kind {
     JOURNAL_FUNCTION = 2,
     JOURNAL_RETAINED = 3, /* what waits to be written into the state */
     JOURNAL_SCHEDULE = 4, /* up to when a schedule is settled */
+    JOURNAL_WINDOW = 5,   /* the states of a function's tumbling windows */
 };
 
 /*

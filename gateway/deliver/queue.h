@@ -47,8 +47,9 @@ struct queue_config {
     uint32_t concurrency;  /* batches leased at once */
     uint32_t max_attempts; /* then the dead letter */
     uint64_t max_age_ms;   /* the same; 0: no bound */
-    bool bisect;  /* a batch that failed whole is tried again in halves, and that counts only alone */
-    bool ordered; /* see above */
+    bool bisect;        /* a batch that failed whole is tried again in halves, and that counts only alone */
+    bool ordered;       /* see above */
+    bool one_partition; /* of one that is ordered: a batch is of one partition alone */
     struct retry_policy error_retry;
     struct retry_policy unreachable_retry; /* of the whole queue, where it is not reached */
     struct retry_policy throttle_retry;    /* the same, where it asks for a lower rate */
@@ -128,6 +129,7 @@ struct queue_item {
 struct queue_batch {
     size_t count;
     struct queue_item *items; /* retries that are due, then in order of arrival */
+    uint32_t partition;       /* of an ordered queue: that of the first item */
     void *user;               /* of whoever holds the lease */
 };
 

@@ -87,8 +87,10 @@ static uint64_t ordered_due_ms(const struct queue *queue)
 {
     const struct partitions *partitions = &queue->partitions;
     const struct partition *first = partitions_first(partitions);
-    if (partitions->ready_count >= queue->config.batch_size ||
-        partitions->ready_bytes >= queue->config.batch_bytes || (first && first->limit > 0))
+    bool alone = first && queue->config.one_partition;
+    if ((alone ? first->count : partitions->ready_count) >= queue->config.batch_size ||
+        (alone ? first->bytes : partitions->ready_bytes) >= queue->config.batch_bytes ||
+        (first && first->limit > 0))
         return 0;
     uint64_t due_ms = partitions_next_due(partitions);
     uint64_t fresh_ms = UINT64_MAX;
@@ -99,14 +101,16 @@ static uint64_t ordered_due_ms(const struct queue *queue)
     return fresh_ms < due_ms ? fresh_ms : due_ms;
 }
 
-/* A partition that is being tried again has its batch alone; the others share one, in the order of arrival.
+/* A partition that is being tried again has its batch alone, and each where batches are of one partition; the
+ * others share one, in the order of arrival.
  */
 static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_ms)
 {
     struct partitions *partitions = &queue->partitions;
     struct partition *at = partitions_first(partitions);
-    bool alone = at && at->limit > 0;
-    size_t limit = alone ? at->limit : queue->config.batch_size, bytes = 0, left = at ? at->count : 0;
+    bool alone = at && (at->limit > 0 || queue->config.one_partition);
+    size_t limit = at && at->limit > 0 ? at->limit : queue->config.batch_size;
+    size_t bytes = 0, left = at ? at->count : 0;
     while (at && lease->batch.count < limit) {
         const struct queue_entry *next = partitions_head(partitions, at);
         if (lease->batch.count > 0 && bytes + next->bytes > queue->config.batch_bytes)
@@ -119,6 +123,7 @@ static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_
         else if (--left == 0)
             at = NULL;
     }
+    lease->batch.partition = lease->batch.count > 0 ? lease->entries[0].partition : 0;
     for (size_t i = 0; i < lease->batch.count; i++)
         partitions_lease(partitions, lease->entries[i].partition);
 }

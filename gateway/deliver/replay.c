@@ -111,7 +111,7 @@ static void apply_queue(struct journal *journal, struct reader *body, uint64_t s
     uint64_t next_ordinal = read_number(body);
     struct span name = read_rest(body);
     if (body->failed || id == 0 || id >= UINT32_MAX || next_ordinal > RECORD_SEQ_MAX ||
-        kind < JOURNAL_SESSION || kind > JOURNAL_SCHEDULE)
+        kind < JOURNAL_SESSION || kind > JOURNAL_WINDOW)
         return;
     struct live_queue *queue = live_queue_find(&journal->queues, (uint32_t)id);
     struct live_queue *named = live_queue_named(&journal->queues, kind, name);

@@ -10,17 +10,19 @@ struct records_writer records_begin(struct buffer *out, const struct records_sou
     return (struct records_writer){out, source, 0};
 }
 
-#define EVENT_END "]}"
+enum { EVENT_END_BYTES = 2 };
 
-void records_end(struct records_writer *writer)
+void records_end(struct records_writer *writer, struct span tail)
 {
-    json_write_raw(writer->out, EVENT_END);
+    json_write_raw(writer->out, "]");
+    buffer_append(writer->out, tail);
+    json_write_raw(writer->out, "}");
 }
 
 static bool is_too_large(const struct records_writer *writer)
 {
     size_t bytes_max = writer->source->event_bytes_max;
-    return bytes_max > 0 && writer->count > 1 && buffer_len(writer->out) + sizeof EVENT_END - 1 > bytes_max;
+    return bytes_max > 0 && writer->count > 1 && buffer_len(writer->out) + EVENT_END_BYTES > bytes_max;
 }
 
 /* SQS gives its numbers as text. */

@@ -46,7 +46,9 @@ struct records_writer {
 struct records_writer records_begin(struct buffer *out, const struct records_source *source);
 /* False: with it the event would be too large, and nothing was added. */
 bool records_add(struct records_writer *writer, const struct record *record);
-void records_end(struct records_writer *writer);
+/* `tail`: more members of the event, each with its comma before it; bytes that event_bytes_max does not have.
+ */
+void records_end(struct records_writer *writer, struct span tail);
 
 /* Which records of a batch failed, by the function's answer (functionResponseType: ReportBatchItemFailures),
  * with Lambda's rules: an empty answer, null, or an empty list: none; an answer that is no JSON object, or an

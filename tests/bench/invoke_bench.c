@@ -82,7 +82,7 @@ static struct span next_event(struct bench *bench)
                                               .attributes = attributes,
                                               .attribute_count = 2});
     }
-    records_end(&writer);
+    records_end(&writer, SPAN_EMPTY);
     return buffer_span(&bench->event);
 }
 

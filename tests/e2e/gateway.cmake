@@ -36,5 +36,9 @@ if(PAHO)
   set_target_properties(paho_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 endif()
 
+add_library(summing MODULE e2e/functions/summing.c)
+target_link_libraries(summing PRIVATE sluice_options handlers_includes)
+set_target_properties(summing PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+
 # Acknowledgements and what is held back.
-sluice_e2e(acknowledge backpressure batch_bytes)
+sluice_e2e(acknowledge backpressure batch_bytes tumbling)

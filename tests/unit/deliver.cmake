@@ -6,3 +6,4 @@ sluice_test(journal_damage_test SOURCES unit/journal_damage_test.c unit/journal_
   LIBS sluice_deliver)
 sluice_test(journal_thread_test SOURCES unit/journal_thread_test.c LIBS sluice_deliver)
 sluice_test(state_test SOURCES unit/state_test.c LIBS sluice_deliver)
+sluice_test(windows_test SOURCES unit/windows_test.c LIBS sluice_deliver)

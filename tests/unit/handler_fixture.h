@@ -72,7 +72,7 @@ static inline struct buffer handler_batch(const char *const *bodies, size_t coun
                                               .body = span_from_string(bodies[i]),
                                               .receive_count = 1});
     }
-    records_end(&writer);
+    records_end(&writer, SPAN_EMPTY);
     return out;
 }
 

@@ -81,7 +81,7 @@ static void a_batch_has_the_shape_of_sqs(void **state)
                                           .attributes = attributes,
                                           .attribute_count = 2});
     records_add(&writer, &(struct record){.message_id = SPAN_LITERAL("m-2")});
-    records_end(&writer);
+    records_end(&writer, SPAN_EMPTY);
     static const char expected[] =
         "{\"Records\":[{\"messageId\":\"m-1\",\"receiptHandle\":\"m-1\",\"body\":\"{\\\"t\\\":1}\","
         "\"attributes\":{\"ApproximateReceiveCount\":\"1\",\"SentTimestamp\":\"1700000000000\","
@@ -111,13 +111,13 @@ static void an_event_has_as_many_records_as_its_bytes_have_room_for(void **state
     struct records_writer writer = records_begin(&whole, &source);
     for (int i = 0; i < 3; i++)
         assert_true(records_add(&writer, &record));
-    records_end(&writer);
+    records_end(&writer, SPAN_EMPTY);
     for (size_t short_of = 0; short_of < 2; short_of++) {
         source.event_bytes_max = buffer_len(&whole) - short_of;
         writer = records_begin(&out, &source);
         for (size_t i = 0; i < 4; i++)
             assert_int_equal(records_add(&writer, &record), i < 3 - short_of);
-        records_end(&writer);
+        records_end(&writer, SPAN_EMPTY);
         assert_int_equal(writer.count, 3 - short_of);
         assert_true(buffer_len(&out) <= source.event_bytes_max);
         buffer_consume(&out, buffer_len(&out));

@@ -1,0 +1,431 @@
+#include "app/tumbling.h"
+
+#include "app/functions_internal.h"
+
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "deliver/windows.h"
+#include "route/json.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    TIME_BYTES = 32,
+    NAMES_BYTES = 256,     /* of an event, around the state and the function's ARN */
+    STATE_HEAD_BYTES = 16, /* of a stored state: its window's start, what it includes */
+    LOOK_MS = 1000,        /* at the latest: the wall clock may have been set */
+    RETRY_MS = 100,        /* after the journal, or the queue, had no room */
+};
+
+#define END_TOPIC   SPAN_LITERAL("$window/end")
+#define STATE_TOPIC SPAN_LITERAL("$window/state")
+
+struct tumbling {
+    struct mapping *mapping;
+    struct windows windows;
+    uint32_t queue; /* of states, in the journal */
+    uint64_t next_ordinal;
+    uint64_t look_ms; /* when the next may be over, on the loop's clock */
+};
+
+struct tumbling *tumbling_new(struct mapping *mapping)
+{
+    if (mapping->event->tumbling_window_s == 0)
+        return NULL;
+    struct tumbling *tumbling = memory_new(sizeof *tumbling);
+    tumbling->mapping = mapping;
+    tumbling->next_ordinal = 1;
+    tumbling->look_ms = UINT64_MAX;
+    windows_init(&tumbling->windows, mapping->event->tumbling_window_s * 1000);
+    return tumbling;
+}
+
+void tumbling_free(struct tumbling *tumbling)
+{
+    if (!tumbling)
+        return;
+    windows_fini(&tumbling->windows);
+    memory_free(tumbling);
+}
+
+static struct journal *journal_of(const struct tumbling *tumbling)
+{
+    return tumbling->mapping->function->all->host.journal;
+}
+
+static uint64_t wall_ms_of(const struct tumbling *tumbling)
+{
+    const struct functions_host *host = &tumbling->mapping->function->all->host;
+    return host->wall_ms(host->ctx);
+}
+
+static void drop_state(const struct tumbling *tumbling, uint64_t ordinal)
+{
+    if (ordinal > 0)
+        journal_acknowledge(journal_of(tumbling), tumbling->queue, ordinal);
+}
+
+/* ---- What is stored ---- */
+
+static void write_time(struct buffer *out, uint64_t wall_ms)
+{
+    char text[TIME_BYTES];
+    struct tm parts;
+    gmtime_r(&(time_t){(time_t)(wall_ms / 1000)}, &parts);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    json_write_string(out, span_from_string(text));
+}
+
+static void write_window(const struct tumbling *tumbling, uint64_t start_ms, struct buffer *out)
+{
+    json_write_raw(out, "\"window\":{\"start\":");
+    write_time(out, start_ms);
+    json_write_raw(out, ",\"end\":");
+    write_time(out, start_ms + tumbling->windows.size_ms);
+    json_write_raw(out, "}");
+}
+
+/* An end as a message, which its dead letter is too: received at the window's end. */
+static void write_end(const struct tumbling *tumbling, uint32_t partition, uint64_t start_ms,
+                      struct span state, struct buffer *out)
+{
+    json_write_raw(out, "{");
+    write_window(tumbling, start_ms, out);
+    json_write_raw(out, ",\"partition\":");
+    json_write_u64(out, partition);
+    if (state.len > 0) {
+        json_write_raw(out, ",\"state\":");
+        buffer_append(out, state);
+    }
+    json_write_raw(out, "}");
+}
+
+static bool member_of(struct span text, struct span name, struct span *ret_value)
+{
+    size_t fault_at;
+    return text.len > 0 && json_check(text, &fault_at) && json_member(json_trim(text), name, ret_value);
+}
+
+bool tumbling_is_end(const struct message *message, uint32_t *ret_partition)
+{
+    struct span number;
+    if (!span_equal(message->topic, END_TOPIC))
+        return false;
+    *ret_partition = 0;
+    if (member_of(message->payload, SPAN_LITERAL("partition"), &number))
+        *ret_partition = (uint32_t)strtoul((const char *)number.data, NULL, 10) & JOURNAL_SHARE_MAX;
+    return true;
+}
+
+/* ---- Restoring ---- */
+
+bool tumbling_restore_queue(struct tumbling *tumbling, uint32_t queue, struct span name,
+                            uint64_t next_ordinal)
+{
+    if (!tumbling || !span_equal(span_from_string(tumbling->mapping->queue_name), name))
+        return false;
+    tumbling->queue = queue;
+    if (next_ordinal > 0) /* a queue that was never used has 0, which is no state's */
+        tumbling->next_ordinal = next_ordinal;
+    return true;
+}
+
+void tumbling_restore_state(struct tumbling *tumbling, const struct journal_entry *entry)
+{
+    struct message *message;
+    if (!tumbling || tumbling->queue != entry->queue)
+        return;
+    if (journal_load(journal_of(tumbling), entry->position, &message) != SLUICE_OK)
+        return; /* logged */
+    struct reader head = reader_of(message->payload);
+    struct window_state state = {.ordinal = entry->ordinal, .position = entry->position};
+    state.start_ms = read_u64(&head);
+    state.included = read_u64(&head);
+    if (!head.failed)
+        drop_state(tumbling, windows_restore_state(&tumbling->windows, entry->share, &state));
+    message_unref(message);
+}
+
+void tumbling_restore_entry(struct tumbling *tumbling, const struct journal_entry *entry, uint32_t partition)
+{
+    struct message *message;
+    uint32_t end_partition;
+    if (!tumbling || journal_load(journal_of(tumbling), entry->position, &message) != SLUICE_OK)
+        return; /* its lease will find that out too, and make it a dead letter */
+    if (!tumbling_is_end(message, &end_partition))
+        windows_arrived(&tumbling->windows, partition, message->received_ms);
+    else if (!member_of(message->payload, SPAN_LITERAL("state"), &(struct span){0}))
+        windows_restore_end(&tumbling->windows, partition, entry->ordinal);
+    message_unref(message);
+}
+
+void tumbling_restored(struct tumbling *tumbling)
+{
+    if (!tumbling)
+        return;
+    windows_restored(&tumbling->windows);
+    tumbling->look_ms = 0;
+    if (tumbling->queue == 0)
+        tumbling->queue = journal_queue_open(journal_of(tumbling), JOURNAL_WINDOW,
+                                             span_from_string(tumbling->mapping->queue_name));
+}
+
+/* ---- Arriving ---- */
+
+/* Puts the end of an open window into the function's queue, behind what belongs to it. False: not now. */
+static bool end_window(void *ctx, struct window *window)
+{
+    struct tumbling *tumbling = ctx;
+    struct mapping *mapping = tumbling->mapping;
+    struct buffer payload = {0};
+    write_end(tumbling, window->partition, window->start_ms, SPAN_EMPTY, &payload);
+    struct message view = {.qos = 1,
+                           .topic = END_TOPIC,
+                           .payload = buffer_span(&payload),
+                           .received_ms = window->start_ms + tumbling->windows.size_ms};
+    struct journal_target target = {.queue = mapping->queue_id,
+                                    .ordinal = queue_next_ordinal(mapping->queue),
+                                    .share = window->partition,
+                                    .qos = 1};
+    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
+    uint64_t seq;
+    enum sluice_error error =
+        journal_append_messages(journal_of(tumbling), (struct journal_origin){0}, &stored, 1, &seq);
+    if (!error) {
+        struct message *message = message_new(&view);
+        windows_ended(window, target.ordinal);
+        queue_add(mapping->queue, message, window->partition, stored.ret_position,
+                  uv_now(mapping->function->all->host.loop));
+        mapping->function->all->counters.accepted++;
+        message_unref(message);
+    }
+    buffer_fini(&payload);
+    return !error;
+}
+
+void tumbling_before(struct tumbling *tumbling, uint32_t partition, uint64_t received_ms)
+{
+    struct window *window = tumbling ? windows_find(&tumbling->windows, partition) : NULL;
+    /* Ordinals that this PUBLISH was given already must stay its own. */
+    if (tumbling && tumbling->mapping->selected_count == 0 &&
+        windows_is_over(&tumbling->windows, window, received_ms))
+        end_window(tumbling, window);
+}
+
+bool tumbling_has_room(const struct tumbling *tumbling, uint32_t partition)
+{
+    return !tumbling || tumbling->windows.count < tumbling->mapping->function->config->queue_count ||
+           windows_find(&tumbling->windows, partition);
+}
+
+void tumbling_arrived(struct tumbling *tumbling, uint32_t partition, const struct message *message)
+{
+    uint32_t end_partition;
+    if (tumbling && !tumbling_is_end(message, &end_partition) &&
+        windows_arrived(&tumbling->windows, partition, wall_ms_of(tumbling)))
+        tumbling->look_ms = 0;
+}
+
+void tumbling_turn(struct tumbling *tumbling, uint64_t now_ms)
+{
+    if (!tumbling || now_ms < tumbling->look_ms)
+        return;
+    uint64_t wall_ms = wall_ms_of(tumbling), wait_ms = LOOK_MS;
+    windows_each_over(&tumbling->windows, wall_ms, end_window, tumbling);
+    uint64_t next_ms = tumbling->windows.soonest_end_ms;
+    if (next_ms <= wall_ms)
+        wait_ms = RETRY_MS;
+    else if (next_ms - wall_ms < wait_ms)
+        wait_ms = next_ms - wall_ms;
+    tumbling->look_ms = next_ms == UINT64_MAX ? UINT64_MAX : now_ms + wait_ms;
+}
+
+uint64_t tumbling_next_deadline(const struct tumbling *tumbling)
+{
+    return tumbling ? tumbling->look_ms : UINT64_MAX;
+}
+
+/* ---- Handling ---- */
+
+/* Messages that the state holds already, as a crash leaves them: they are a batch of their own. */
+static bool cut_to_included(struct tumbling *tumbling, struct window *window, struct queue_batch *batch,
+                            uint64_t now_ms)
+{
+    size_t count = 0;
+    uint32_t partition;
+    bool has_state = window && window->state.ordinal > 0;
+    while (has_state && count < batch->count && batch->items[count].ordinal <= window->state.included) {
+        window->end_count -=
+            tumbling_is_end(batch->items[count].message, &partition) && window->end_count > 0;
+        batch->items[count++].outcome = QUEUE_SUCCEEDED;
+    }
+    if (count > 0)
+        queue_shorten(tumbling->mapping->queue, batch, count, now_ms);
+    return count > 0;
+}
+
+/* An end is the last of its batch; one that brings its own state is alone. */
+static void cut_at_end(struct tumbling *tumbling, struct queue_batch *batch, uint64_t now_ms,
+                       struct tumbling_step *step)
+{
+    struct span state;
+    uint32_t partition;
+    size_t at = 0;
+    while (at < batch->count && !tumbling_is_end(batch->items[at].message, &partition))
+        at++;
+    if (at == batch->count)
+        return;
+    const struct message *end = batch->items[at].message;
+    step->is_again = member_of(end->payload, SPAN_LITERAL("state"), &state);
+    if (step->is_again && at > 0) {
+        step->is_again = false;
+        queue_shorten(tumbling->mapping->queue, batch, at, now_ms);
+        return;
+    }
+    step->start_ms = end->received_ms - tumbling->windows.size_ms;
+    if (step->is_again)
+        buffer_append(&step->state, state);
+    queue_shorten(tumbling->mapping->queue, batch, at + 1, now_ms);
+}
+
+static void load_state(const struct tumbling *tumbling, const struct window *window, struct buffer *out)
+{
+    struct message *message;
+    if (journal_load(journal_of(tumbling), window->state.position, &message) != SLUICE_OK)
+        return; /* logged; the window goes on from nothing */
+    buffer_append(out, span_skip(message->payload, STATE_HEAD_BYTES));
+    message_unref(message);
+}
+
+bool tumbling_begin(struct tumbling *tumbling, struct queue_batch *batch, uint64_t now_ms,
+                    struct tumbling_step *ret_step)
+{
+    struct window *window = windows_find(&tumbling->windows, batch->partition);
+    *ret_step = (struct tumbling_step){.partition = batch->partition};
+    if (cut_to_included(tumbling, window, batch, now_ms))
+        return false;
+    ret_step->start_ms = windows_start_ms(&tumbling->windows, batch->items[0].message->received_ms);
+    cut_at_end(tumbling, batch, now_ms, ret_step);
+    if (!ret_step->is_again && window && window->state.ordinal > 0) {
+        ret_step->start_ms = window->state.start_ms;
+        load_state(tumbling, window, &ret_step->state);
+    }
+    if (buffer_len(&ret_step->state) == 0)
+        json_write_raw(&ret_step->state, "{}");
+    return true;
+}
+
+size_t tumbling_bytes_max(const struct tumbling *tumbling, const struct tumbling_step *step)
+{
+    size_t bytes = buffer_len(&step->state) + strlen(tumbling->mapping->function->arn) + NAMES_BYTES;
+    size_t most = tumbling->mapping->event->maximum_batching_bytes - 1;
+    return bytes < most ? bytes : most; /* the rest is then for a single record */
+}
+
+void tumbling_write(const struct tumbling *tumbling, struct tumbling_step *step,
+                    const struct queue_batch *batch, struct buffer *out)
+{
+    uint32_t partition;
+    step->is_final = tumbling_is_end(batch->items[batch->count - 1].message, &partition);
+    json_write_raw(out, ",");
+    write_window(tumbling, step->start_ms, out);
+    json_write_raw(out, ",\"state\":");
+    buffer_append(out, buffer_span(&step->state));
+    json_write_raw(out, ",\"shardId\":\"shardId-");
+    json_write_u64(out, step->partition);
+    json_write_raw(out, "\",\"eventSourceARN\":");
+    json_write_string(out, span_from_string(tumbling->mapping->function->arn));
+    if (step->is_final)
+        json_write_raw(out, ",\"isFinalInvokeForWindow\":true");
+    else
+        json_write_raw(out, ",\"isFinalInvokeForWindow\":false");
+    json_write_raw(out, ",\"isWindowTerminatedEarly\":false");
+}
+
+bool tumbling_take_answer(struct tumbling_step *step, struct span answer)
+{
+    struct span state;
+    bool is_there = member_of(answer, SPAN_LITERAL("state"), &state);
+    if (!is_there || state.len > TUMBLING_STATE_BYTES_MAX)
+        return step->is_final && !is_there; /* nobody would get it */
+    struct buffer taken = {0};
+    buffer_append(&taken, state);
+    buffer_fini(&step->state);
+    step->state = taken;
+    return true;
+}
+
+static bool is_finished(const struct tumbling_step *step, const struct queue_batch *batch)
+{
+    return step->is_final && batch->items[batch->count - 1].outcome == QUEUE_SUCCEEDED;
+}
+
+enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_step *step,
+                                  const struct queue_batch *batch)
+{
+    if (is_finished(step, batch)) {
+        if (!step->is_again)
+            step->old_ordinal = windows_finished(&tumbling->windows, step->partition);
+        return SLUICE_OK;
+    }
+    struct window_state state = {.start_ms = step->start_ms, .ordinal = tumbling->next_ordinal};
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].outcome == QUEUE_SUCCEEDED)
+            state.included = batch->items[i].ordinal;
+    }
+    struct buffer payload = {0};
+    struct writer head = writer_of(buffer_reserve(&payload, STATE_HEAD_BYTES), STATE_HEAD_BYTES);
+    write_u64(&head, state.start_ms);
+    write_u64(&head, state.included);
+    buffer_grown(&payload, STATE_HEAD_BYTES);
+    buffer_append(&payload, buffer_span(&step->state));
+    struct message view = {.qos = 1,
+                           .topic = STATE_TOPIC,
+                           .payload = buffer_span(&payload),
+                           .received_ms = wall_ms_of(tumbling)};
+    struct journal_target target = {
+        .queue = tumbling->queue, .ordinal = state.ordinal, .share = step->partition, .qos = 1};
+    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
+    uint64_t seq;
+    enum sluice_error error =
+        journal_append_messages(journal_of(tumbling), (struct journal_origin){0}, &stored, 1, &seq);
+    buffer_fini(&payload);
+    if (error)
+        return error;
+    tumbling->next_ordinal++;
+    state.position = stored.ret_position;
+    step->old_ordinal = windows_set_state(&tumbling->windows, step->partition, &state);
+    return SLUICE_OK;
+}
+
+void tumbling_done(struct tumbling *tumbling, const struct tumbling_step *step)
+{
+    drop_state(tumbling, step->old_ordinal);
+}
+
+struct message *tumbling_give_up(struct tumbling *tumbling, const struct queue_dead *dead)
+{
+    struct span own;
+    struct buffer state = {0}, payload = {0};
+    struct message view = *dead->message;
+    uint32_t partition;
+    if (!tumbling_is_end(&view, &partition))
+        return NULL;
+    if (member_of(view.payload, SPAN_LITERAL("state"), &own))
+        return message_new(&view);
+    struct window *window = windows_find(&tumbling->windows, partition);
+    if (window && window->state.ordinal > 0)
+        load_state(tumbling, window, &state);
+    if (buffer_len(&state) == 0)
+        json_write_raw(&state, "{}");
+    write_end(tumbling, partition, view.received_ms - tumbling->windows.size_ms, buffer_span(&state),
+              &payload);
+    drop_state(tumbling, windows_finished(&tumbling->windows, partition));
+    view.payload = buffer_span(&payload);
+    struct message *letter = message_new(&view);
+    buffer_fini(&state);
+    buffer_fini(&payload);
+    return letter;
+}

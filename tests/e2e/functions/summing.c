@@ -1,0 +1,37 @@
+/*
+ * A function of tumbling windows, for the end-to-end tests: its state is the sum
+ * of the `n` of all records of the window. It answers with its state, and with
+ * where and when: {"kind":"step" or "final","start":...,"sum":...}. A record with
+ * "mute" makes it answer without a state.
+ */
+#include <sluice/handler.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+SLUICE_HANDLER;
+
+static long number_behind(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at ? strtol(at + strlen(name), NULL, 10) : 0;
+}
+
+enum sluice_outcome sluice_handle(struct sluice_context *context, const char *event, size_t event_len)
+{
+    static const char n_before[] = "\\\"n\\\":", start_before[] = "\"start\":\"";
+    (void)event_len;
+    long sum = number_behind(event, "\"state\":{\"sum\":");
+    const char *start = strstr(event, start_before);
+    for (const char *at = event; (at = strstr(at, n_before)); at += strlen(n_before))
+        sum += strtol(at + strlen(n_before), NULL, 10);
+    if (!start)
+        return sluice_fail(context, "NoWindow", "the event has no window");
+    if (strstr(event, "mute"))
+        return SLUICE_SUCCEEDED;
+    sluice_printf(context, "{\"kind\":\"%s\",\"start\":\"%.20s\",\"sum\":%ld,\"state\":{\"sum\":%ld}}",
+                  strstr(event, "\"isFinalInvokeForWindow\":true") ? "final" : "step",
+                  start + strlen(start_before), sum, sum);
+    return SLUICE_SUCCEEDED;
+}

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Tumbling windows: each record is once in the state of its window, also over crashes, failures and the dead letter
+# queue.
+. "$ROOT/tests/e2e/lib.sh"
+need mosquitto_pub mosquitto_sub
+
+cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {mqtt: "127.0.0.1:0"}
+  anonymous: [mqtt]
+  access: [{who: anonymous, publish: ["in/#"], subscribe: ["out/#"]}]
+provider: {runtime: native}
+functions:
+  sums:
+    handler: $BUILD/tests/summing.so
+    reply: "out/\${kind}"
+    events:
+      - iot:
+          sql: "SELECT * FROM 'in/#'"
+          mode: ordered
+          partitionKey: topic
+          batchSize: 10
+          maximumRetryAttempts: 1
+          tumblingWindowInSeconds: 2
+END
+
+# publish_numbers TOPIC NUMBER...
+publish_numbers() {
+    topic=$1
+    shift
+    printf '{"n":%d}\n' "$@" | mosquitto_pub $(plain) -q 1 -t "$topic" -l
+}
+
+# The sum of all windows. One that ended in a crash may be told twice: its start and its sum are the same.
+sum_of_windows() {
+    cat "$DIR"/out*.log | grep '^got out/final' | sed 's/.*"start":"\([^"]*\)","sum":\([0-9]*\).*/\1 \2/' | sort -u |
+        awk '{ sum += $2 } END { print sum + 0 }'
+}
+
+sum_is() {
+    [ "$(sum_of_windows)" = "$1" ]
+}
+
+# Each round has acknowledged numbers, and a gateway that is killed at any point of their handling.
+every_number_is_in_one_window() {
+    for round in 1 2 3 4; do
+        publish_numbers in/a $(seq "$((round * 100 - 99))" "$((round * 100))")
+        kill_gateway
+        start_gateway
+        subscribe "out$round" $(plain) -q 1 -V 5 -c -i listener -x 3600 -t 'out/#'
+    done
+    wait_until sum_is 80200
+}
+
+# Behind the windows of before, whose last ones these are.
+a_partition_has_windows_of_its_own() {
+    publish_numbers in/b 1 2 3
+    publish_numbers in/c 10 20 30
+    wait_until sum_is 80266
+}
+
+no_state_is_a_failure() {
+    mosquitto_pub $(plain) -q 1 -t in/a -m '{"n":5}'
+    mosquitto_pub $(plain) -q 1 -t in/a -m '{"n":1000,"mute":true}'
+    mosquitto_pub $(plain) -q 1 -t in/a -m '{"n":6}'
+    wait_until sum_is 80277
+    dead_letters | grep -q '^sums  in/a  2 attempts, attempts: Sluice.NoState' || fail "$(dead_letters)"
+}
+
+start_gateway
+subscribe out0 $(plain) -q 1 -V 5 -c -i listener -x 3600 -t 'out/#'
+every_number_is_in_one_window
+a_partition_has_windows_of_its_own
+no_state_is_a_failure
+stop_gateway
+[ "$(ledger queued) $(ledger deadLetters)" = "0 1" ] || fail "$(cat "$DIR/gateway.out")"
