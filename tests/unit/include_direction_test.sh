@@ -20,8 +20,9 @@ gateway/launch      launch
 gateway/app         sluice wire base net broker route deliver invoke app
 handlers/worker     sluice wire invoke worker
 handlers/native     sluice wire invoke worker native
-handlers/lambda     sluice wire base invoke worker lambda
+handlers/lambda     sluice wire base client/backoff invoke worker lambda
 handlers/runtime    sluice wire base net/http invoke worker runtime
+handlers/uplink     sluice wire base client/backoff invoke worker uplink
 '
 status=0
 folders=0
@@ -39,5 +40,5 @@ while read -r folder allowed; do
 done <<END
 $rules
 END
-[ "$folders" -ge 16 ] || { echo "read $folders folders only"; status=1; }
+[ "$folders" -ge 17 ] || { echo "read $folders folders only"; status=1; }
 exit $status
