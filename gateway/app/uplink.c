@@ -82,13 +82,14 @@ static struct span path_of(struct span properties)
     return SPAN_EMPTY;
 }
 
-/* The message's own path, and this gateway behind it. */
+/* The message's own path, and this gateway behind it. A longer path than any that gateways make is none. */
 static void append_path(const struct config_uplink *uplink, const struct message *message, struct buffer *out)
 {
     struct span path = path_of(message->properties);
-    buffer_append(out, path);
-    if (path.len > 0)
+    if (path.len > 0 && path.len <= PATH_BYTES_MAX) {
+        buffer_append(out, path);
         buffer_append(out, SPAN_LITERAL(","));
+    }
     buffer_append(out, span_from_string(uplink->client_id));
 }
 
@@ -129,10 +130,10 @@ static void write_properties(const struct config_uplink *uplink, const struct me
             write_bytes(&properties, span_of(start, (size_t)(at.at - start)));
     }
     mqtt_write_user_property(&properties, PATH_PROPERTY, buffer_span(&path));
-    size_t digits = 2 * writer_len(&properties);
+    struct span written = writer_span(&properties);
     json_write_raw(out, ",\"properties\":\"");
-    hex_write(writer_span(&properties), (char *)buffer_reserve(out, digits + 1));
-    buffer_grown(out, digits);
+    hex_write(written, (char *)buffer_reserve(out, 2 * written.len + 1));
+    buffer_grown(out, 2 * written.len);
     json_write_raw(out, "\"");
     buffer_fini(&block);
     buffer_fini(&path);

@@ -56,6 +56,10 @@ expect there "$there" 'old/up/x|{"a":1}||.*||||'
 expect there "$there" 'chosen/up/x|{"a":1}|application/json|1|answers/7|c-7|\(4000\|39..\)|b:2 a:1 b:1 sluice-path:gateway-3'
 with up/x '{"a":2,"b":3}' $(plain)
 expect there "$there" 'chosen/up/x|{"a":2}|||answers/7|c-7|\(4000\|39..\)|b:2 a:1 b:1 sluice-path:gateway-3'
+# A path that no gateways have made is none: it goes no further.
+publish $(plain) -V mqttv5 -q 1 -t up/long -m '{}' \
+    -D publish user-property sluice-path "$(head -c 2000 /dev/zero | tr '\0' x)"
+expect there "$there" 'up/long|{}||.*|||sluice-path:gateway-1'
 with down/x '{"a":4}' $(site)
 expect here "$here" 'down/x|{"a":4}|application/json|1|answers/7|c-7|\(4000\|39..\)|b:2 a:1 b:1'
 
