@@ -1,7 +1,8 @@
 """AWS as the tests of credentials need it: an endpoint that gives temporary ones out, as the AWS IoT credential
 provider over mutual TLS or as a container's, and a Lambda that takes those given out last and no others.
 
-    aws_world.py PKI     serves IoT's for the authority in PKI, and Lambda; prints both ports; ends with its input
+    aws_world.py PKI     serves IoT's for the authority in PKI, and its Lambda, and a container's, and its Lambda; prints
+                         the four ports; ends with its input
 """
 
 import datetime
@@ -95,8 +96,9 @@ class World:
 
 
 def main():
-    world = World(iot=True)
-    print(world.serve_mutual(sys.argv[1]).server_address[1], world.serve().server_address[1], flush=True)
+    iot, container = World(iot=True), World(iot=False)
+    servers = [iot.serve_mutual(sys.argv[1]), iot.serve(), container.serve(), container.serve()]
+    print(*[server.server_address[1] for server in servers], flush=True)
     sys.stdin.read()
 
 
