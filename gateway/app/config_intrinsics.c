@@ -239,7 +239,7 @@ static struct config_node *arn(const struct call *call, struct span name)
 static struct config_node *attribute(const struct call *call, struct span path)
 {
     struct span end = SPAN_LITERAL(".Arn");
-    bool is_arn = path.len > end.len && span_equal(span_skip(path, path.len - end.len), end);
+    bool is_arn = path.data && path.len > end.len && span_equal(span_skip(path, path.len - end.len), end);
     return is_arn ? arn(call, span_of(path.data, path.len - end.len)) : NULL;
 }
 

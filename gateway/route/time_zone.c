@@ -33,7 +33,7 @@ struct time_zone {
 
 /* ---- The rule at the end of a file: CET-1CEST,M3.5.0,M10.5.0/3 ---- */
 
-static bool take_byte(struct span *rest, char byte)
+static bool take_byte(struct span *rest, uint8_t byte)
 {
     bool is_there = rest->len > 0 && rest->data[0] == byte;
     if (is_there)

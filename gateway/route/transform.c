@@ -62,7 +62,9 @@ bool transform_find(struct span json, struct span path, struct span *ret_value)
 {
     struct span name, value = json_trim(json);
     size_t index;
-    for (struct span rest = span_skip(path, 1); rest.len > 0;) {
+    if (path.len == 0)
+        return false;
+    for (struct span rest = span_skip(path, 1); rest.data && rest.len > 0;) {
         if (!take_step(&rest, &name, &index))
             return false;
         if (name.len > 0 ? !json_member(value, name, &value) : !find_element(value, index, &value))

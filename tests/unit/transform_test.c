@@ -62,16 +62,15 @@ static void a_template_is_filled(void **state)
         {"{\"a\": \"1 < 2 <> <\"}", "{\"a\": \"1 < 2 <> <\"}", ""},
         {"{\"e\": <aws.events.event.json>, \"r\": <aws.events.rule-arn>}",
          "{\"e\": " EVENT ", \"r\": \"arn\"}", ""},
-        {"<other>", "\"\"", "other"},
+        {"\"a<other>\"", "\"a\"", "other"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct transform transform = {rows[i].template, pointers, 5};
         struct buffer out = {0};
         assert_true(span_equal(transform_unknown_name(&transform), span_from_string(rows[i].unknown)));
-        if (!*rows[i].unknown)
-            transform_apply(&transform, SPAN_LITERAL(EVENT), &out);
-        struct span filled = *rows[i].unknown ? span_from_string(rows[i].filled) : buffer_span(&out);
+        transform_apply(&transform, SPAN_LITERAL(EVENT), &out);
+        struct span filled = buffer_span(&out);
         if (!span_equal(filled, span_from_string(rows[i].filled)))
             fail_msg("%s: %.*s", rows[i].template, (int)filled.len, (const char *)filled.data);
         buffer_fini(&out);
