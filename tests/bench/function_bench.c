@@ -1,14 +1,18 @@
 /*
  * What a publisher sees of a gateway that feeds functions. Prints one line.
  *
- *   function_bench latency PORT COUNT
- *       publishes to bench/single with QoS 0, one message at a time, and waits for its result on
- *       results/single: microseconds from publish to result
- *   function_bench load PORT COUNT [RATE]
- *       50 publishers publish to bench/batch with QoS 1, at most 64 in flight each, RATE messages a second
- *       in all or as fast as it goes: microseconds to the PUBACK, from when the message was due, and the
- *       rates of PUBACKs and of records that the results on results/batch count
+ *   function_bench latency PORT FUNCTION COUNT 0 PID
+ *       publishes to bench/FUNCTION with QoS 0, one message at a time, and waits for its result on
+ *       results/FUNCTION: microseconds from publish to result
+ *   function_bench load PORT FUNCTION COUNT RATE PID
+ *       50 publishers publish to bench/FUNCTION with QoS 1, at most 64 in flight each, RATE messages a second
+ *       in all or, with 0, as fast as it goes: microseconds to the PUBACK, from when the message was due, and
+ *       the rates of PUBACKs and of records that the results on results/FUNCTION count
+ *
+ * PID is the gateway's: its own processor time a message, without its workers'.
  */
+#include "sizes.h"
+
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -44,6 +48,7 @@ struct bench {
     uint64_t start_ns;
     uint64_t published, acknowledged, results, records;
     uint64_t *times_ns;
+    char topic[64], results_topic[64];
 };
 
 static uint64_t now_ns(void)
@@ -158,7 +163,7 @@ static void wait_ready(struct bench *bench, struct connection *connection)
         turn(bench);
 }
 
-static void connect_all(struct bench *bench, uint16_t port, const char *results)
+static void connect_all(struct bench *bench, uint16_t port)
 {
     open_connection(&bench->subscriber, port);
     for (size_t i = 0; i < PUBLISHERS; i++)
@@ -169,7 +174,8 @@ static void connect_all(struct bench *bench, uint16_t port, const char *results)
     }
     uint8_t list[64];
     struct writer filters = writer_of(list, sizeof list);
-    mqtt_write_filter(&filters, MQTT_SUBSCRIBE, &(struct mqtt_filter){.filter = span_from_string(results)});
+    mqtt_write_filter(&filters, MQTT_SUBSCRIBE,
+                      &(struct mqtt_filter){.filter = span_from_string(bench->results_topic)});
     send_packet(
         &bench->subscriber,
         (struct mqtt_packet){.type = MQTT_SUBSCRIBE, .packet_id = 1, .filters = {writer_span(&filters)}});
@@ -184,7 +190,7 @@ static uint64_t due_ns(const struct bench *bench)
     return bench->rate ? bench->start_ns + bench->published * 1000000000 / bench->rate : now_ns();
 }
 
-static void publish(struct bench *bench, struct connection *connection, const char *topic, uint8_t qos)
+static void publish(struct bench *bench, struct connection *connection, uint8_t qos)
 {
     char payload[PACKET_BYTES];
     int len =
@@ -194,7 +200,7 @@ static void publish(struct bench *bench, struct connection *connection, const ch
     uint16_t packet_id = (uint16_t)(connection->sent_count % WINDOW + 1);
     send_packet(connection, (struct mqtt_packet){.type = MQTT_PUBLISH,
                                                  .packet_id = qos ? packet_id : 0,
-                                                 .publish = {.topic = span_from_string(topic),
+                                                 .publish = {.topic = span_from_string(bench->topic),
                                                              .payload = span_of(payload, (size_t)len),
                                                              .qos = qos}});
     bench->published++;
@@ -218,7 +224,7 @@ static void fill_windows(struct bench *bench)
         uint64_t share = bench->published + (due - bench->published) / (PUBLISHERS - i) + 1;
         while (bench->published < due && bench->published < share &&
                connection->sent_count - connection->acknowledged_count < WINDOW)
-            publish(bench, connection, "bench/batch", 1);
+            publish(bench, connection, 1);
     }
 }
 
@@ -239,13 +245,12 @@ static void run_latency(struct bench *bench)
 {
     for (uint64_t i = 0; i < bench->count; i++) {
         uint64_t start_ns = now_ns();
-        publish(bench, &bench->publishers[0], "bench/single", 0);
+        publish(bench, &bench->publishers[0], 0);
         while (bench->results <= i)
             turn(bench);
         bench->times_ns[i] = now_ns() - start_ns;
     }
     print_times(bench, "result");
-    printf("\n");
 }
 
 static void run_load(struct bench *bench)
@@ -260,26 +265,30 @@ static void run_load(struct bench *bench)
     }
     double seconds = (double)(now_ns() - bench->start_ns) / 1e9;
     print_times(bench, "puback");
-    printf(" pubacks_per_s=%.0f events_per_s=%.0f\n", (double)bench->count * 1e9 / (double)acknowledged_ns,
+    printf(" pubacks_per_s=%.0f events_per_s=%.0f", (double)bench->count * 1e9 / (double)acknowledged_ns,
            (double)bench->count / seconds);
 }
 
 int main(int argc, char **argv)
 {
-    bool is_latency = argc == 4 && strcmp(argv[1], "latency") == 0;
-    bool is_load = (argc == 4 || argc == 5) && strcmp(argv[1], "load") == 0;
-    if (!is_latency && !is_load) {
-        fprintf(stderr, "usage: function_bench latency PORT COUNT | load PORT COUNT [RATE]\n");
+    bool is_latency = argc == 7 && strcmp(argv[1], "latency") == 0;
+    if (argc != 7 || (!is_latency && strcmp(argv[1], "load") != 0)) {
+        fprintf(stderr, "usage: function_bench latency|load PORT FUNCTION COUNT RATE PID\n");
         return 2;
     }
     struct bench *bench = memory_new(sizeof *bench);
-    bench->count = strtoull(argv[3], NULL, 10);
-    bench->rate = argc == 5 ? strtoull(argv[4], NULL, 10) : 0;
+    snprintf(bench->topic, sizeof bench->topic, "bench/%s", argv[3]);
+    snprintf(bench->results_topic, sizeof bench->results_topic, "results/%s", argv[3]);
+    bench->count = strtoull(argv[4], NULL, 10);
+    bench->rate = strtoull(argv[5], NULL, 10);
+    pid_t gateway = (pid_t)strtoul(argv[6], NULL, 10);
     bench->times_ns = memory_new_array(bench->count, sizeof *bench->times_ns);
-    connect_all(bench, (uint16_t)strtoul(argv[2], NULL, 10), is_latency ? "results/single" : "results/batch");
+    connect_all(bench, (uint16_t)strtoul(argv[2], NULL, 10));
+    uint64_t before_ms = processor_ms(gateway);
     if (is_latency)
         run_latency(bench);
     else
         run_load(bench);
+    printf(" cpu_us=%.2f\n", (double)(processor_ms(gateway) - before_ms) * 1e3 / (double)bench->count);
     return 0; /* the process's end closes the connections */
 }
