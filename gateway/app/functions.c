@@ -33,12 +33,17 @@ static void queue_acknowledge(void *ctx, uint64_t ordinal)
     awaited_processed(&mapping->awaited, ordinal, journal_stats(journal).last_seq);
 }
 
+static void queue_on_changed(void *ctx)
+{
+    mapping_changed(ctx);
+}
+
 static void queue_on_room(void *ctx)
 {
     struct mapping *mapping = ctx;
     const struct functions_host *host = &mapping->function->all->host;
     if (mapping->replay == REPLAY_WAITS_FOR_QUEUE)
-        mapping->replay = REPLAY_DUE;
+        replay_again(mapping);
     handovers_room(mapping->function->all, mapping);
     host->on_room(host->ctx);
 }
@@ -96,7 +101,8 @@ static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
                                 .load = queue_load,
                                 .acknowledge = queue_acknowledge,
                                 .dead = queue_dead,
-                                .on_room = queue_on_room};
+                                .on_room = queue_on_room,
+                                .on_changed = queue_on_changed};
     return queue_new(&config, &hooks, next_ordinal);
 }
 
@@ -162,6 +168,7 @@ void functions_free(struct functions *functions)
     for (size_t i = 0; i < functions->function_count; i++)
         memory_free(functions->functions[i].arn);
     rule_set_fini(&functions->rules);
+    timers_fini(&functions->timers);
     function_logs_stop(functions->logs);
     cgroups_close(functions->cgroups);
     versions_free(functions->versions);
@@ -323,65 +330,13 @@ void functions_restored(struct functions *functions)
         struct mapping *mapping = &functions->mappings[i];
         scheduled_restored(mapping->scheduled);
         tumbling_restored(mapping->tumbling);
+        mapping_changed(mapping); /* each is looked at once */
         if (mapping->queue)
             continue;
         mapping->queue_id = journal_queue_open(functions->host.journal, JOURNAL_FUNCTION,
                                                span_from_string(mapping->queue_name));
         mapping->queue = new_queue(mapping, 1);
     }
-}
-
-/* ---- Running ---- */
-
-static void run_mapping(struct mapping *mapping, uint64_t now_ms)
-{
-    struct queue_batch *batch;
-    /* What cannot be handed over holds back the queue that it is of, and so in the end those who publish. */
-    while (mapping->held_count == 0 && invoke_capacity(mapping->function->pool) > 0 &&
-           queue_next(mapping->queue, now_ms, &batch) == SLUICE_OK)
-        invocation_start(mapping, batch);
-}
-
-void functions_turn(struct functions *functions, uint64_t now_ms)
-{
-    /* Dropped messages have no ticket to wait for. */
-    functions_state_durable(functions, 0);
-    handovers_turn(functions, now_ms);
-    function_logs_turn(functions->logs, now_ms);
-    if (functions->stopping)
-        return;
-    if (functions->any_not_live)
-        functions_sweep_versions(functions);
-    replays_turn(functions, now_ms);
-    for (size_t i = 0; i < functions->mapping_count; i++) {
-        scheduled_turn(functions->mappings[i].scheduled, now_ms);
-        tumbling_turn(functions->mappings[i].tumbling, now_ms);
-        run_mapping(&functions->mappings[i], now_ms);
-    }
-}
-
-uint64_t functions_next_deadline(const struct functions *functions)
-{
-    if (functions->stopping)
-        return UINT64_MAX;
-    uint64_t logs_ms = function_logs_next_deadline(functions->logs);
-    uint64_t soonest_ms = handovers_next_deadline(functions);
-    soonest_ms = logs_ms < soonest_ms ? logs_ms : soonest_ms;
-    for (size_t i = 0; i < functions->mapping_count; i++) {
-        if (replay_is_due(&functions->mappings[i]))
-            return 0;
-        uint64_t tumbling_ms = tumbling_next_deadline(functions->mappings[i].tumbling);
-        soonest_ms = tumbling_ms < soonest_ms ? tumbling_ms : soonest_ms;
-        uint64_t scheduled_ms = scheduled_next_deadline(functions->mappings[i].scheduled);
-        soonest_ms = scheduled_ms < soonest_ms ? scheduled_ms : soonest_ms;
-        /* With no worker free its next answer brings the turn. */
-        if (functions->mappings[i].held_count > 0 ||
-            invoke_capacity(functions->mappings[i].function->pool) == 0)
-            continue;
-        uint64_t deadline_ms = queue_next_deadline(functions->mappings[i].queue);
-        soonest_ms = deadline_ms < soonest_ms ? deadline_ms : soonest_ms;
-    }
-    return soonest_ms;
 }
 
 struct functions_counters functions_counters(const struct functions *functions)

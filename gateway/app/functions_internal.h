@@ -14,6 +14,7 @@
 #include "app/tumbling.h"
 #include "app/versions.h"
 #include "base/buffer.h"
+#include "base/timers.h"
 #include "deliver/queue.h"
 #include "invoke/invoke.h"
 #include "route/rule_set.h"
@@ -70,12 +71,19 @@ struct mapping {
     struct tumbling *tumbling;   /* NULL: its event has no windows */
     enum replay_state replay;
     size_t replays_under_way;
+    struct timer timer; /* when it is to be looked at */
+    struct mapping *next_listed;
+    bool is_listed;
     size_t running_count;            /* invocations that its pool has */
     size_t held_count;               /* messages that are handled, and wait in handovers.c */
     size_t held_dead_count;          /* of these: that were given up */
     const struct mapping *waits_for; /* whose queue they found full; NULL: the journal or the disk was */
     size_t selected_count;           /* by the PUBLISH under way */
     size_t selected_bytes;
+};
+
+struct mapping_list {
+    struct mapping *first, *last;
 };
 
 struct selection {
@@ -115,14 +123,18 @@ struct functions {
     struct mapping *mappings;
     size_t mapping_count;
     struct mapping *restoring; /* at start: whose entries come */
-    struct rule_set rules;     /* user: the mapping */
-    bool any_senml;            /* some mapping takes whole frames */
+    struct timers timers;
+    struct mapping_list changed; /* to be looked at in this turn, */
+    struct mapping_list waiting; /* also if they cannot go on yet */
+    struct rule_set rules;       /* user: the mapping */
+    bool any_senml;              /* some mapping takes whole frames */
     struct selection *selections;
     size_t selection_count, selection_capacity;
     struct pending_letter *letters; /* in order of tickets */
     size_t letter_count, letter_capacity;
     struct replay *replays;
     size_t replay_count, replay_capacity;
+    bool replays_wait_for_journal;
     uint64_t letters_kept; /* in the state, on their way there included */
     struct handover *handovers;
     const struct mapping *full; /* the last whose queue had no room */
@@ -195,6 +207,9 @@ void invocation_begin_context(const struct function *function, const char *reque
 /* A trace that begins with this request, in ret_text: the same for each attempt that begins at `wall_ms`. */
 enum { TRACE_ID_BYTES = 64 };
 struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char ret_text[TRACE_ID_BYTES]);
+
+/* Something happened to it: the next turn looks at it. */
+void mapping_changed(struct mapping *mapping);
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);
@@ -293,8 +308,8 @@ void mapping_dead(struct mapping *mapping, const struct queue_dead *dead);
 void letter_keep(struct mapping *mapping, const struct queue_dead *dead);
 
 /* Puts back what is marked and has room. */
-void replays_turn(struct functions *functions, uint64_t now_ms);
-bool replay_is_due(const struct mapping *mapping);
+void replay_turn(struct mapping *mapping, uint64_t now_ms);
+void replay_again(struct mapping *mapping);
 void replays_state_durable(struct functions *functions, uint64_t ticket);
 
 #endif

@@ -84,19 +84,19 @@ static void replay_page(struct mapping *mapping, uint64_t now_ms)
     if (error || (page.next == REPLAY_DUE && page.count < PAGE))
         page.next = REPLAY_NONE; /* an error was logged; the marks stay for the next start or command */
     mapping->replay = page.next;
+    mapping->function->all->replays_wait_for_journal |= page.next == REPLAY_WAITS_FOR_JOURNAL;
 }
 
-void replays_turn(struct functions *functions, uint64_t now_ms)
+void replay_turn(struct mapping *mapping, uint64_t now_ms)
 {
-    for (size_t i = 0; i < functions->mapping_count; i++) {
-        if (replay_is_due(&functions->mappings[i]))
-            replay_page(&functions->mappings[i], now_ms);
-    }
+    if (mapping->replay == REPLAY_DUE && mapping->replays_under_way == 0)
+        replay_page(mapping, now_ms);
 }
 
-bool replay_is_due(const struct mapping *mapping)
+void replay_again(struct mapping *mapping)
 {
-    return mapping->replay == REPLAY_DUE && mapping->replays_under_way == 0;
+    mapping->replay = REPLAY_DUE;
+    mapping_changed(mapping);
 }
 
 /*
@@ -114,10 +114,17 @@ void functions_journal_durable(struct functions *functions, uint64_t seq)
         replay->ticket = state_remove_dead_letter(functions->host.state, replay->letter);
         functions->letters_kept -= functions->letters_kept > 0;
     }
-    for (size_t i = 0; i < functions->mapping_count; i++) {
+    for (size_t i = 0; functions->replays_wait_for_journal && i < functions->mapping_count; i++) {
         if (functions->mappings[i].replay == REPLAY_WAITS_FOR_JOURNAL)
-            functions->mappings[i].replay = REPLAY_DUE;
+            replay_again(&functions->mappings[i]);
     }
+    functions->replays_wait_for_journal = false;
+}
+
+static void mapping_replayed(struct mapping *mapping)
+{
+    if (--mapping->replays_under_way == 0)
+        mapping_changed(mapping); /* the next page */
 }
 
 void replays_state_durable(struct functions *functions, uint64_t ticket)
@@ -126,7 +133,7 @@ void replays_state_durable(struct functions *functions, uint64_t ticket)
     for (size_t i = 0; i < functions->replay_count; i++) {
         struct replay *replay = &functions->replays[i];
         if (replay->ticket > 0 && replay->ticket <= ticket)
-            replay->mapping->replays_under_way--;
+            mapping_replayed(replay->mapping);
         else
             functions->replays[kept++] = *replay;
     }
@@ -150,5 +157,5 @@ void functions_letters_changed(struct functions *functions)
 {
     count_letters(functions);
     for (size_t i = 0; i < functions->mapping_count; i++)
-        functions->mappings[i].replay = REPLAY_DUE;
+        replay_again(&functions->mappings[i]);
 }

@@ -202,6 +202,7 @@ static void take_in(struct queue *queue, struct queue_entry *entry, uint32_t par
         line_push(&queue->delayed, entry);
     else
         make_ready(queue, entry);
+    queue->hooks.on_changed(queue->hooks.ctx);
 }
 
 void queue_add(struct queue *queue, struct message *message, uint32_t partition, uint64_t position,

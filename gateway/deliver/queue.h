@@ -90,6 +90,10 @@ struct queue_hooks {
     void (*dead)(void *ctx, const struct queue_dead *dead);
     /* There is room again after queue_has_room said no. */
     void (*on_room)(void *ctx);
+    /* After queue_add, queue_restore and queue_done: queue_next and queue_next_deadline are worth asking
+     * again.
+     */
+    void (*on_changed)(void *ctx);
 };
 
 struct queue *queue_new(const struct queue_config *config, const struct queue_hooks *hooks,

@@ -175,5 +175,6 @@ void queue_done(struct queue *queue, struct queue_batch *batch, uint64_t now_ms,
     else
         done_loose(queue, lease, whole && queue->config.bisect ? (tried + 1) / 2 : 0, now_ms, error);
     queue_lease_free(queue, lease);
+    queue->hooks.on_changed(queue->hooks.ctx);
     queue_tell_room(queue);
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The gateway's load figures beside mosquitto's: the rows of tests/bench/README.md,
-# as lines of its table. Both brokers run at once and take turns, REPEAT times; a
-# figure is the median.
+# as lines of its table; those of functions are functions.sh's. Both brokers run at
+# once and take turns, REPEAT times; a figure is the median.
 #
 #   sh tests/bench/run.sh [BUILD]      BUILD: a Release build tree with its tests (default: build)
 #
@@ -14,9 +14,7 @@ BUILD=$(cd "${1:-$ROOT/build}" && pwd)
 MQLOAD=${MQLOAD:-$ROOT/../shared/bench/mqload}
 REPEAT=${REPEAT:-5}
 SECS=${SECS:-3}
-FUNCTION_BENCH=$BUILD/tests/function_bench
 need perl
-[ -x "$FUNCTION_BENCH" ] || fail "$BUILD holds no function_bench: build it with the tests"
 
 # ---- The brokers ----
 
@@ -30,25 +28,6 @@ gateway:
   access:
     - {who: "device:*", clientIds: ["*"], publish: ["#"], subscribe: ["#"]}
     - {who: anonymous, publish: ["#"], subscribe: ["#"]}
-$1
-END
-}
-
-functions() {
-    cat << END
-functions:
-  single:
-    handler: $BUILD/tests/pass_function.so
-    runtime: native
-    provisionedConcurrency: 1
-    events: [{iot: {sql: "SELECT * FROM 'bench/single'"}}]
-    reply: results/single
-  batch:
-    handler: $BUILD/tests/count_function.so
-    runtime: native
-    provisionedConcurrency: 1
-    events: [{iot: {sql: "SELECT * FROM 'bench/batch'", batchSize: 1000, maximumBatchingWindow: 0.05}}]
-    reply: results/batch
 END
 }
 
@@ -160,7 +139,7 @@ idle_row() {
     rm -f "$DIR"/*.rows
     turn=0
     while [ "$turn" -lt "$REPEAT" ]; do
-        write_gateway_config ""
+        write_gateway_config
         start_gateway
         load sluice "$@"
         end "$GATEWAY"
@@ -174,21 +153,6 @@ idle_row() {
     for broker in mosquitto sluice; do
         printf '%s | %s | bytes_per_conn rss_before_kb | %s\n' "$title" "$broker" "$(medians bytes_per_conn rss_before_kb)"
     done
-}
-
-function_row() {
-    title=$1
-    fields=$2
-    broker=sluice
-    shift 2
-    rm -f "$DIR"/*.rows
-    turn=0
-    while [ "$turn" -lt "$REPEAT" ]; do
-        "$FUNCTION_BENCH" "$1" "$MQTT" "$2" ${3:+"$3"} >> "$DIR/sluice.rows"
-        turn=$((turn + 1))
-    done
-    # shellcheck disable=SC2086 # a list of fields
-    printf '%s | sluice | %s | %s\n' "$title" "$fields" "$(medians $fields)"
 }
 
 # ---- The rows ----
@@ -213,20 +177,10 @@ idle_rows() {
     end "$GATEWAY"
     idle_row "15,000 idle connections, plain" plain idle --conns 15000 --hold 1
     idle_row "15,000 idle connections, TLS" tls idle --conns 15000 --hold 1
-    write_gateway_config "$(functions)"
-    start_gateway
-}
-
-function_rows() {
-    function_row "native function, publish to result" "result_p50_us result_p99_us" latency 20000
-    function_row "durable QoS 1 into a function queue at 300,000/s" \
-        "pubacks_per_s puback_p50_us puback_p99_us" load 500000 300000
-    function_row "durable QoS 1 into a function queue, batches of 1000" \
-        "pubacks_per_s puback_p50_us puback_p99_us events_per_s" load 500000
 }
 
 make_pki load
-write_gateway_config "$(functions)"
+write_gateway_config
 start_gateway
 MOSQUITTO=
 if has_mosquitto; then
@@ -242,4 +196,3 @@ if [ -f "$MQLOAD/mqload.c" ]; then
 else
     echo "the load generator is not in $MQLOAD: the rows that need it are left out"
 fi
-function_rows

@@ -51,6 +51,11 @@ static void on_room(void *ctx)
     (void)ctx;
 }
 
+static void on_changed(void *ctx)
+{
+    (void)ctx;
+}
+
 static struct bench *bench_new(uint32_t batch_size, uint32_t concurrency, bool bisect, uint32_t window_ms)
 {
     struct bench *bench = memory_new(sizeof *bench);
@@ -63,7 +68,8 @@ static struct bench *bench_new(uint32_t batch_size, uint32_t concurrency, bool b
     config.max_attempts = 2;
     bench->now_ms = 1000;
     bench->queue = queue_new(
-        &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 0);
+        &config,
+        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 0);
     return bench;
 }
 
@@ -275,7 +281,8 @@ static void what_was_restored_keeps_its_partition(void **state)
     config.concurrency = 10;
     queue_free(bench->queue);
     bench->queue = queue_new(
-        &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 4);
+        &config,
+        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 4);
     for (uint64_t ordinal = 0; ordinal < 4; ordinal++)
         queue_restore(bench->queue, ordinal, 100, bench->partition_of[ordinal], 0, 0, bench->now_ms);
     expect(bench, "0");

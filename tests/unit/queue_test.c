@@ -14,7 +14,7 @@ enum { SEEN_MAX = 4096 };
 struct bench {
     struct queue *queue;
     uint64_t now_ms;
-    size_t acknowledged_count, dead_count, room_count, load_count;
+    size_t acknowledged_count, dead_count, room_count, load_count, changed_count;
     uint64_t acknowledged[SEEN_MAX];
     uint64_t dead_ordinal;
     enum queue_dead_reason dead_reason;
@@ -61,12 +61,18 @@ static void on_room(void *ctx)
     ((struct bench *)ctx)->room_count++;
 }
 
+static void on_changed(void *ctx)
+{
+    ((struct bench *)ctx)->changed_count++;
+}
+
 static struct bench *bench_new(struct queue_config config)
 {
     struct bench *bench = memory_new(sizeof *bench);
     bench->now_ms = 1000;
     bench->queue = queue_new(
-        &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 0);
+        &config,
+        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 0);
     return bench;
 }
 
@@ -200,7 +206,8 @@ static void what_was_restored_waits_for_the_rest_of_its_delay(void **state)
     add(bench, 2);
     queue_free(bench->queue);
     bench->queue = queue_new(
-        &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 2);
+        &config,
+        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 2);
     queue_restore(bench->queue, 0, 100, 0, 0, 9000, bench->now_ms);
     queue_restore(bench->queue, 1, 100, 0, 0, 4000, bench->now_ms);
     struct queue_batch *batch = next(bench);
@@ -544,7 +551,8 @@ static void what_was_restored_is_leased_in_order_before_what_is_new(void **state
     struct bench *bench = memory_new(sizeof *bench);
     struct queue_config config = queue_config_default();
     bench->queue = queue_new(
-        &config, &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room}, 10);
+        &config,
+        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 10);
     queue_restore(bench->queue, 3, 100, 0, 33, 0, 0);
     queue_restore(bench->queue, 9, 100, 0, 99, 0, 0);
     add(bench, 1);
@@ -578,6 +586,22 @@ static void a_backlog_keeps_its_order_as_it_grows_and_empties(void **state)
     bench_free(bench); /* with some left */
 }
 
+static void who_leases_is_told_when_it_is_worth_asking(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new(queue_config_default());
+    add(bench, 2);
+    assert_int_equal(bench->changed_count, 2);
+    struct queue_batch *batch = next(bench);
+    assert_non_null(batch);
+    assert_null(next(bench)); /* concurrency 1 */
+    assert_int_equal(bench->changed_count, 2);
+    done(bench, batch, QUEUE_SUCCEEDED);
+    assert_int_equal(bench->changed_count, 3);
+    assert_non_null(next(bench));
+    bench_free(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,6 +625,7 @@ int main(void)
         cmocka_unit_test(an_unreadable_message_becomes_a_dead_letter),
         cmocka_unit_test(a_full_queue_says_when_there_is_room_again),
         cmocka_unit_test(what_was_restored_is_leased_in_order_before_what_is_new),
+        cmocka_unit_test(who_leases_is_told_when_it_is_worth_asking),
         cmocka_unit_test(a_backlog_keeps_its_order_as_it_grows_and_empties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
