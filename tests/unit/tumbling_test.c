@@ -91,6 +91,11 @@ static void queue_on_room(void *ctx)
     (void)ctx;
 }
 
+static void queue_on_changed(void *ctx)
+{
+    (void)ctx;
+}
+
 static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
 {
     struct queue_config config = queue_config_default();
@@ -102,7 +107,7 @@ static struct queue *new_queue(struct mapping *mapping, uint64_t next_ordinal)
     config.memory_bytes = 0; /* so that each message comes from the disk */
     return queue_new(&config,
                      &(struct queue_hooks){mapping, queue_random, queue_load, queue_acknowledge, queue_dead,
-                                           queue_on_room},
+                                           queue_on_room, queue_on_changed},
                      next_ordinal);
 }
 
