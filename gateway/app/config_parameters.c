@@ -252,8 +252,10 @@ const struct parameter config_parameters[] = {
     GROUP("gateway.journal", "the log on disk that every acknowledged message is in"),
     COUNT("gateway.journal.segmentBytes", CONFIG(journal.segment_bytes), "bytes", "16777216", 4096,
           1073741824, "size of one file of the log; at most a quarter of maxBytes"),
-    COUNT("gateway.journal.maxBytes", CONFIG(journal.max_bytes), "bytes", "1073741824", 16777216, BYTES_64,
-          "size of all files; at it nothing more is accepted"),
+    COUNT(
+        "gateway.journal.maxBytes", CONFIG(journal.max_bytes), "bytes", "1073741824", 16777216, BYTES_64,
+        "size of all files; when only a quarter or two segments of it are free, nothing more is accepted but "
+        "results of functions"),
     COUNT("gateway.journal.commitDelay", CONFIG(journal.commit_delay_ms), "ms", "2", 0, 1000,
           "how long a message may wait for others to be committed with"),
     COUNT("gateway.journal.commitCount", CONFIG(journal.commit_count), "messages", "1000", 1, 1000000,

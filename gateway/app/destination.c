@@ -45,6 +45,16 @@ static const char *write_time(uint64_t wall_ms, char text[static TIME_BYTES])
     return text;
 }
 
+/* The version that is live: `$LATEST` where none was deployed. */
+static void write_version(const struct mapping *mapping, struct buffer *out)
+{
+    const struct function_version *live = mapping->function->live;
+    if (live && live->number > 0)
+        json_write_u64(out, live->number);
+    else
+        json_write_raw(out, "$LATEST");
+}
+
 static void write_request_context(const struct mapping *mapping, uint64_t ordinal, struct span condition,
                                   uint32_t attempts, struct buffer *out)
 {
@@ -57,7 +67,9 @@ static void write_request_context(const struct mapping *mapping, uint64_t ordina
     json_write_string(out, span_from_string(id));
     json_write_raw(out, ",\"functionArn\":\"");
     buffer_append(out, span_from_string(mapping->function->arn));
-    json_write_raw(out, ":$LATEST\",\"condition\":");
+    json_write_raw(out, ":");
+    write_version(mapping, out);
+    json_write_raw(out, "\",\"condition\":");
     json_write_string(out, condition);
     json_write_raw(out, ",\"approximateInvokeCount\":");
     json_write_u64(out, attempts);
@@ -88,12 +100,21 @@ static void write_payload(struct buffer *out, const char *name, struct span payl
     }
 }
 
+/* Begins it. */
+static void write_response_context(const struct mapping *mapping, struct buffer *out)
+{
+    json_write_raw(out, ",\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"");
+    write_version(mapping, out);
+    json_write_raw(out, "\"");
+}
+
 void destination_write_success(const struct mapping *mapping, const struct queue_item *first,
                                struct span event, struct span answer, struct buffer *out)
 {
     write_request_context(mapping, first->ordinal, SPAN_LITERAL("Success"), first->attempt, out);
     write_payload(out, "requestPayload", event);
-    json_write_raw(out, ",\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"$LATEST\"}");
+    write_response_context(mapping, out);
+    json_write_raw(out, "}");
     write_payload(out, "responsePayload", answer);
     json_write_raw(out, "}");
 }
@@ -126,8 +147,8 @@ void destination_write_failure(const struct mapping *mapping, const struct queue
     if (dead->error_type.len == 0) { /* nothing was answered last */
         json_write_raw(out, ",\"responseContext\":null");
     } else {
-        json_write_raw(out, ",\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"$LATEST\","
-                            "\"functionError\":\"Unhandled\"}");
+        write_response_context(mapping, out);
+        json_write_raw(out, ",\"functionError\":\"Unhandled\"}");
         destination_write_error(dead, &error);
     }
     write_payload(out, "responsePayload", buffer_span(&error));

@@ -110,8 +110,9 @@ enum sluice_error function_enqueue(struct function *function, struct span event,
     struct journal_target target = {
         .queue = mapping->queue_id, .ordinal = queue_next_ordinal(mapping->queue), .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
-    enum sluice_error error =
-        journal_append_messages(all->host.journal, (struct journal_origin){0}, &stored, 1, ret_seq);
+    enum sluice_error error = journal_append_messages(
+        all->host.journal, (struct journal_origin){.may_use_reserve = properties.len > 0}, &stored, 1,
+        ret_seq);
     if (error)
         return error;
     struct message *message = message_new(&view);

@@ -42,7 +42,8 @@ struct direct_invocation {
 enum sluice_error function_invoke(struct function *function, const struct direct_invocation *invocation,
                                   char ret_request_id[REQUEST_ID_BYTES]);
 /* SLUICE_OK: it is queued, and durable once broker_durable() would be told *ret_seq. SLUICE_FULL: the queue
- * or the journal has no room; or the errors of journal_append_messages. `properties`: of its message. */
+ * or the journal has no room; or the errors of journal_append_messages. `properties`: of another
+ * function's record; that may use the journal's reserve. */
 enum sluice_error function_enqueue(struct function *function, struct span event, struct span properties,
                                    uint64_t *ret_seq, char ret_request_id[REQUEST_ID_BYTES]);
 

@@ -291,7 +291,7 @@ void handover_hold_invocation(struct handover *handover, struct invocation *invo
 void handover_hold_dead(struct handover *handover, const struct queue_dead *dead);
 void handovers_turn(struct functions *functions, uint64_t now_ms);
 uint64_t handovers_next_deadline(const struct functions *functions);
-/* That queue has room again: those who wait for it are due. */
+/* That queue has room again, or with NULL the journal may have: those who wait for it are due. */
 void handovers_room(struct functions *functions, const struct mapping *mapping);
 void handovers_free(struct functions *functions);
 

@@ -16,6 +16,10 @@ enum {
     /* The journal's buffer takes the largest packet, or frame, with all its targets, and more while the disk
      * is busy. */
     JOURNAL_BUFFER_PACKETS = 4,
+    /* Of its files, for results, or a backlog that fills them would never end: so many that what is done with
+     * is more than half of the oldest file, which then goes; but no more than a quarter. */
+    JOURNAL_RESERVE_FILES = 2,
+    JOURNAL_RESERVE_PART = 4,
     JOURNAL_COMPACT_PART = 8, /* of its files: compaction begins long before they are full */
     /* Of its files, for what waits for sessions: with the garbage that compaction leaves, at most as much,
      * that is half of them. So Clients that do not come back hold up no publisher. */
@@ -162,6 +166,8 @@ static struct journal_config journal_config_of(const struct config *config)
     struct journal_config journal = journal_config_default();
     journal.segment_bytes = (uint32_t)config->journal.segment_bytes;
     journal.max_bytes = config->journal.max_bytes;
+    journal.reserve_bytes = lower((uint64_t)journal.segment_bytes * JOURNAL_RESERVE_FILES,
+                                  journal.max_bytes / JOURNAL_RESERVE_PART);
     if (journal.compact_bytes > journal.max_bytes / JOURNAL_COMPACT_PART)
         journal.compact_bytes = journal.max_bytes / JOURNAL_COMPACT_PART;
     if (journal.buffer_bytes / JOURNAL_BUFFER_PACKETS < config->limits.packet_bytes)

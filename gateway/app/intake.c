@@ -157,6 +157,12 @@ static bool is_acknowledged_at_once(const struct intake *intake, size_t message_
     return targets == selected;
 }
 
+/* Published by the gateway itself, and for nobody. */
+static bool is_result(const struct message *message)
+{
+    return message->publisher_kind == IDENTITY_INTERNAL && message->client_id.len == 0;
+}
+
 /*
  * The crash argument: whatever is told to the outside about this PUBLISH waits for the seq of its one record.
  * Before that is on disk a function may already run (and then runs again after a crash, since nothing was
@@ -170,9 +176,11 @@ enum sluice_error intake_store(struct intake *intake, struct broker_publish *pub
     bool has_senml = select_functions(intake, publish, &senml_message);
     const struct message *senml = has_senml ? &senml_message : NULL;
     size_t count = lay_out(intake, publish, senml);
-    struct journal_origin origin = {0};
-    if (publish->origin_qos == 2)
-        origin = (struct journal_origin){(uint32_t)publish->origin_queue, publish->origin_packet_id};
+    struct journal_origin origin = {.may_use_reserve = is_result(publish->messages[0].message)};
+    if (publish->origin_qos == 2) {
+        origin.queue = (uint32_t)publish->origin_queue;
+        origin.packet_id = publish->origin_packet_id;
+    }
     size_t stored = 0;
     for (size_t i = 0; i < count; i++)
         stored += intake->messages[i].target_count > 0;

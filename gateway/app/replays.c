@@ -105,6 +105,7 @@ void replay_again(struct mapping *mapping)
  */
 void functions_journal_durable(struct functions *functions, uint64_t seq)
 {
+    handovers_room(functions, NULL);
     for (size_t i = 0; i < functions->function_count; i++)
         uplink_durable(&functions->functions[i], seq);
     for (size_t i = 0; i < functions->replay_count; i++) {

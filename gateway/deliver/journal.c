@@ -188,14 +188,15 @@ static void enter_targets(struct journal *journal, struct journal_message *messa
     message->ret_position = stored_position(&journal->stored, stored);
 }
 
-static enum sluice_error room_for(const struct journal *journal, size_t bytes)
+static enum sluice_error room_for(const struct journal *journal, size_t bytes, bool may_use_reserve)
 {
+    uint64_t max_bytes = journal->config.max_bytes - (may_use_reserve ? 0 : journal->config.reserve_bytes);
     if (journal->failed)
         return SLUICE_IO;
     if (bytes > journal->config.buffer_bytes)
         return SLUICE_TOO_LARGE;
     if (buffer_len(&journal->pending) + bytes > journal->config.buffer_bytes ||
-        journal->segments.bytes + bytes > journal->config.max_bytes)
+        journal->segments.bytes + bytes > max_bytes)
         return SLUICE_FULL;
     return SLUICE_OK;
 }
@@ -209,7 +210,7 @@ enum sluice_error journal_append_messages(struct journal *journal, struct journa
         bytes_max += messages[i].target_count ? message_bytes_max(&messages[i]) : 0;
     if (message_count >= STORED_ORIGIN)
         return SLUICE_TOO_LARGE;
-    enum sluice_error error = room_for(journal, bytes_max + RECORD_HEADER_BYTES);
+    enum sluice_error error = room_for(journal, bytes_max + RECORD_HEADER_BYTES, origin.may_use_reserve);
     if (error)
         return error;
 

@@ -40,6 +40,7 @@ struct journal_batch;
 struct journal_config {
     uint32_t segment_bytes;   /* a new file is begun when one has reached this */
     uint64_t max_bytes;       /* of all files: appends of messages beyond it give SLUICE_FULL */
+    uint64_t reserve_bytes;   /* of these: only for appends whose origin may use them */
     uint64_t compact_bytes;   /* of all files: past it, old files are emptied by copying forward */
     uint32_t buffer_bytes;    /* waiting to be written: appends of messages beyond it give SLUICE_FULL */
     uint32_t commit_count;    /* a batch is due at this many records, */
@@ -117,10 +118,11 @@ struct journal_message {
     uint64_t ret_position; /* 0 where there are no targets */
 };
 
-/* The QoS 2 publish that the messages come from: {0} for every other. */
+/* The QoS 2 publish that the messages come from: 0 for every other. */
 struct journal_origin {
     uint32_t queue; /* of the publisher's durable session */
     uint16_t packet_id;
+    bool may_use_reserve; /* what it comes of leaves the journal when it is there: it makes room */
 };
 
 /*

@@ -51,7 +51,7 @@ static void append(struct world *world)
     struct model_queue *publisher = &world->queues[below(world, SESSIONS)];
     uint16_t packet_id = (uint16_t)below(world, PACKET_IDS);
     if (publisher->id && packet_id && !publisher->packet_ids[packet_id].held)
-        origin = (struct journal_origin){publisher->id, packet_id};
+        origin = (struct journal_origin){.queue = publisher->id, .packet_id = packet_id};
 
     uint64_t seq;
     enum sluice_error error = journal_append_messages(world->journal, origin, messages, count, &seq);

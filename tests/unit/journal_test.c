@@ -22,7 +22,9 @@ static void all_that_is_unfinished_is_there_after_a_restart(void **state)
     struct journal_target targets[] = {{.queue = a, .qos = 2, .retain = true}, {.queue = gone, .qos = 1}};
     struct journal_message both = {.message = &message, .targets = targets, .target_count = 2};
     uint64_t seq, position;
-    assert_int_equal(journal_append_messages(fixture->journal, (struct journal_origin){a, 5}, &both, 1, &seq),
+    assert_int_equal(journal_append_messages(fixture->journal,
+                                             (struct journal_origin){.queue = a, .packet_id = 5}, &both, 1,
+                                             &seq),
                      SLUICE_OK);
     assert_int_equal(
         append(fixture, (struct journal_target){.ordinal = 1, .queue = a, .qos = 1}, "done", &position),
@@ -30,7 +32,9 @@ static void all_that_is_unfinished_is_there_after_a_restart(void **state)
     assert_int_equal(
         append(fixture, (struct journal_target){.ordinal = 2, .queue = a, .qos = 1}, "left", &position),
         SLUICE_OK);
-    assert_int_equal(journal_append_messages(fixture->journal, (struct journal_origin){a, 6}, NULL, 0, &seq),
+    assert_int_equal(journal_append_messages(fixture->journal,
+                                             (struct journal_origin){.queue = a, .packet_id = 6}, NULL, 0,
+                                             &seq),
                      SLUICE_OK);
     assert_true(journal_received(fixture->journal, a, 0) > seq);
     journal_acknowledge(fixture->journal, a, 1);
@@ -252,6 +256,27 @@ static void at_its_bound_it_is_full_until_messages_are_finished(void **state)
     fixture_free(fixture);
 }
 
+static void the_reserve_is_for_what_makes_room(void **state)
+{
+    (void)state;
+    struct fixture *fixture = fixture_new();
+    fixture->config.max_bytes = 20000;
+    fixture->config.reserve_bytes = 5000;
+    restart(fixture);
+    while (append_many(fixture, 1) == SLUICE_OK)
+        commit_all(fixture);
+    assert_in_range(journal_stats(fixture->journal).bytes, 14700, 15000);
+    struct journal_target target = {.ordinal = fixture->next_ordinal, .queue = fixture->queue, .qos = 1};
+    struct journal_message result = {
+        .message = &(struct message){.topic = SPAN_LITERAL("result")}, .targets = &target, .target_count = 1};
+    uint64_t seq;
+    while (journal_append_messages(fixture->journal, (struct journal_origin){.may_use_reserve = true},
+                                   &result, 1, &seq) == SLUICE_OK)
+        target.ordinal++;
+    assert_in_range(journal_stats(fixture->journal).bytes, 19800, 20000);
+    fixture_free(fixture);
+}
+
 static void a_record_larger_than_the_buffer_is_refused_for_good(void **state)
 {
     (void)state;
@@ -338,6 +363,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_fails_twice_takes_nothing_until_it_works),
         cmocka_unit_test(nothing_goes_before_what_was_appended_first_is_durable),
         cmocka_unit_test(at_its_bound_it_is_full_until_messages_are_finished),
+        cmocka_unit_test(the_reserve_is_for_what_makes_room),
         cmocka_unit_test(a_record_larger_than_the_buffer_is_refused_for_good),
         cmocka_unit_test(one_stuck_queue_does_not_keep_the_disk),
         cmocka_unit_test(copying_forward_goes_on_by_itself),
