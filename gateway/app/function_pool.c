@@ -227,6 +227,7 @@ enum sluice_error function_pool_start(struct function_version *version, bool dow
                                  .group = {pool_group_enter, pool_group_memory, pool_group_leave},
                                  .started = down ? NULL : rollout_version_started,
                                  .publish = down ? uplink_publish : NULL};
+    version->function->files = sandbox_files(all->config, given);
     char executable[PATH_BYTES], error_text[ERROR_TEXT_BYTES];
     snprintf(executable, sizeof executable, "%s/%s", all->workers, worker_of(given));
     char **environment = worker_environment(given);

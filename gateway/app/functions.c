@@ -266,6 +266,20 @@ void functions_restart(struct functions *functions, struct span name)
                  function->config->name, function->live->number);
 }
 
+void functions_files_replaced(struct functions *functions)
+{
+    for (size_t i = 0; i < functions->function_count && !functions->stopping; i++) {
+        struct function *function = &functions->functions[i];
+        uint64_t files = sandbox_files(functions->config, function->config);
+        if (files == function->files)
+            continue;
+        function->files = files;
+        invoke_pool_restart(function->pool);
+        if (function->down_pool)
+            invoke_pool_restart(function->down_pool);
+    }
+}
+
 /* ---- Restoring ---- */
 
 bool functions_restore_queue(struct functions *functions, uint32_t queue, struct span name,

@@ -69,6 +69,9 @@ void functions_free(struct functions *functions); /* with no worker left; NULL i
 /* The function's files have changed: new workers take what comes. */
 void functions_restart(struct functions *functions, struct span name);
 
+/* Certificates and keys may have been replaced: those of whose files one has, begin anew. */
+void functions_files_replaced(struct functions *functions);
+
 /* The name of an event's queue, for memory_free: its function's, or from the second event on NAME/2, ...;
  * NULL is what no event brings: NAME/invoke. */
 char *functions_queue_name(const struct config_function *function, const struct config_event *event);

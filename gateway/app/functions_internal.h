@@ -49,6 +49,7 @@ struct function {
         uint64_t worker, id, seq; /* a publication of it that waits for the disk; id 0: none */
     } coming_down;
     char *arn;
+    uint64_t files;         /* sandbox_files, when its workers began */
     struct mapping *direct; /* of asynchronous invocations, which come from no message */
 };
 

@@ -116,6 +116,7 @@ static void take_up(struct reload *reload)
     reload->access = NULL;
     broker_recheck(gateway->broker);
     https_recheck(gateway->https);
+    functions_files_replaced(gateway->functions);
 }
 
 static void say_unchanged(struct reload *reload)

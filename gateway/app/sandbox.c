@@ -17,7 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MEGABYTE = 1024 * 1024, REPORT_BYTES = 2048, PROCESSES_TRIED = 16 };
+enum {
+    MEGABYTE = 1024 * 1024,
+    REPORT_BYTES = 2048,
+    PROCESSES_TRIED = 16,
+    REMOTE_WORKERS = 2, /* of one function: an uplink may have one that brings topics down */
+};
 
 /* --- A list of words that grows --- */
 
@@ -160,11 +165,101 @@ static void add_user(struct words *words, const struct config *config, const str
         add_number(words, "--user", user);
 }
 
-/* Our own worker for remote functions runs nobody's code, and reads credentials wherever they are. */
-static void add_remote(struct words *words)
+/* --- Workers of what is elsewhere: our own code, with keys --- */
+
+static const char *variable_of(const struct config_function *function, const char *name)
 {
-    add_option(words, "--read", "/");
+    size_t len = strlen(name);
+    for (size_t i = 0; i < function->environment.count; i++) {
+        const char *variable = function->environment.items[i];
+        if (strncmp(variable, name, len) == 0 && variable[len] == '=')
+            return variable + len + 1;
+    }
+    return getenv(name);
+}
+
+struct remote_files {
+    const char *paths[8]; /* NULL: there is none of its kind */
+    char aws_folder[PATH_MAX], aws_credentials[PATH_MAX];
+};
+enum { REMOTE_FILES = sizeof((struct remote_files *)0)->paths / sizeof(char *) };
+
+/* What a worker reads besides what all do. Of the credentials in the home folder, the folder too, since the
+ * file is replaced by who renews them. */
+static void find_remote_files(const struct config *config, const struct config_function *function,
+                              struct remote_files *ret_files)
+{
+    const struct config_uplink *uplink = &function->uplink;
+    *ret_files = (struct remote_files){.paths = {uplink->ca, uplink->certificate, uplink->key}};
+    if (!function->lambda)
+        return;
+    const char *home = variable_of(function, "HOME");
+    if (home) {
+        snprintf(ret_files->aws_folder, PATH_MAX, "%s/.aws", home);
+        snprintf(ret_files->aws_credentials, PATH_MAX, "%s/.aws/credentials", home);
+    }
+    const char *const paths[REMOTE_FILES] = {
+        home ? ret_files->aws_folder : NULL,
+        home ? ret_files->aws_credentials : NULL,
+        variable_of(function, "AWS_SHARED_CREDENTIALS_FILE"),
+        variable_of(function, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        variable_of(function, "SSL_CERT_FILE"),
+        config->iot.certificate,
+        config->iot.key,
+        config->iot.ca,
+    };
+    memcpy(ret_files->paths, paths, sizeof paths);
+}
+
+uint64_t sandbox_files(const struct config *config, const struct config_function *function)
+{
+    struct remote_files files;
+    uint64_t number = 0;
+    find_remote_files(config, function, &files);
+    for (size_t i = 0; i < REMOTE_FILES; i++) {
+        struct stat status;
+        if (!files.paths[i] || stat(files.paths[i], &status) != 0 || S_ISDIR(status.st_mode))
+            continue;
+        const uint64_t parts[] = {status.st_dev, status.st_ino, (uint64_t)status.st_mtim.tv_sec,
+                                  (uint64_t)status.st_mtim.tv_nsec};
+        for (size_t j = 0; j < sizeof parts / sizeof *parts; j++)
+            number = (number ^ parts[j]) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return number;
+}
+
+static void add_remote_files(struct words *words, const struct config *config,
+                             const struct config_function *function)
+{
+    struct remote_files files;
+    bool for_everybody = true;
+    find_remote_files(config, function, &files);
+    for (size_t i = 0; i < REMOTE_FILES; i++) {
+        if (!files.paths[i])
+            continue;
+        add_option(words, "--read", files.paths[i]);
+        for_everybody &= others_can_read(files.paths[i]);
+    }
+    if (!for_everybody)
+        add(words, "--read-any");
+}
+
+/* Where the system's resolver is configured: the file is replaced as networks come and go. */
+static void add_resolver(struct words *words)
+{
+    char path[PATH_MAX];
+    add_option(words, "--read", realpath("/etc/resolv.conf", path) ? dirname(path) : "/etc");
+}
+
+static void add_remote(struct words *words, const struct config *config,
+                       const struct config_function *function, const char *worker)
+{
+    add_option(words, "--read", worker);
+    add_remote_files(words, config, function);
+    add_resolver(words);
     add_option(words, "--network", "all");
+    add_number(words, "--processes", config->workers.process_count * REMOTE_WORKERS);
+    add_user(words, config, function, worker, worker);
 }
 
 static void add_local(struct words *words, const struct config *config,
@@ -195,7 +290,7 @@ char **sandbox_launcher(const struct config *config, const struct config_functio
         return NULL;
     add_launcher(&words, workers);
     if (config_is_remote(function))
-        add_remote(&words);
+        add_remote(&words, config, function, worker);
     else
         add_local(&words, config, function, command, worker);
     add_number(&words, "--open-files", config->workers.open_file_count);

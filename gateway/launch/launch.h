@@ -40,6 +40,7 @@ struct launch {
     uint64_t process_count;   /* of its user or namespace, threads included; 0: no limit */
     uint64_t scratch_bytes;   /* of a /tmp of its own; 0: it has none */
     uid_t user;               /* to become, with the group of that number; 0: who it is */
+    bool reads_any;           /* as that user too, reads what Landlock lets it, whoever it belongs to */
     int nice;                 /* added to the gateway's */
 
     /* What measures before have reached: */

@@ -26,6 +26,7 @@ static const char usage[] =
     "  --processes N        at once, threads included\n"
     "  --scratch-bytes N    of a /tmp of its own, in memory\n"
     "  --user N             to become, where root starts it; the group too\n"
+    "  --read-any           as that user, what it may read by the above, whoever it belongs to\n"
     "  --nice N             below the priority of who starts it\n"
     "  --required           to fail where a measure cannot be had, instead of going on without\n"
     "  --check              to say which measures cannot be had, a line each, and exit\n";
@@ -116,6 +117,7 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
                                             {"code", required_argument, NULL, 'c'},
                                             {"scratch-bytes", required_argument, NULL, 's'},
                                             {"user", required_argument, NULL, 'u'},
+                                            {"read-any", no_argument, NULL, 'a'},
                                             {"required", no_argument, NULL, 'R'},
                                             {"check", no_argument, NULL, 'C'},
                                             {0}};
@@ -133,6 +135,7 @@ static enum mode read_options(int argc, char **argv, struct launch *ret_launch)
         case 'o': ret_launch->open_file_count = number(optarg); break;
         case 'p': ret_launch->process_count = number(optarg); break;
         case 'i': ret_launch->nice = (int)number(optarg); break;
+        case 'a': ret_launch->reads_any = true; break;
         case 'R': mode = MODE_REQUIRED; break;
         case 'C': mode = MODE_CHECK; break;
         default: refuse("this is not an option");

@@ -267,6 +267,28 @@ static void a_worker_of_root_has_a_user_of_its_own(void **state)
     remove_files();
 }
 
+/* It reads a key that is root's alone, and neither another one nor writes to it. */
+static void a_worker_with_a_key_reads_that_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char options[] = "--user 1999999981 --read-any --read %s";
+    char path[PATH_MAX];
+    if (getuid() != 0 || try_free(1999999981, "read", self) != 0)
+        skip();
+    if (strstr(missing, "Landlock"))
+        skip();
+    make_files();
+    assert_int_equal(chmod(expand("FOLDER/file", path), 0600), 0);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(try_confined(0, "--user 1999999981 --read %s", "read", path), EACCES);
+    assert_int_equal(try_confined(0, options, "read", path), 0);
+    assert_int_equal(try_confined(0, options, "write", path), EACCES);
+    assert_int_equal(try_confined(0, options, "read", "/etc/shadow"), EACCES);
+    assert_int_equal(try_confined(0, options, "be user", "1999999981"), 0);
+    assert_int_equal(chmod(folder, 0755), 0);
+    remove_files();
+}
+
 /* Root without its privileges owns what it owns, and may no more than another user. */
 static void a_worker_that_stays_root_has_no_privileges(void **state)
 {
@@ -364,6 +386,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_worker_can_do_its_work_and_nothing_else),
         cmocka_unit_test(the_same_without_root),
         cmocka_unit_test(a_worker_of_root_has_a_user_of_its_own),
+        cmocka_unit_test(a_worker_with_a_key_reads_that_and_nothing_else),
         cmocka_unit_test(a_worker_that_stays_root_has_no_privileges),
         cmocka_unit_test(a_fork_bomb_ends_at_its_limit),
         cmocka_unit_test(priorities_end_somewhere),

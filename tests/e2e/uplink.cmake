@@ -1,1 +1,1 @@
-sluice_e2e(uplink uplink_down uplink_properties)
+sluice_e2e(uplink uplink_down uplink_properties remote_confined)
