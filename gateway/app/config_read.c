@@ -231,6 +231,28 @@ static char *new_items(struct walk *walk, const struct parameter *parameter, siz
     return items;
 }
 
+static void read_noted(struct walk *walk, const struct parameter *parameter, const struct config_node *key)
+{
+    if (parameter->type == PARAMETER_NOT_HERE)
+        config_warning(walk->problems, key->place, "%.*s%s %s; it is ignored",
+                       (int)parameter_group_len(parameter->path) + (parameter_group_len(parameter->path) > 0),
+                       parameter->path, (const char *)key->text.data, parameter->text);
+}
+
+/* An item that is only a name, as `- alexaSkill` among events: the same as with nothing behind it. */
+static bool is_name_of_others(struct walk *walk, const char *prefix, const struct config_node *item)
+{
+    char path[CONFIG_PATH_BYTES + KEY_BYTES];
+    if (item->kind != CONFIG_TEXT || item->text.len == 0 || item->text.len >= KEY_BYTES)
+        return false;
+    snprintf(path, sizeof path, "%s.%s", prefix, (const char *)item->text.data);
+    const struct parameter *parameter = parameter_find(path);
+    if (!parameter || parameter->type != PARAMETER_NOT_HERE)
+        return false;
+    read_noted(walk, parameter, item);
+    return true;
+}
+
 static void read_items(struct walk *walk, const struct parameter *parameter, const struct config_node *node,
                        char *field)
 {
@@ -249,7 +271,7 @@ static void read_items(struct walk *walk, const struct parameter *parameter, con
         struct config_place place = node->pairs[i].value->place;
         memcpy(items, &place, sizeof place); /* every item's struct begins with it */
         set_defaults(walk, prefix, items);
-        if (item)
+        if (item && !is_name_of_others(walk, prefix, item))
             read_mapping(walk, item, prefix, items);
     }
 }
@@ -297,14 +319,6 @@ static void read_json(struct walk *walk, const struct parameter *parameter, cons
                      "%s is no JSON, or too large; allowed: values, lists and mappings that are at most %d "
                      "bytes as JSON, or such JSON as text",
                      parameter->path, CONFIG_JSON_BYTES_MAX);
-}
-
-static void read_noted(struct walk *walk, const struct parameter *parameter, const struct config_node *key)
-{
-    if (parameter->type == PARAMETER_NOT_HERE)
-        config_warning(walk->problems, key->place, "%.*s%s %s; it is ignored",
-                       (int)parameter_group_len(parameter->path) + (parameter_group_len(parameter->path) > 0),
-                       parameter->path, (const char *)key->text.data, parameter->text);
 }
 
 static void read_value(struct walk *walk, const struct parameter *parameter, const struct config_node *node,

@@ -596,6 +596,7 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
         {FUNCTION("lambda: a, events: [sqs: queue]"), "events[].sqs is an event that this version"},
         {FUNCTION("lambda: a, events: [sns: topic]"), "events[].sns is an event that this version"},
         {FUNCTION("lambda: a, events: [s3: bucket]"), "events[].s3 is an event that this version"},
+        {FUNCTION("lambda: a, events: [alexaSkill]"), "events[].alexaSkill is an event that this version"},
     };
     check_problems(rows, sizeof rows / sizeof rows[0], true);
 }
