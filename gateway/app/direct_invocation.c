@@ -67,7 +67,11 @@ enum sluice_error function_invoke(struct function *function, const struct direct
     struct functions *all = function->all;
     if (all->stopping)
         return SLUICE_CLOSED;
-    if (invoke_is_busy(function->pool))
+    struct function_version *version;
+    enum sluice_error error = function_version_obtain(function, invocation->version, &version);
+    if (error)
+        return error;
+    if (invoke_is_busy(version->pool))
         return SLUICE_FULL;
     char request_id[REQUEST_ID_BYTES];
     struct buffer context = {0};
@@ -79,7 +83,7 @@ enum sluice_error function_invoke(struct function *function, const struct direct
                                      .wants_log = invocation->wants_log,
                                      .on_done = invocation->on_done,
                                      .ctx = invocation->ctx};
-    enum sluice_error error = invoke_submit(function->pool, &request);
+    error = invoke_submit(version->pool, &request);
     buffer_fini(&context);
     if (error)
         return error;
@@ -89,15 +93,17 @@ enum sluice_error function_invoke(struct function *function, const struct direct
 }
 
 /* The crash argument: the caller hears of it only when the record's seq is on disk. */
-enum sluice_error function_enqueue(struct function *function, struct span event, struct span properties,
-                                   uint64_t *ret_seq, char ret_request_id[REQUEST_ID_BYTES])
+enum sluice_error function_enqueue(struct function *function, struct span qualifier, struct span event,
+                                   struct span properties, uint64_t *ret_seq,
+                                   char ret_request_id[REQUEST_ID_BYTES])
 {
     struct functions *all = function->all;
     struct mapping *mapping = function->direct;
     if (all->stopping)
         return SLUICE_CLOSED;
-    char topic[128];
-    int len = snprintf(topic, sizeof topic, "$invoke/%s", function->config->name);
+    char topic[192];
+    int len = snprintf(topic, sizeof topic, "$invoke/%s%s%.*s", function->config->name,
+                       qualifier.len > 0 ? ":" : "", (int)qualifier.len, (const char *)qualifier.data);
     struct message view = {.qos = 1,
                            .topic = span_of(topic, (size_t)len),
                            .payload = event,

@@ -1,5 +1,6 @@
 #include "app/function_log.h"
 
+#include "app/direct_invocation.h"
 #include "app/log_writer.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -51,9 +52,11 @@ static void write_format(struct buffer *out, const char *format, ...)
     buffer_append(out, span_of(text, len < TEXT_BYTES ? (size_t)len : TEXT_BYTES - 1));
 }
 
-void function_log_write_start(struct buffer *out, const char *request_id)
+void function_log_write_start(struct buffer *out, const char *request_id, uint64_t version)
 {
-    write_format(out, "START RequestId: %s Version: $LATEST", request_id);
+    char name[FUNCTION_VERSION_BYTES];
+    function_version_name(version, name);
+    write_format(out, "START RequestId: %s Version: %s", request_id, name);
 }
 
 void function_log_write_end(struct buffer *out, const char *request_id)
@@ -140,7 +143,7 @@ static uint64_t wall_now(const struct function_log *log)
     return log->logs->wall_ms(log->logs->ctx);
 }
 
-bool function_log_begin(struct function_log *log, const char *request_id)
+bool function_log_begin(struct function_log *log, uint64_t version, const char *request_id)
 {
     if (!log || config_is_remote(log->function)) /* what is elsewhere is logged there */
         return false;
@@ -150,7 +153,7 @@ bool function_log_begin(struct function_log *log, const char *request_id)
         return false;
     }
     struct buffer text = {0};
-    function_log_write_start(&text, request_id);
+    function_log_write_start(&text, request_id, version);
     write_record(log, wall_ms, request_id, buffer_span(&text));
     buffer_fini(&text);
     return true;

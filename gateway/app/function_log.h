@@ -39,14 +39,14 @@ uint64_t function_logs_next_deadline(const struct function_logs *logs);
 void function_logs_stop(struct function_logs *logs);
 
 /* invoke_log_hooks, for one function. */
-bool function_log_begin(struct function_log *log, const char *request_id);
+bool function_log_begin(struct function_log *log, uint64_t version, const char *request_id);
 void function_log_line(struct function_log *log, const char *request_id, struct span line);
 void function_log_end(struct function_log *log, const char *request_id, bool begun,
                       const struct invoke_result *result);
 
 /* ---- The lines of Lambda's log, appended without newlines ---- */
 
-void function_log_write_start(struct buffer *out, const char *request_id);
+void function_log_write_start(struct buffer *out, const char *request_id, uint64_t version); /* 0: $LATEST */
 void function_log_write_end(struct buffer *out, const char *request_id);
 void function_log_write_report(struct buffer *out, const char *request_id, uint64_t memory_mb,
                                const struct invoke_result *result);

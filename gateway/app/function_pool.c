@@ -38,7 +38,7 @@ static struct function_log *log_of(void *ctx)
 
 static bool pool_log_begin(void *ctx, const char *request_id)
 {
-    return function_log_begin(log_of(ctx), request_id);
+    return function_log_begin(log_of(ctx), ((struct function_version *)ctx)->number, request_id);
 }
 
 static void pool_log_line(void *ctx, const char *request_id, struct span line)
@@ -220,6 +220,9 @@ enum sluice_error function_pool_start(struct function_version *version, bool dow
     if (error)
         return error;
     struct invoke_config config = pool_config(all, given);
+    char version_name[FUNCTION_VERSION_BYTES];
+    function_version_name(version->number, version_name);
+    config.function_version = version_name;
     struct invoke_hooks hooks = {.ctx = version,
                                  .wall_ms = pool_wall_ms,
                                  .random = pool_random,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -72,24 +73,6 @@ enum sluice_error function_version_start(struct function *function, const struct
     return SLUICE_OK;
 }
 
-enum sluice_error function_start_live(struct function *function)
-{
-    const struct versions_function *deployed =
-        config_is_remote(function->given)
-            ? NULL
-            : versions_find(function->all->versions, span_from_string(function->given->name));
-    struct function_version *version;
-    enum sluice_error error = function_version_start(
-        function, deployed ? versions_number(deployed, deployed->live) : NULL, &version);
-    if (error)
-        return error;
-    function_go_live(version);
-    if (version->number > 0)
-        log_info("function %s: version %" PRIu64 " is live", function->config->name, version->number);
-    return function->config->uplink.down_count > 0 ? function_pool_start(version, true, &function->down_pool)
-                                                   : SLUICE_OK;
-}
-
 /* ---- Which ---- */
 
 struct function_version *function_version_find(const struct function *function, uint64_t number)
@@ -99,6 +82,108 @@ struct function_version *function_version_find(const struct function *function, 
         version = version->next;
     return version;
 }
+
+static const struct versions_function *deployed(const struct function *function)
+{
+    return function->all->versions
+               ? versions_find(function->all->versions, span_from_string(function->given->name))
+               : NULL;
+}
+
+static const struct version *find_deployed(const struct function *function, uint64_t number)
+{
+    const struct versions_function *versions = deployed(function);
+    return versions ? versions_number(versions, number) : NULL;
+}
+
+enum sluice_error function_version_obtain(struct function *function, uint64_t number,
+                                          struct function_version **ret_version)
+{
+    const struct version *given = find_deployed(function, number);
+    struct function_version *version = function_version_find(function, number);
+    if (!version && number > 0 && !given)
+        return SLUICE_NOT_FOUND;
+    if (!version) {
+        if (function_version_start(function, given, &version) != SLUICE_OK)
+            return SLUICE_NOT_FOUND;
+        invoke_pool_keep(version->pool, 0, (uint32_t)function->all->config->workers.idle_timeout_ms);
+    }
+    *ret_version = version;
+    return SLUICE_OK;
+}
+
+/* ---- By name ---- */
+
+/* Digits without a zero in front, or 0. */
+static uint64_t number_of(struct span text)
+{
+    uint64_t number = 0;
+    if (text.len == 0 || text.len > 15 || text.data[0] == '0')
+        return 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return 0;
+        number = number * 10 + text.data[i] - '0';
+    }
+    return number;
+}
+
+enum sluice_error function_resolve(const struct function *function, struct span qualifier,
+                                   uint64_t *ret_version)
+{
+    uint64_t number = number_of(qualifier);
+    uint64_t live = function_live_version(function);
+    bool is_live = span_equal(qualifier, SPAN_LITERAL("live")) && live > 0;
+    bool is_latest = span_equal(qualifier, SPAN_LITERAL("$LATEST"));
+    if (qualifier.len > 0 && !is_live && !is_latest && !(number > 0 && find_deployed(function, number)))
+        return SLUICE_NOT_FOUND;
+    *ret_version = qualifier.len == 0 || is_live ? live : number;
+    return SLUICE_OK;
+}
+
+struct invoke_pool *mapping_pool(const struct mapping *mapping, const struct message *message)
+{
+    struct function *function = mapping->function;
+    const uint8_t *colon = memchr(message->topic.data, ':', message->topic.len);
+    struct function_version *version;
+    uint64_t number;
+    if (mapping != function->direct || !colon)
+        return function->pool;
+    struct span qualifier = span_skip(message->topic, (size_t)(colon - message->topic.data) + 1);
+    return function_resolve(function, qualifier, &number) == SLUICE_OK &&
+                   function_version_obtain(function, number, &version) == SLUICE_OK
+               ? version->pool
+               : NULL;
+}
+
+void function_version_name(uint64_t version, char ret_name[FUNCTION_VERSION_BYTES])
+{
+    if (version > 0)
+        snprintf(ret_name, FUNCTION_VERSION_BYTES, "%" PRIu64, version);
+    else
+        snprintf(ret_name, FUNCTION_VERSION_BYTES, "$LATEST");
+}
+
+uint64_t function_live_version(const struct function *function)
+{
+    return function->live ? function->live->number : 0; /* none when it stops */
+}
+
+uint64_t function_version_at(const struct function *function, size_t index)
+{
+    const struct versions_function *versions = deployed(function);
+    return versions && index < versions->count ? versions->items[index].number : 0;
+}
+
+struct config_function function_version_config(const struct function *function, uint64_t version,
+                                               struct arena *arena)
+{
+    const struct version *given = find_deployed(function, version);
+    return given ? version_apply(given, function->given, function->all->config->data, arena)
+                 : *function->given;
+}
+
+/* ---- Which is live ---- */
 
 void function_go_live(struct function_version *version)
 {
@@ -112,6 +197,21 @@ void function_go_live(struct function_version *version)
     if (!config_is_remote(version->config))
         invoke_pool_keep(version->pool, (uint32_t)version->config->provisioned_concurrency,
                          (uint32_t)all->config->workers.idle_timeout_ms);
+}
+
+enum sluice_error function_start_live(struct function *function)
+{
+    const struct versions_function *versions = config_is_remote(function->given) ? NULL : deployed(function);
+    struct function_version *version;
+    enum sluice_error error = function_version_start(
+        function, versions ? versions_number(versions, versions->live) : NULL, &version);
+    if (error)
+        return error;
+    function_go_live(version);
+    if (version->number > 0)
+        log_info("function %s: version %" PRIu64 " is live", function->config->name, version->number);
+    return function->config->uplink.down_count > 0 ? function_pool_start(version, true, &function->down_pool)
+                                                   : SLUICE_OK;
 }
 
 /* ---- Ending ---- */

@@ -167,6 +167,12 @@ enum sluice_error function_version_start(struct function *function, const struct
                                          struct function_version **ret_version);
 /* One that has been started; NULL: it is not. */
 struct function_version *function_version_find(const struct function *function, uint64_t number);
+/* The same, or started now. SLUICE_NOT_FOUND: it is none of the deployed ones, or its code is not there. */
+enum sluice_error function_version_obtain(struct function *function, uint64_t number,
+                                          struct function_version **ret_version);
+/* Whose workers a message is for: what no message brought may name a version (function_enqueue). NULL: that
+ * one is not kept any more. */
+struct invoke_pool *mapping_pool(const struct mapping *mapping, const struct message *message);
 /* New invocations go to it. What another one has begun it ends, and then its workers end. */
 void function_go_live(struct function_version *version);
 /* Starts what is live, by all->versions. */

@@ -60,8 +60,8 @@ enum sluice_error parcel_send(struct mapping *mapping, const struct parcel *parc
     if (parcel->function) {
         char request_id[REQUEST_ID_BYTES];
         uint64_t seq;
-        error = function_enqueue(parcel->function, parcel->message.payload, parcel->message.properties, &seq,
-                                 request_id);
+        error = function_enqueue(parcel->function, SPAN_EMPTY, parcel->message.payload,
+                                 parcel->message.properties, &seq, request_id);
     } else {
         struct message message = parcel->message;
         message.qos = 1;

@@ -93,6 +93,7 @@ static void invoke(struct call *call, struct function *function, struct span eve
     struct direct_invocation invocation = {
         .event = event, .trace_id = trace_id, .on_done = on_done, .ctx = call};
     char request_id[REQUEST_ID_BYTES];
+    invocation.version = function_live_version(function);
     switch (function_invoke(function, &invocation, request_id)) {
     case SLUICE_OK:
         call->runs = true;

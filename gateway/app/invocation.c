@@ -494,6 +494,23 @@ static void on_done(void *ctx, const struct invoke_result *result)
     finish(invocation, result);
 }
 
+/* What never began: only what is no fault of the event costs it no attempt. */
+static const struct invoke_result *refusal_of(enum sluice_error error)
+{
+    static const struct invoke_result too_large = {.outcome = INVOKE_FUNCTION_ERROR,
+                                                   .error_type = SPAN_LITERAL("InvalidEvent"),
+                                                   .error_message =
+                                                       SPAN_LITERAL("it is larger than a worker takes")};
+    static const struct invoke_result no_version = {
+        .outcome = INVOKE_FUNCTION_ERROR,
+        .error_type = SPAN_LITERAL("ResourceNotFoundException"),
+        .error_message = SPAN_LITERAL("this version of it is not kept any more")};
+    static const struct invoke_result busy = {.outcome = INVOKE_TRANSPORT_ERROR,
+                                              .error_type = SPAN_LITERAL("Sluice.Busy"),
+                                              .error_message = SPAN_LITERAL("its workers are busy")};
+    return error == SLUICE_TOO_LARGE ? &too_large : error == SLUICE_NOT_FOUND ? &no_version : &busy;
+}
+
 void invocation_start(struct mapping *mapping, struct queue_batch *batch)
 {
     struct functions *all = mapping->function->all;
@@ -513,17 +530,13 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
                                      .request_id = request_id,
                                      .on_done = on_done,
                                      .ctx = invocation};
-    enum sluice_error error = invoke_submit(mapping->function->pool, &request);
+    struct invoke_pool *pool = mapping_pool(mapping, batch->items[0].message);
+    enum sluice_error error = pool ? invoke_submit(pool, &request) : SLUICE_NOT_FOUND;
     buffer_fini(&context);
     if (!error) {
         all->counters.invocations++;
         mapping->running_count++;
         return;
     }
-    finish(invocation,
-           &(struct invoke_result){.outcome = error == SLUICE_TOO_LARGE ? INVOKE_FUNCTION_ERROR
-                                                                        : INVOKE_TRANSPORT_ERROR,
-                                   .error_type = error == SLUICE_TOO_LARGE ? SPAN_LITERAL("InvalidEvent")
-                                                                           : SPAN_LITERAL("Sluice.Busy"),
-                                   .error_message = span_from_string(sluice_error_text(error))});
+    finish(invocation, refusal_of(error));
 }

@@ -30,7 +30,9 @@ struct call {
     struct http_access access;
     struct identity identity;
     const struct function *function;
-    bool runs; /* in a worker: on_done follows */
+    struct span qualifier; /* of the request, while that is handled */
+    uint64_t version;      /* that it means */
+    bool runs;             /* in a worker: on_done follows */
     bool wants_log;
     char request_id[REQUEST_ID_BYTES];
     uint64_t seq; /* of the journal; 0: not in the list `stored` */
@@ -111,7 +113,7 @@ static void append_base64(struct span bytes, struct buffer *out)
 static void append_log(const struct call *call, const struct invoke_result *result, struct buffer *headers)
 {
     struct buffer text = {0};
-    invoke_api_write_log(call->function, call->request_id, result, &text);
+    invoke_api_write_log(call->function, call->version, call->request_id, result, &text);
     if (buffer_len(&text) > INVOKE_LOG_BYTES)
         buffer_consume(&text, buffer_len(&text) - INVOKE_LOG_BYTES);
     buffer_append(headers, SPAN_LITERAL("X-Amz-Log-Result: "));
@@ -139,7 +141,11 @@ static void respond_result(struct call *call, const struct invoke_result *result
 {
     struct buffer headers = {0}, error = {0};
     struct span body = result->payload.len > 0 ? result->payload : SPAN_LITERAL("null");
-    buffer_append(&headers, SPAN_LITERAL("X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: "));
+    char version[FUNCTION_VERSION_BYTES];
+    function_version_name(call->version, version);
+    buffer_append(&headers, SPAN_LITERAL("X-Amz-Executed-Version: "));
+    buffer_append(&headers, span_from_string(version));
+    buffer_append(&headers, SPAN_LITERAL("\r\nx-amzn-RequestId: "));
     buffer_append(&headers, span_from_string(call->request_id));
     buffer_append(&headers, SPAN_LITERAL("\r\n"));
     if (result->outcome != INVOKE_SUCCEEDED) {
@@ -187,6 +193,8 @@ static void invoke_now(struct call *call, struct function *function, struct span
                        struct span client_context)
 {
     struct direct_invocation invocation = {
+        .version = call->version,
+
         .event = event,
         .client_context = client_context,
         .trace_id = http_header(https_request(call->connection), "X-Amzn-Trace-Id"),
@@ -202,6 +210,9 @@ static void invoke_now(struct call *call, struct function *function, struct span
         throttle(call, "ReservedFunctionConcurrentInvocationLimitExceeded", RETRY_AFTER_S);
         break;
     case SLUICE_TOO_LARGE: fail_too_large(call, INVOKE_API_BODY_BYTES); break;
+    case SLUICE_NOT_FOUND:
+        fail(call, "ResourceNotFoundException", "The code of this version is not there.");
+        break;
     default: fail(call, "ServiceException", "The gateway is stopping.");
     }
 }
@@ -210,7 +221,7 @@ static void invoke_now(struct call *call, struct function *function, struct span
 
 static void invoke_later(struct call *call, struct function *function, struct span event)
 {
-    switch (function_enqueue(function, event, SPAN_EMPTY, &call->seq, call->request_id)) {
+    switch (function_enqueue(function, call->qualifier, event, SPAN_EMPTY, &call->seq, call->request_id)) {
     case SLUICE_OK:
         *call->api->stored_end = call;
         call->api->stored_end = &call->next;
@@ -295,20 +306,6 @@ static void respond_json(struct call *call, struct buffer *body)
     buffer_fini(body);
 }
 
-static void describe(struct call *call, struct function *function)
-{
-    struct buffer body = {0};
-    invoke_api_write_function(function, &body);
-    respond_json(call, &body);
-}
-
-static void describe_configuration(struct call *call, struct function *function)
-{
-    struct buffer body = {0};
-    invoke_api_write_configuration(function, &body);
-    respond_json(call, &body);
-}
-
 static void list(struct call *call)
 {
     const struct gateway *gateway = call->api->gateway;
@@ -322,7 +319,7 @@ static void list(struct call *call)
             continue;
         if (listed++ > 0)
             json_write_raw(&body, ",");
-        invoke_api_write_configuration(function, &body);
+        invoke_api_write_configuration(function, function_live_version(function), &body);
     }
     json_write_raw(&body, "]}");
     respond_json(call, &body);
@@ -333,11 +330,13 @@ static void list(struct call *call)
 static const struct route {
     const char *method;
     const char *end;
-    void (*handle)(struct call *call, struct function *function);
+    void (*write)(const struct function *function, uint64_t version, struct buffer *out); /* the answer */
 } routes[] = {
-    {"POST", "/invocations", invoke},
-    {"GET", "/configuration", describe_configuration},
-    {"GET", "", describe},
+    {"POST", "/invocations", NULL}, /* invoke answers */
+    {"GET", "/configuration", invoke_api_write_configuration},
+    {"GET", "/versions", invoke_api_write_versions},
+    {"GET", "/aliases", invoke_api_write_aliases},
+    {"GET", "", invoke_api_write_function},
 };
 
 static const struct route *find_route(struct span method, struct span end)
@@ -348,25 +347,6 @@ static const struct route *find_route(struct span method, struct span end)
             return &routes[i];
     }
     return NULL;
-}
-
-/* The value of Qualifier, still encoded; empty, if there is none. */
-static struct span query_qualifier(struct span query)
-{
-    static const struct span name = SPAN_LITERAL("Qualifier=");
-    while (query.len > 0) {
-        const uint8_t *end = memchr(query.data, '&', query.len);
-        struct span item = span_of(query.data, end ? (size_t)(end - query.data) : query.len);
-        if (span_starts_with(item, name))
-            return span_skip(item, name.len);
-        query = span_skip(query, item.len + (end != NULL));
-    }
-    return SPAN_EMPTY;
-}
-
-static bool is_latest(struct span qualifier)
-{
-    return qualifier.len == 0 || span_equal(qualifier, SPAN_LITERAL("$LATEST"));
 }
 
 static void handle_named(struct call *call, const struct route *route, const struct invoke_api_name *name,
@@ -384,8 +364,13 @@ static void handle_named(struct call *call, const struct route *route, const str
         return;
     }
     struct function *function = functions_find(gateway->functions, name->name);
-    if (!function || !is_latest(name->qualifier) || !is_latest(qualifier)) {
-        struct span version = name->qualifier.len > 0 ? name->qualifier : qualifier;
+    struct span version;
+    if (!invoke_api_qualifier(name, qualifier, &version)) {
+        fail(call, "InvalidParameterValueException",
+             "The derived qualifier from the function name does not match the specified qualifier.");
+        return;
+    }
+    if (!function || function_resolve(function, version, &call->version) != SLUICE_OK) {
         snprintf(message, sizeof message,
                  "Function not found: arn:aws:lambda:%s:000000000000:function:%.*s%s%.*s",
                  gateway->config->region, name_len, (const char *)name->name.data, version.len > 0 ? ":" : "",
@@ -394,7 +379,14 @@ static void handle_named(struct call *call, const struct route *route, const str
         return;
     }
     call->function = function;
-    route->handle(call, function);
+    call->qualifier = version;
+    struct buffer body = {0};
+    if (!route->write) {
+        invoke(call, function);
+        return;
+    }
+    route->write(function, call->version, &body);
+    respond_json(call, &body);
 }
 
 /* `rest` is the path behind PREFIX and a slash. */
@@ -409,7 +401,7 @@ static void route_call(struct call *call, struct span rest)
     if (!route)
         fail(call, "UnknownOperationException", "The gateway has no such operation.");
     else if (!invoke_api_decode(span_of(rest.data, name_len), &text) ||
-             !invoke_api_decode(query_qualifier(request->query), &qualifier) ||
+             !invoke_api_decode(invoke_api_query_qualifier(request->query), &qualifier) ||
              !invoke_api_name_read(buffer_span(&text), &name))
         fail(call, "InvalidParameterValueException", "FunctionName is no name and no ARN of a function");
     else

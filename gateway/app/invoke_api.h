@@ -1,7 +1,8 @@
 /*
  * Lambda's Invoke API (2015-03-31), as AWS's tools and SDKs speak it: invoke a
- * function, list functions, and look at one. Names, ARNs of any account and
- * region, and the qualifier $LATEST are taken. Errors have Lambda's types, status
+ * function, list functions, their versions and aliases, and look at one. Names,
+ * ARNs of any account and region, and the qualifiers $LATEST, `live` and a number
+ * are taken; without one it is the version that messages get. Errors have Lambda's types, status
  * and members. Who asks is settled by app/http_access.h, what they may by the
  * rules' `invoke`; what somebody may not invoke is not shown to them.
  *

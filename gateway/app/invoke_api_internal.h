@@ -13,10 +13,13 @@ void invoke_api_respond_fault(struct https_connection *connection, const char *t
                               const char *reason, uint32_t retry_after_s);
 
 /* The lines of an invocation as Lambda logs them: START, what the function printed, END and REPORT. */
-void invoke_api_write_log(const struct function *function, const char *request_id,
+void invoke_api_write_log(const struct function *function, uint64_t version, const char *request_id,
                           const struct invoke_result *result, struct buffer *out);
 /* FunctionConfiguration, and what GetFunction has around it. */
-void invoke_api_write_configuration(const struct function *function, struct buffer *out);
-void invoke_api_write_function(const struct function *function, struct buffer *out);
+void invoke_api_write_configuration(const struct function *function, uint64_t version, struct buffer *out);
+void invoke_api_write_function(const struct function *function, uint64_t version, struct buffer *out);
+/* What ListVersionsByFunction and ListAliases answer, whatever the version. */
+void invoke_api_write_versions(const struct function *function, uint64_t version, struct buffer *out);
+void invoke_api_write_aliases(const struct function *function, uint64_t version, struct buffer *out);
 
 #endif

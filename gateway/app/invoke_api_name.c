@@ -63,3 +63,24 @@ bool invoke_api_decode(struct span text, struct buffer *out)
     }
     return true;
 }
+
+struct span invoke_api_query_qualifier(struct span query)
+{
+    static const struct span name = SPAN_LITERAL("Qualifier=");
+    while (query.len > 0) {
+        const uint8_t *end = memchr(query.data, '&', query.len);
+        struct span item = span_of(query.data, end ? (size_t)(end - query.data) : query.len);
+        if (span_starts_with(item, name))
+            return span_skip(item, name.len);
+        query = span_skip(query, item.len + (end != NULL));
+    }
+    return SPAN_EMPTY;
+}
+
+bool invoke_api_qualifier(const struct invoke_api_name *name, struct span queried, struct span *ret_qualifier)
+{
+    if (name->qualifier.len > 0 && queried.len > 0 && !span_equal(name->qualifier, queried))
+        return false;
+    *ret_qualifier = name->qualifier.len > 0 ? name->qualifier : queried;
+    return true;
+}

@@ -134,7 +134,7 @@ static void on_done(void *ctx, const struct invoke_result *result)
                 (int)result->error_message.len, (const char *)result->error_message.data);
     if (run->wants_log) {
         struct buffer log = {0};
-        invoke_api_write_log(&run->function, run->request_id, result, &log);
+        invoke_api_write_log(&run->function, 0, run->request_id, result, &log);
         print_line(buffer_span(&log), stderr);
         buffer_fini(&log);
     }

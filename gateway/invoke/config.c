@@ -10,6 +10,7 @@
 struct invoke_config invoke_config_default(void)
 {
     return (struct invoke_config){
+        .function_version = "$LATEST",
         .workers_max = 1,
         .timeout_ms = 3000,
         .init_timeout_ms = 10000,
@@ -43,6 +44,7 @@ struct invoke_config invoke_config_copy(const struct invoke_config *config)
 {
     struct invoke_config copy = *config;
     copy.function_name = copy_string(config->function_name);
+    copy.function_version = copy_string(config->function_version);
     copy.handler = copy_string(config->handler);
     copy.runtime = copy_string(config->runtime);
     copy.settings_json = copy_string(config->settings_json);
@@ -69,6 +71,7 @@ static void free_list(const char *const *list)
 void invoke_config_free(struct invoke_config *config)
 {
     free_const(config->function_name);
+    free_const(config->function_version);
     free_const(config->handler);
     free_const(config->runtime);
     free_const(config->settings_json);
@@ -110,6 +113,8 @@ void invoke_config_write_init(const struct invoke_config *config, struct buffer 
     json_write_u64(out, WORKER_PROTOCOL_VERSION);
     json_write_raw(out, ",\"functionName\":");
     json_write_string(out, span_from_string(config->function_name));
+    json_write_raw(out, ",\"functionVersion\":");
+    json_write_string(out, span_from_string(config->function_version));
     json_write_raw(out, ",\"handler\":");
     json_write_string(out, span_from_string(config->handler));
     json_write_raw(out, ",\"runtime\":");

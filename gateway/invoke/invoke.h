@@ -34,6 +34,7 @@ enum {
 
 struct invoke_config {
     const char *function_name;
+    const char *function_version; /* "3", or "$LATEST" */
     const char *handler;          /* as the function's configuration has it; for `native` a path to the .so */
     const char *runtime;          /* "native", "lambda", ... */
     const char *settings_json;    /* an object for this kind of worker, or NULL for {} */

@@ -176,6 +176,13 @@ static uint32_t memory_mb(const cJSON *init)
     return cJSON_IsNumber(memory) && memory->valuedouble > 0 ? (uint32_t)memory->valuedouble : 0;
 }
 
+/* A gateway without versions says none. */
+static const char *version_of(const cJSON *init)
+{
+    const char *version = string_of(init, "functionVersion");
+    return version && *version ? version : "$LATEST";
+}
+
 static char **variables_of(const struct runtime *runtime, const cJSON *init, const cJSON *settings)
 {
     char stream[2 * STREAM_BYTES + 1];
@@ -184,6 +191,7 @@ static char **variables_of(const struct runtime *runtime, const cJSON *init, con
     write_stream_name(stream);
     const struct variables_of of = {
         .function_name = string_of(init, "functionName"),
+        .function_version = version_of(init),
         .handler = string_of(init, "handler"),
         .runtime = string_of(init, "runtime"),
         .region = string_of(settings, "region"),

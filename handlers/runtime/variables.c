@@ -64,12 +64,12 @@ static void set_reserved(struct list *list, const struct variables_of *of)
     set(list, "AWS_LAMBDA_RUNTIME_API", text);
     set(list, "_HANDLER", of->handler);
     set(list, "AWS_LAMBDA_FUNCTION_NAME", of->function_name);
-    set(list, "AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+    set(list, "AWS_LAMBDA_FUNCTION_VERSION", of->function_version);
     snprintf(text, sizeof text, "%u", of->memory_mb);
     set(list, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", text);
     snprintf(text, sizeof text, "/aws/lambda/%s", of->function_name);
     set(list, "AWS_LAMBDA_LOG_GROUP_NAME", text);
-    snprintf(text, sizeof text, "%s/[$LATEST]%s", day, of->stream_name);
+    snprintf(text, sizeof text, "%s/[%s]%s", day, of->function_version, of->stream_name);
     set(list, "AWS_LAMBDA_LOG_STREAM_NAME", text);
     set(list, "AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
     snprintf(text, sizeof text, "AWS_Lambda_%s", of->runtime);

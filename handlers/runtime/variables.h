@@ -10,6 +10,7 @@
 
 struct variables_of {
     const char *function_name;
+    const char *function_version; /* "3", or "$LATEST" */
     const char *handler;
     const char *runtime; /* "nodejs20.x" */
     const char *region;

@@ -1,1 +1,1 @@
-sluice_e2e(deploy)
+sluice_e2e(deploy qualifiers)
