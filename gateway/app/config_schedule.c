@@ -9,7 +9,12 @@
 
 #define ZONES "/usr/share/zoneinfo"
 
-enum { ZONE_BYTES_MAX = 65536, PATH_BYTES = 256 };
+enum {
+    ZONE_BYTES_MAX = 65536,
+    PATH_BYTES = 256,
+    TEMPLATE_BYTES_MAX = 8192, /* these two are EventBridge's */
+    NAME_CHARACTERS_MAX = 64,
+};
 
 static bool is_zone_name(const char *name)
 {
@@ -59,12 +64,28 @@ static void check_transformer(const char *function, const struct config_event *e
         check_path(function, event, strchr(event->input_paths.items[i], '=') + 1, problems);
     if (!event->input_template)
         return;
+    if (strlen(event->input_template) > TEMPLATE_BYTES_MAX)
+        config_error(problems, event->place,
+                     "functions.%s: the inputTemplate has %zu bytes; allowed: at most %d", function,
+                     strlen(event->input_template), TEMPLATE_BYTES_MAX);
     struct span unknown = transform_unknown_name(&transform);
     if (unknown.len > 0)
         config_error(problems, event->place,
                      "functions.%s: the inputTemplate has <%.*s>; allowed: names of inputPathsMap, and "
                      "<aws.events.event.json>, <aws.events.event.ingestion-time> and <aws.events.rule-arn>",
                      function, (int)unknown.len, (const char *)unknown.data);
+}
+
+static void check_name(const char *function, const struct config_event *event,
+                       struct config_problems *problems)
+{
+    const char *name = event->schedule_name;
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    if (name[len] || len > NAME_CHARACTERS_MAX)
+        config_error(
+            problems, event->place,
+            "functions.%s: '%.80s' is no name of a schedule; allowed: 1 to %d letters, digits, -, _ and .",
+            function, name, NAME_CHARACTERS_MAX);
 }
 
 void config_settle_schedule(struct config *config, const struct config_function *function,
@@ -74,6 +95,8 @@ void config_settle_schedule(struct config *config, const struct config_function 
         event->timezone ? load_zone(config, function->name, event, problems) : NULL;
     for (size_t i = 0; i < event->rates.count; i++)
         event->schedules[i].zone = zone;
+    if (event->schedule_name)
+        check_name(function->name, event, problems);
     if (event->input_path)
         check_path(function->name, event, event->input_path, problems);
     check_transformer(function->name, event, problems);

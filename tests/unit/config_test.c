@@ -484,6 +484,24 @@ static void a_stage_is_before_an_uplinks_topics_and_hides_no_loop(void **state)
     free(problems);
 }
 
+static void a_template_of_a_schedule_is_bounded(void **state)
+{
+    (void)state;
+    char text[10000], *problems;
+    for (int len = 8192; len <= 8193; len++) {
+        snprintf(text, sizeof text,
+                 "functions: {f: {lambda: a, events: [schedule: {rate: rate(1 day), inputTransformer: "
+                 "{inputTemplate: '%0*d'}}]}}\n",
+                 len, 0);
+        struct config *config = parse(text, &problems);
+        assert_int_equal(config != NULL, len == 8192);
+        assert_int_equal(strstr(problems, "the inputTemplate has 8193 bytes; allowed: at most 8192") != NULL,
+                         len == 8193);
+        config_free(config);
+        free(problems);
+    }
+}
+
 /* A serverless.yml whose functions are told what CloudFormation makes is taken as it is. */
 static void intrinsics_of_the_environment_are_applied(void **state)
 {
@@ -548,6 +566,8 @@ static void a_wrong_schedule_is_refused(void **state)
              "lambda: a, events: [schedule: {rate: rate(1 day), inputTransformer: {inputPathsMap: {a: $}, "
              "inputTemplate: <a><b>}}]"),
          "functions.f: the inputTemplate has <b>; allowed: names of inputPathsMap, and <aws.events"},
+        {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), name: a b}]"),
+         "functions.f: 'a b' is no name of a schedule; allowed: 1 to 64 letters, digits, -, _ and ."},
         {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputTransformer: {}}]"),
          "schedule.inputTransformer.inputTemplate is missing"},
         {FUNCTION("lambda: a, events: [schedule: {rate: rate(1 day), inputPath: $, input: 1}]"),
@@ -764,6 +784,7 @@ int main(void)
         cmocka_unit_test(an_error_says_where_what_and_what_is_allowed),
         cmocka_unit_test(schedules_are_read_in_every_form),
         cmocka_unit_test(a_stage_is_before_an_uplinks_topics_and_hides_no_loop),
+        cmocka_unit_test(a_template_of_a_schedule_is_bounded),
         cmocka_unit_test(intrinsics_of_the_environment_are_applied),
         cmocka_unit_test(a_wrong_schedule_is_refused),
         cmocka_unit_test(destinations_are_found_by_name_and_arn),
