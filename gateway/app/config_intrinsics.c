@@ -391,24 +391,26 @@ static bool holds(struct config_intrinsics *all, const struct config_node *node,
 {
     struct call call = {.all = all, .node = node, .depth = depth};
     call.name = intrinsic(node, &call.argument);
+    const char *name = call.name ? call.name : "";
     if (depth == DEPTH_MAX || !afford(all, node->place, 0)) {
         config_error(all->problems, node->place, "this condition leads over too many others; allowed: %d",
                      DEPTH_MAX);
         return false;
     }
-    if (call.name && strcmp(call.name, "Condition") == 0)
+    if (strcmp(name, "Condition") == 0)
         return names_condition(&call, call.argument);
-    if (call.name && strcmp(call.name, "Equals") == 0)
+    if (strcmp(name, "Equals") == 0)
         return are_equal(&call);
-    bool is_and = call.name && strcmp(call.name, "And") == 0,
-         is_or = call.name && strcmp(call.name, "Or") == 0;
-    bool is_not = call.name && strcmp(call.name, "Not") == 0;
-    size_t count = is_and || is_or || is_not ? count_holding(&call) : SIZE_MAX;
-    if (is_and || is_or || is_not)
-        return count != SIZE_MAX && (is_and ? count == call.argument->count : is_or ? count > 0 : count == 0);
-    config_error(all->problems, node->place,
-                 "this is no condition; allowed: !Equals, !And, !Or, !Not, !Condition");
-    return false;
+    bool is_and = strcmp(name, "And") == 0, is_or = strcmp(name, "Or") == 0;
+    if (!is_and && !is_or && strcmp(name, "Not") != 0) {
+        config_error(all->problems, node->place,
+                     "this is no condition; allowed: !Equals, !And, !Or, !Not, !Condition");
+        return false;
+    }
+    size_t count = count_holding(&call);
+    if (count == SIZE_MAX)
+        return false;
+    return is_and ? count == call.argument->count : is_or ? count > 0 : count == 0;
 }
 
 static struct config_node *apply_if(const struct call *call)
