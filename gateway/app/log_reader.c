@@ -109,7 +109,7 @@ bool log_reader_next(struct log_reader *reader, struct span *ret_line)
 {
     for (;;) {
         struct span lines = buffer_span(&reader->lines);
-        const uint8_t *end = lines.len > 0 ? memchr(lines.data, '\n', lines.len) : NULL;
+        const uint8_t *end = lines.data ? memchr(lines.data, '\n', lines.len) : NULL;
         if (end) {
             *ret_line = span_of(lines.data, (size_t)(end - lines.data));
             buffer_consume(&reader->lines, ret_line->len + 1);

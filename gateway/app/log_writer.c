@@ -62,7 +62,7 @@ static void write_all(struct log_writer *writer, struct span records)
 {
     struct log_file file = {.fd = -1};
     struct target *target = NULL;
-    while (records.len > 0) {
+    while (records.data && records.len > 0) {
         struct head head;
         memcpy(&head, records.data, sizeof head);
         records = span_skip(records, sizeof head);
