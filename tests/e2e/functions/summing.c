@@ -2,13 +2,16 @@
  * A function of tumbling windows, for the end-to-end tests: its state is the sum
  * of the `n` of all records of the window. It answers with its state, and with
  * where and when: {"kind":"step" or "final","start":...,"sum":...}. A record with
- * "mute" makes it answer without a state.
+ * "mute" makes it answer without a state; of a window whose sum is 777 it refuses the
+ * end until the test makes the file GATE.
  */
 #include <sluice/handler.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 SLUICE_HANDLER;
 
@@ -30,8 +33,10 @@ enum sluice_outcome sluice_handle(struct sluice_context *context, const char *ev
         return sluice_fail(context, "NoWindow", "the event has no window");
     if (strstr(event, "mute"))
         return SLUICE_SUCCEEDED;
+    bool is_final = strstr(event, "\"isFinalInvokeForWindow\":true") != NULL;
+    if (is_final && sum == 777 && access(getenv("GATE"), F_OK) != 0)
+        return sluice_fail(context, "Closed", "come back later");
     sluice_printf(context, "{\"kind\":\"%s\",\"start\":\"%.20s\",\"sum\":%ld,\"state\":{\"sum\":%ld}}",
-                  strstr(event, "\"isFinalInvokeForWindow\":true") ? "final" : "step",
-                  start + strlen(start_before), sum, sum);
+                  is_final ? "final" : "step", start + strlen(start_before), sum, sum);
     return SLUICE_SUCCEEDED;
 }
