@@ -1,7 +1,7 @@
 /*
  * What functions.c (mappings, queues), functions_select.c (which of them a message feeds), function_pool.c
- * (workers), invocation.c (one lease from event to outcome), functions_letters.c (dead letters) and replays.c
- * (those that go back) share. Nobody else includes it.
+ * (workers), invocation.c and invocation_event.c (one lease from event to outcome), functions_letters.c (dead
+ * letters) and replays.c (those that go back) share. Nobody else includes it.
  */
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
