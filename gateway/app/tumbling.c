@@ -22,6 +22,9 @@ enum {
 #define END_TOPIC   SPAN_LITERAL("$window/end")
 #define STATE_TOPIC SPAN_LITERAL("$window/state")
 
+/* Messages leave the journal with what is stored here. */
+static const struct journal_origin makes_room = {.may_use_reserve = true};
+
 struct tumbling {
     struct mapping *mapping;
     struct windows windows;
@@ -191,8 +194,7 @@ static bool end_window(void *ctx, struct window *window)
                                     .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
     uint64_t seq;
-    enum sluice_error error =
-        journal_append_messages(journal_of(tumbling), (struct journal_origin){0}, &stored, 1, &seq);
+    enum sluice_error error = journal_append_messages(journal_of(tumbling), makes_room, &stored, 1, &seq);
     if (!error) {
         struct message *message = message_new(&view);
         windows_ended(window, target.ordinal);
@@ -389,8 +391,7 @@ enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_ste
         .queue = tumbling->queue, .ordinal = state.ordinal, .share = step->partition, .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
     uint64_t seq;
-    enum sluice_error error =
-        journal_append_messages(journal_of(tumbling), (struct journal_origin){0}, &stored, 1, &seq);
+    enum sluice_error error = journal_append_messages(journal_of(tumbling), makes_room, &stored, 1, &seq);
     buffer_fini(&payload);
     if (error)
         return error;
