@@ -93,6 +93,9 @@ static const char *const system_paths[] = {
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/timezone",
+    "/run/connman", /* where resolv.conf may be, in a file that is replaced as networks come and go */
+    "/run/resolvconf",
+    "/run/systemd/resolve",
 };
 static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 

@@ -15,6 +15,8 @@ if os.environ["SLOW"] == "yes":
 
 def handler(event, context):
     print("handling", event["n"])
+    for i in range(event.get("lines", 0)):
+        print("one of many lines", i, 200 * "x")
     if event["n"] == 13:
         raise ValueError("not thirteen")
     names = ("_HANDLER", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_EXECUTION_ENV",
@@ -85,9 +87,23 @@ a_handler_may_be_in_a_folder() {
 errors_keep_their_stack() {
     invoke twice -d '{"n":13}'
     grep -qi '^x-amz-function-error: Unhandled' "$DIR/head" || fail "no function error: $(cat "$DIR/head")"
-    value '[a["errorType"], a["errorMessage"], "line 11" in a["stackTrace"][-1]]' "['ValueError', 'not thirteen', True]"
+    value '[a["errorType"], a["errorMessage"], "line 13" in a["stackTrace"][-1]]' "['ValueError', 'not thirteen', True]"
     publish $(plain) -q 1 -t in/missing -m '{}'
     wait_for "function missing gave up a message .*Runtime.ImportModuleError: No module named 'missing'" "$DIR/gateway.log" "$GATEWAY"
+}
+
+# The last 4 KB of this invocation's log, and not of the one before it.
+the_log_comes_with_the_answer() {
+    invoke twice -H 'X-Amz-Log-Type: Tail' -d '{"n":5}'
+    sed -n 's/\r$//; s/^[Xx]-[Aa]mz-[Ll]og-[Rr]esult: //p' "$DIR/head" | base64 -d > "$DIR/tail"
+    id=$(sed -n 's/\r$//; s/^x-amzn-RequestId: //p' "$DIR/head")
+    sed -E 's/[0-9.]+ (ms|MB)/N \1/g; s/\t/  /g' "$DIR/tail" > "$DIR/tail.plain"
+    expect_lines "$DIR/tail.plain" "START RequestId: $id Version: \$LATEST" 'handling 5' "END RequestId: $id" \
+        "REPORT RequestId: $id  Duration: N ms  Billed Duration: N ms  Memory Size: N MB  Max Memory Used: N MB"
+    invoke twice -H 'X-Amz-Log-Type: Tail' -d '{"n":6,"lines":1000}'
+    sed -n 's/\r$//; s/^[Xx]-[Aa]mz-[Ll]og-[Rr]esult: //p' "$DIR/head" | base64 -d > "$DIR/tail"
+    [ "$(wc -c < "$DIR/tail")" = 4096 ] || fail "the log has $(wc -c < "$DIR/tail") bytes"
+    grep -q '^REPORT ' "$DIR/tail" || fail "it is not the end of the log"
 }
 
 what_it_prints_is_logged() {
@@ -115,6 +131,7 @@ it_finds_what_lambda_gives
 a_trace_goes_on
 a_handler_may_be_in_a_folder
 errors_keep_their_stack
+the_log_comes_with_the_answer
 stop_gateway
 what_it_prints_is_logged
 a_slow_start_is_cut_off
