@@ -179,13 +179,22 @@ static const char *variable_of(const struct config_function *function, const cha
 }
 
 struct remote_files {
-    const char *paths[8]; /* NULL: there is none of its kind */
-    char aws_folder[PATH_MAX], aws_credentials[PATH_MAX];
+    const char *paths[10]; /* NULL: there is none of its kind */
+    char home_credentials[PATH_MAX], home_folder[PATH_MAX], shared_folder[PATH_MAX], token_folder[PATH_MAX];
 };
 enum { REMOTE_FILES = sizeof((struct remote_files *)0)->paths / sizeof(char *) };
 
-/* What a worker reads besides what all do. Of the credentials in the home folder, the folder too, since the
- * file is replaced by who renews them. */
+/* Where another file takes the place of this one. */
+static const char *folder_of(const char *path, char memory[static PATH_MAX])
+{
+    if (!path)
+        return NULL;
+    snprintf(memory, PATH_MAX, "%s", path);
+    return dirname(memory);
+}
+
+/* What a worker reads besides what all do. Of credentials and tokens the folder too, since who renews them
+ * replaces the file. */
 static void find_remote_files(const struct config *config, const struct config_function *function,
                               struct remote_files *ret_files)
 {
@@ -194,15 +203,18 @@ static void find_remote_files(const struct config *config, const struct config_f
     if (!function->lambda)
         return;
     const char *home = variable_of(function, "HOME");
-    if (home) {
-        snprintf(ret_files->aws_folder, PATH_MAX, "%s/.aws", home);
-        snprintf(ret_files->aws_credentials, PATH_MAX, "%s/.aws/credentials", home);
-    }
+    const char *shared = variable_of(function, "AWS_SHARED_CREDENTIALS_FILE");
+    const char *token = variable_of(function, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    if (home)
+        snprintf(ret_files->home_credentials, PATH_MAX, "%s/.aws/credentials", home);
+    const char *own = home ? ret_files->home_credentials : NULL;
     const char *const paths[REMOTE_FILES] = {
-        home ? ret_files->aws_folder : NULL,
-        home ? ret_files->aws_credentials : NULL,
-        variable_of(function, "AWS_SHARED_CREDENTIALS_FILE"),
-        variable_of(function, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        own,
+        folder_of(own, ret_files->home_folder),
+        shared,
+        folder_of(shared, ret_files->shared_folder),
+        token,
+        folder_of(token, ret_files->token_folder),
         variable_of(function, "SSL_CERT_FILE"),
         config->iot.certificate,
         config->iot.key,

@@ -57,4 +57,24 @@ configure "$CONTAINERS_LAMBDA" ""
 export HOME="$DIR" AWS_CONTAINER_AUTHORIZATION_TOKEN=token
 export AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:$CONTAINER/credentials"
 answered
+
+# The shared file is followed when another takes its place, confined as the worker is.
+unset AWS_CONTAINER_CREDENTIALS_FULL_URI
+mkdir "$DIR/keys"
+export AWS_SHARED_CREDENTIALS_FILE="$DIR/keys/credentials"
+renew() {
+    printf '[default]\naws_access_key_id = ID%s\naws_secret_access_key = secret\naws_session_token = token%s\n' \
+        "$1" "$1" > "$DIR/keys/new"
+    mv "$DIR/keys/new" "$AWS_SHARED_CREDENTIALS_FILE"
+}
+renew 1
+start_gateway
+subscribe answers $(plain) -q 1 -t answers
+publish $(plain) -q 1 -t farm/one -m '{}'
+expect answers "$SUBSCRIBER" 'answers 1 0 "ID1"'
+python3 -c "import urllib.request; urllib.request.urlopen('http://127.0.0.1:$CONTAINER/').read()" # only ID2 is taken now
+renew 2
+publish $(plain) -q 1 -t farm/one -m '{}'
+expect answers "$SUBSCRIBER" 'answers 1 0 "ID2"'
+stop_gateway
 exec 3>&-
