@@ -1,5 +1,6 @@
 #include "app/deploy.h"
 
+#include "app/file.h"
 #include "app/file_tree.h"
 
 #include <dirent.h>
@@ -49,18 +50,35 @@ static enum sluice_error make_folder(const char *command, const char *path, mode
     return complain(command, path, "cannot be made");
 }
 
+/* The gateway could not read what somebody else has written there. */
+static enum sluice_error check_owner(const char *command, const char *data)
+{
+    struct stat status;
+    if (stat(data, &status) != 0)
+        return complain(command, data, "cannot be looked at");
+    if (status.st_uid == geteuid())
+        return SLUICE_OK;
+    fprintf(stderr, "sluice %s: %s belongs to the user %u; run this as that user\n", command, data,
+            (unsigned)status.st_uid);
+    return SLUICE_DENIED;
+}
+
 static enum sluice_error make_folders(const char *command, const struct config *config)
 {
     char functions[PATH_MAX], code[PATH_MAX];
     versions_path(config->data, VERSIONS_FOLDER, functions);
     versions_path(config->data, VERSIONS_CODE, code);
     enum sluice_error error = make_folder(command, config->data, 0700);
+    if (!error)
+        error = check_owner(command, config->data);
     if (!error && geteuid() == 0 && config->workers.first_user > 0)
         error = open_way(command, config->data);
     if (!error)
         error = make_folder(command, functions, 0711);
     if (!error)
         error = make_folder(command, code, 0711);
+    if (!error && file_sync_folder(config->data) != SLUICE_OK)
+        error = complain(command, config->data, "cannot be written");
     return error;
 }
 
@@ -126,13 +144,17 @@ static bool is_kept(const struct versions *versions, const char *code)
     return false;
 }
 
-/* A gateway has locked what it runs. */
-static void delete_unused(const char *path)
+/* A gateway has locked what it runs. What is deleted has lost its name before: half of it would be taken for
+ * the whole. */
+static void delete_unused(const char *folder, const char *path)
 {
+    char gone[PATH_MAX + 8];
     int code = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (code < 0)
         return;
-    if (flock(code, LOCK_EX | LOCK_NB) == 0 && file_tree_delete(path) != SLUICE_OK)
+    snprintf(gone, sizeof gone, "%s/gone", folder);
+    if (flock(code, LOCK_EX | LOCK_NB) == 0 &&
+        (rename(path, gone) != 0 || file_tree_delete(gone) != SLUICE_OK))
         fprintf(stderr, "sluice: %s cannot be deleted: %s\n", path, strerror(errno));
     close(code);
 }
@@ -143,6 +165,8 @@ void deploy_prune(const struct deploy *deploy)
     struct versions *versions;
     versions_path(deploy->config->data, VERSIONS_NOW, now);
     versions_path(deploy->config->data, VERSIONS_CODE, folder);
+    snprintf(path, sizeof path, "%s/gone", folder); /* of one that was killed */
+    file_tree_delete(path);
     enum sluice_error error = versions_read(now, &versions, text);
     if (error && error != SLUICE_NOT_FOUND)
         return; /* nobody knows what is needed */
@@ -151,7 +175,7 @@ void deploy_prune(const struct deploy *deploy)
         if (entry->d_name[0] == '.' || is_kept(versions, entry->d_name))
             continue;
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        delete_unused(path);
+        delete_unused(folder, path);
     }
     if (entries)
         closedir(entries);

@@ -1,7 +1,9 @@
 /* A function's package: which files of its folder it has, and its copy in the data folder. */
 #include "app/deploy.h"
+#include "app/file.h"
 #include "app/file_tree.h"
 #include "app/package.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -84,10 +86,8 @@ static enum sluice_error list_files(const struct deploy *deploy, const struct co
                                     char *text)
 {
     const struct config_strings *lists[] = {&project->package_patterns, &function->package_patterns};
-    const char **patterns = calloc(lists[0]->count + lists[1]->count + 1, sizeof *patterns);
+    const char **patterns = memory_new_array(lists[0]->count + lists[1]->count + 1, sizeof *patterns);
     struct selection selection = {.root = function->task_root, .patterns = patterns};
-    if (!patterns)
-        return SLUICE_IO;
     for (size_t i = 0; i < 2; i++) {
         for (size_t j = 0; j < lists[i]->count; j++)
             patterns[selection.pattern_count++] = lists[i]->items[j];
@@ -101,7 +101,7 @@ static enum sluice_error list_files(const struct deploy *deploy, const struct co
                                         .count_max = bounds->package_files,
                                         .bytes_max = bounds->package_bytes};
     enum sluice_error error = file_tree_list(function->task_root, &options, ret_tree, text);
-    free(patterns);
+    memory_free(patterns);
     return error;
 }
 
@@ -119,7 +119,7 @@ static enum sluice_error store(const struct deploy *deploy, const struct file_tr
     if (!error) {
         snprintf(path, sizeof path, "%s/%s", folder, ret_code);
         bool is_there = access(path, F_OK) == 0;
-        if (!is_there && rename(new, path) != 0) {
+        if (!is_there && (rename(new, path) != 0 || file_sync_folder(folder) != SLUICE_OK)) {
             snprintf(text, FILE_TREE_TEXT_BYTES, "%.*s cannot be made: %s", PATH_MAX, path, strerror(errno));
             error = SLUICE_IO;
         }
@@ -144,7 +144,7 @@ enum sluice_error deploy_package(const struct deploy *deploy, const struct confi
                                  const struct config_function *function, char *ret_code,
                                  struct version *ret_version)
 {
-    char text[FILE_TREE_TEXT_BYTES] = "out of memory";
+    char text[FILE_TREE_TEXT_BYTES];
     struct file_tree tree = {0};
     const char *handler = handler_in(function);
     if (!handler) {

@@ -24,17 +24,23 @@ static bool write_all(int fd, struct span bytes)
     return true;
 }
 
+enum sluice_error file_sync_folder(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return SLUICE_IO;
+    int error = fsync(fd) == 0 ? 0 : errno;
+    close(fd);
+    errno = error;
+    return error ? SLUICE_IO : SLUICE_OK;
+}
+
 /* A name is on disk when its folder is. */
-static bool sync_folder(const char *path)
+static enum sluice_error sync_name(const char *path)
 {
     char copy[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool synced = fsync(fd) == 0;
-    close(fd);
-    return synced;
+    return file_sync_folder(dirname(copy));
 }
 
 /* Its owner and group can do with it what they could with the file that is there, others no more than `mode`
@@ -77,7 +83,7 @@ enum sluice_error file_make(const char *path, mode_t mode, struct span bytes)
     errno = error;
     if (!made)
         return error == EEXIST ? SLUICE_EXISTS : SLUICE_IO;
-    return sync_folder(path) ? SLUICE_OK : SLUICE_IO;
+    return sync_name(path);
 }
 
 enum sluice_error file_replace(const char *path, mode_t mode, struct span bytes)
@@ -86,7 +92,7 @@ enum sluice_error file_replace(const char *path, mode_t mode, struct span bytes)
     if (!write_beside(path, mode, bytes, temporary))
         return SLUICE_IO;
     if (rename(temporary, path) == 0)
-        return sync_folder(path) ? SLUICE_OK : SLUICE_IO;
+        return sync_name(path);
     int error = errno;
     unlink(temporary);
     errno = error;

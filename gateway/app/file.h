@@ -16,6 +16,8 @@ enum sluice_error file_make(const char *path, mode_t mode, struct span bytes);
 /* Makes a file, or puts it in the place of the one there is, whose owner, group and mode it keeps if this
  * user may give them; but others may do no more than `mode` says. SLUICE_IO: see errno. */
 enum sluice_error file_replace(const char *path, mode_t mode, struct span bytes);
+/* The names in a folder are on disk when it is. SLUICE_IO: see errno. */
+enum sluice_error file_sync_folder(const char *folder);
 /* Reads the whole file into ret_bytes, an empty buffer. SLUICE_NOT_FOUND; SLUICE_TOO_LARGE: over `most`
  * bytes; SLUICE_IO: see errno. */
 enum sluice_error file_read(const char *path, size_t most, struct buffer *ret_bytes);

@@ -181,20 +181,25 @@ void functions_free(struct functions *functions)
     memory_free(functions);
 }
 
-/* What is not as it was written is put aside, and functions run from their folders. */
-static struct versions *load_versions(const char *data)
+/* What is not as it was written is put aside, and functions run from their folders. What is only not to be
+ * read now is no reason to run other code than what is live: then nothing starts. */
+static enum sluice_error load_versions(const char *data, struct versions **ret_versions)
 {
     char path[PATH_MAX], aside[PATH_MAX + 16], text[VERSIONS_TEXT_BYTES];
-    struct versions *versions;
     versions_path(data, VERSIONS_NOW, path);
-    enum sluice_error error = versions_read(path, &versions, text);
+    enum sluice_error error = versions_read(path, ret_versions, text);
     if (!error || error == SLUICE_NOT_FOUND)
-        return versions;
+        return SLUICE_OK;
+    *ret_versions = memory_new(sizeof **ret_versions);
+    if (error != SLUICE_INVALID) {
+        log_error("%s", text);
+        return error;
+    }
     snprintf(aside, sizeof aside, "%s.damaged", path);
     log_error("%s; it is now %s, and functions run as they lie in their folders", text, aside);
     if (rename(path, aside) != 0)
         log_error("%s cannot be renamed: %s", path, strerror(errno));
-    return memory_new(sizeof *versions);
+    return SLUICE_OK;
 }
 
 enum sluice_error functions_start(const struct config *config, const char *workers,
@@ -207,7 +212,6 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     all->config = config;
     all->host = *host;
     all->workers = memory_string(span_from_string(workers));
-    all->versions = load_versions(config->data);
     all->function_count = config->function_count;
     if (state_count_dead_letters(host->state, (struct state_letters){0}, &all->letters_kept) != SLUICE_OK)
         log_warning("the dead letters of before cannot be counted");
@@ -217,6 +221,8 @@ enum sluice_error functions_start(const struct config *config, const char *worke
     enum sluice_error error = sandbox_check(config, workers);
     if (!error)
         error = cgroups_open(config, &all->cgroups);
+    if (!error)
+        error = load_versions(config->data, &all->versions);
     for (size_t i = 0; i < config->function_count; i++) {
         struct function *function = &all->functions[i];
         function->all = all;

@@ -1,16 +1,15 @@
 #include "app/rollout.h"
 
+#include "app/file.h"
 #include "app/functions_internal.h"
 #include "base/log.h"
 #include "base/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { FAULT_TEXT_BYTES = 1024 };
 
@@ -103,16 +102,6 @@ static void switch_over(struct rollout *rollout)
 
 /* ---- On disk ---- */
 
-static int sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int error = fsync(fd) == 0 ? 0 : errno;
-    close(fd);
-    return error;
-}
-
 /* In the pool. What was read must still be there: another `sluice deploy` would have put its own in its
  * place. Where the fsync fails, nobody knows what a crash leaves; but it is one of the two. */
 static void commit(uv_work_t *work)
@@ -129,7 +118,7 @@ static void commit(uv_work_t *work)
     else if (status.st_ino != rollout->file.st_ino || status.st_dev != rollout->file.st_dev)
         rollout->commit_error = ESTALE;
     else
-        rollout->commit_error = rename(next, now) == 0 ? sync_folder(folder) : errno;
+        rollout->commit_error = rename(next, now) == 0 && file_sync_folder(folder) == SLUICE_OK ? 0 : errno;
 }
 
 static void on_committed(uv_work_t *work, int status)

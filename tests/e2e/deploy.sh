@@ -117,6 +117,7 @@ answers 3
 # Only so many are kept, but the live one always.
 rolls_back 0 'one: version 1 is live' one 1
 rolls_back 0 'one: version 3 is live' one 3
+mkdir "$code/new" "$code/gone" "$code/0123" # what commands that were killed have left
 compile one 4
 deploys 0 'one: version 4 is live'
 versions 'one  2' 'one  3' 'one  4  live' 'two  2' 'two  3' 'two  4  live'
