@@ -118,6 +118,9 @@ static void select_records(struct invocation *invocation, uint64_t now_ms, struc
             !add_record(invocation->mapping, &batch->items[i], writer, buffer_span(&body),
                         invocation->message_ids[i]))
             queue_shorten(invocation->mapping->queue, batch, i, now_ms);
+        size_t alike_bytes = buffer_len(writer->out) * batch->count;
+        if (i == 0 && alike_bytes < writer->source->event_bytes_max)
+            buffer_reserve(writer->out, alike_bytes); /* once, instead of growing step by step */
     }
     buffer_fini(&body);
 }

@@ -3,23 +3,70 @@
 #include "base/digits.h"
 #include "wire/topic.h"
 
-#include <stdio.h>
+#include <endian.h>
+#include <string.h>
+
+enum {
+    PART_BYTES = 256, /* of a string, for which room is made at once */
+    ESCAPE_BYTES = 6, /* the longest: \u001f */
+    WORD_BYTES = 8,
+};
 
 static bool is_plain(uint8_t byte)
 {
     return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
 }
 
-static void write_escape(struct buffer *out, uint8_t byte)
+/* How many of the eight bytes that a text begins with are plain before the first that is not; of a shorter
+ * text 0. Each test sets the highest bit of a byte that fails it; a borrow may set that of bytes behind it.
+ */
+static size_t plain_count(struct span text)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    if (text.len < WORD_BYTES)
+        return 0;
+    memcpy(&word, text.data, WORD_BYTES);
+    word = le64toh(word); /* the first byte is the lowest */
+    uint64_t quotes = word ^ ones * '"', backslashes = word ^ ones * '\\';
+    uint64_t failed = (word | (word - ones * 0x20) | (quotes - ones) | (backslashes - ones)) & ones * 0x80;
+    return failed ? (size_t)__builtin_ctzll(failed) / 8 : WORD_BYTES;
+}
+
+static size_t write_escape(uint8_t byte, uint8_t *to)
 {
     static const char letters[0x20] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
-    char escape[8] = {'\\', (char)byte};
-    size_t len = 2;
-    if (byte < 0x20 && letters[byte])
-        escape[1] = letters[byte];
-    else if (byte < 0x20)
-        len = (size_t)snprintf(escape, sizeof escape, "\\u%04x", byte);
-    buffer_append(out, span_of(escape, len));
+    static const char hex[] = "0123456789abcdef";
+    char letter = byte < 0x20 ? letters[byte] : (char)byte;
+    if (letter) {
+        memcpy(to, (char[]){'\\', letter}, 2);
+        return 2;
+    }
+    memcpy(to, (char[]){'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 0xF]}, ESCAPE_BYTES);
+    return ESCAPE_BYTES;
+}
+
+/* Up to the first character that is not ASCII; `to` has room. Gives how much of the text, and what it became.
+ */
+static size_t write_ascii(struct span text, uint8_t *to, size_t *ret_written)
+{
+    struct span left = text;
+    uint8_t *start = to;
+    while (left.len > 0 && left.data[0] < 0x80) {
+        size_t used = plain_count(left), written = used;
+        if (used > 0) {
+            memcpy(to, left.data, WORD_BYTES); /* what is not plain of it is written over */
+        } else {
+            used = 1;
+            written = is_plain(left.data[0]) ? 1 : write_escape(left.data[0], to);
+            if (written == 1)
+                *to = left.data[0];
+        }
+        to += written;
+        left = span_skip(left, used);
+    }
+    *ret_written = (size_t)(to - start);
+    return text.len - left.len;
 }
 
 /* The UTF-8 character that `text` begins with, or U+FFFD for one byte that begins none. Gives its bytes in
@@ -40,19 +87,12 @@ void json_write_string(struct buffer *out, struct span text)
 {
     json_write_raw(out, "\"");
     while (text.len > 0) {
-        size_t plain = 0;
-        while (plain < text.len && is_plain(text.data[plain]))
-            plain++;
-        buffer_append(out, span_of(text.data, plain));
-        text = span_skip(text, plain);
-        if (text.len == 0)
-            break;
-        size_t used = 1;
-        if (text.data[0] < 0x80)
-            write_escape(out, text.data[0]);
-        else
-            used = write_character(out, text);
-        text = span_skip(text, used);
+        size_t written, part = text.len < PART_BYTES ? text.len : PART_BYTES;
+        uint8_t *to = buffer_reserve(out, part * ESCAPE_BYTES);
+        text = span_skip(text, write_ascii(span_of(text.data, part), to, &written));
+        buffer_grown(out, written);
+        if (text.len > 0 && text.data[0] >= 0x80)
+            text = span_skip(text, write_character(out, text));
     }
     json_write_raw(out, "\"");
 }

@@ -6,8 +6,15 @@
 
 struct records_writer records_begin(struct buffer *out, const struct records_source *source)
 {
+    struct records_writer writer = {.out = out, .source = source};
     json_write_raw(out, "{\"Records\":[");
-    return (struct records_writer){out, source, 0};
+    json_write_raw(&writer.source_json, ",\"eventSource\":");
+    json_write_string(&writer.source_json, source->event_source);
+    json_write_raw(&writer.source_json, ",\"eventSourceARN\":");
+    json_write_string(&writer.source_json, source->arn);
+    json_write_raw(&writer.source_json, ",\"awsRegion\":");
+    json_write_string(&writer.source_json, source->region);
+    return writer;
 }
 
 enum { EVENT_END_BYTES = 2 };
@@ -17,6 +24,7 @@ void records_end(struct records_writer *writer, struct span tail)
     json_write_raw(writer->out, "]");
     buffer_append(writer->out, tail);
     json_write_raw(writer->out, "}");
+    buffer_fini(&writer->source_json);
 }
 
 static bool is_too_large(const struct records_writer *writer)
@@ -67,14 +75,10 @@ static void write_record(const struct records_writer *writer, const struct recor
     json_write_raw(out, ",\"body\":");
     json_write_string(out, record->body);
     write_attributes(out, record);
-    json_write_raw(out, ",\"md5OfBody\":");
-    json_write_string(out, span_from_string(md5));
-    json_write_raw(out, ",\"eventSource\":");
-    json_write_string(out, writer->source->event_source);
-    json_write_raw(out, ",\"eventSourceARN\":");
-    json_write_string(out, writer->source->arn);
-    json_write_raw(out, ",\"awsRegion\":");
-    json_write_string(out, writer->source->region);
+    json_write_raw(out, ",\"md5OfBody\":\"");
+    buffer_append(out, span_from_string(md5));
+    json_write_raw(out, "\"");
+    buffer_append(out, buffer_span(&writer->source_json));
     json_write_raw(out, "}");
 }
 

@@ -41,8 +41,10 @@ struct records_writer {
     struct buffer *out;
     const struct records_source *source;
     size_t count;
+    struct buffer source_json; /* what is the same in each record; until records_end */
 };
 
+/* To be ended by records_end. */
 struct records_writer records_begin(struct buffer *out, const struct records_source *source);
 /* False: with it the event would be too large, and nothing was added. */
 bool records_add(struct records_writer *writer, const struct record *record);

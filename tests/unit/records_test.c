@@ -39,6 +39,31 @@ static void json_strings_are_always_valid(void **state)
     }
 }
 
+/* Each ASCII character at each place among plain ones, which are written eight at a time. */
+static void json_strings_escape_at_every_place(void **state)
+{
+    (void)state;
+    static const char plain[] = "0123456789abcdefghi";
+    for (unsigned character = 0; character < 0x80; character++) {
+        char escape[16];
+        struct buffer alone = {0};
+        json_write_string(&alone, span_of(&(char){(char)character}, 1));
+        struct span quoted = buffer_span(&alone);
+        snprintf(escape, sizeof escape, "%.*s", (int)quoted.len - 2, (const char *)quoted.data + 1);
+        for (size_t place = 0; place < sizeof plain - 1; place++) {
+            char text[sizeof plain], expected[64];
+            struct buffer out = {0};
+            memcpy(text, plain, sizeof text);
+            text[place] = (char)character;
+            snprintf(expected, sizeof expected, "\"%.*s%s%s\"", (int)place, plain, escape, plain + place + 1);
+            json_write_string(&out, span_of(text, sizeof plain - 1));
+            assert_true(span_equal(buffer_span(&out), span_from_string(expected)));
+            buffer_fini(&out);
+        }
+        buffer_fini(&alone);
+    }
+}
+
 static void json_numbers_keep_every_digit(void **state)
 {
     (void)state;
@@ -126,6 +151,7 @@ static void an_event_has_as_many_records_as_its_bytes_have_room_for(void **state
     writer = records_begin(&out, &source);
     assert_true(records_add(&writer, &record));
     assert_false(records_add(&writer, &record));
+    records_end(&writer, SPAN_EMPTY);
     buffer_fini(&whole);
     buffer_fini(&out);
 }
@@ -174,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_strings_are_always_valid),
+        cmocka_unit_test(json_strings_escape_at_every_place),
         cmocka_unit_test(json_numbers_keep_every_digit),
         cmocka_unit_test(a_batch_has_the_shape_of_sqs),
         cmocka_unit_test(an_event_has_as_many_records_as_its_bytes_have_room_for),
