@@ -172,6 +172,7 @@ static void drop_queues(struct journal *journal, struct span queues)
 
 enum sluice_error gateway_restore(struct gateway *gateway)
 {
+    uv_update_time(gateway->loop); /* reading the journal took a while: delays would end as much too early */
     struct state_visitor visitor = {.ctx = gateway,
                                     .on_session = on_session,
                                     .on_subscription = on_subscription,
