@@ -42,7 +42,7 @@ void answer_write_properties(const struct message *request, const struct queue_d
 {
     struct span correlation = SPAN_EMPTY;
     mqtt_property_bytes((struct mqtt_properties){request->properties}, MQTT_CORRELATION_DATA, &correlation);
-    size_t most = correlation.len + 4 * PROPERTY_TEXT_BYTES;
+    size_t most = correlation.len + (size_t)4 * PROPERTY_TEXT_BYTES;
     struct writer block = writer_of(buffer_reserve(out, most), most);
     if (correlation.len > 0)
         mqtt_write_bytes_property(&block, MQTT_CORRELATION_DATA, correlation);

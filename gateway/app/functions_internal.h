@@ -136,9 +136,9 @@ struct functions {
     struct replay *replays;
     size_t replay_count, replay_capacity;
     bool replays_wait_for_journal;
-    uint64_t letters_kept; /* in the state, on their way there included */
-    struct handover *handovers;
-    const struct mapping *full; /* the last whose queue had no room */
+    uint64_t letters_kept;                       /* in the state, on their way there included */
+    struct handover *handovers, **handovers_end; /* the second is of any */
+    const struct mapping *full;                  /* the last whose queue had no room */
     struct functions_counters counters;
     bool stopping;
     size_t pools_running;

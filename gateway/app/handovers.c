@@ -94,10 +94,8 @@ void handover_put(struct handover **handover, struct mapping *mapping, const str
 
 static void append(struct functions *all, struct handover *handover)
 {
-    struct handover **at = &all->handovers;
-    while (*at)
-        at = &(*at)->next;
-    *at = handover;
+    *(all->handovers ? all->handovers_end : &all->handovers) = handover;
+    all->handovers_end = &handover->next;
     handover->mapping->held_count++;
 }
 
@@ -151,6 +149,8 @@ static void unlink_first(struct handover **at)
 {
     struct handover *handover = *at;
     *at = handover->next;
+    if (!handover->next)
+        handover->mapping->function->all->handovers_end = at;
     handover->mapping->held_count--;
     handover->mapping->held_dead_count -= handover->invocation == NULL;
 }
