@@ -157,7 +157,11 @@ enum sluice_error deploy_package(const struct deploy *deploy, const struct confi
         error = store(deploy, &tree, ret_code, text);
     file_tree_free(&tree);
     if (error) {
-        fprintf(stderr, "sluice %s: function %s: %s\n", deploy->command, function->name, text);
+        fprintf(stderr, "sluice %s: function %s: %s%s\n", deploy->command, function->name, text,
+                error == SLUICE_TOO_LARGE
+                    ? "; allowed are gateway.versions.packageFiles and packageBytes, and "
+                      "package.patterns leaves files out"
+                    : "");
         return error;
     }
     *ret_version = (struct version){.code = ret_code,

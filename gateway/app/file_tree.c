@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <mbedtls/sha256.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,17 @@ static enum sluice_error add(struct listing *listing, const char *path, const ch
 
 static enum sluice_error list_folder(struct listing *listing, const char *path);
 
+/* Whether a link leads to a folder that it is in itself, and so round and round. */
+static bool leads_round(const char *link)
+{
+    char parent[PATH_MAX], from[PATH_MAX], to[PATH_MAX];
+    snprintf(parent, sizeof parent, "%s", link);
+    if (!realpath(dirname(parent), from) || !realpath(link, to))
+        return false;
+    size_t len = strlen(to);
+    return strncmp(from, to, len) == 0 && (from[len] == '/' || from[len] == '\0' || len == 1);
+}
+
 static enum sluice_error list_entry(struct listing *listing, const char *path)
 {
     char full[PATH_MAX], link[PATH_MAX];
@@ -97,6 +109,10 @@ static enum sluice_error list_entry(struct listing *listing, const char *path)
         return wanted ? add(listing, path, link, NULL) : SLUICE_OK;
     if (stat(full, &status) != 0)
         return wanted ? say_errno(listing->text, full, "cannot be read") : SLUICE_OK;
+    if (len > 0 && S_ISDIR(status.st_mode) && !wanted)
+        return SLUICE_OK;
+    if (len > 0 && S_ISDIR(status.st_mode) && leads_round(full))
+        return say(listing->text, full, "links to a folder that it is in");
     if (S_ISDIR(status.st_mode))
         return !options->entered || options->entered(options->ctx, path) ? list_folder(listing, path)
                                                                          : SLUICE_OK;
@@ -108,7 +124,7 @@ static bool is_named(const struct dirent *entry)
     return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-/* `path` is empty for the root. Links cannot lead round for ever: paths have an end. */
+/* `path` is empty for the root. */
 static enum sluice_error list_folder(struct listing *listing, const char *path)
 {
     char full[PATH_MAX], inner[PATH_MAX];
