@@ -67,6 +67,7 @@ no_state_is_a_failure() {
     mosquitto_pub $(plain) -q 1 -t in/a -m '{"n":6}'
     wait_until sum_is 80277
     dead_letters | grep -q '^sums  in/a  2 attempts, attempts: Sluice.NoState' || fail "$(dead_letters)"
+    "$BUILD/bin/sluice" dlq purge sums --config "$DIR/serverless.yml" > "$DIR/purge.log" 2>&1 || fail "dlq purge"
 }
 
 end_is_a_dead_letter() {
