@@ -302,8 +302,6 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
         struct journal *journal = storage_journal(gateway->storage);
         gateway->retained = retained_queue_new(journal, storage_state(gateway->storage));
         gateway->intake = intake_new(loop, journal, gateway->functions, gateway->frames, gateway->retained);
-        uv_update_time(
-            loop); /* how long a delayed message has waited is counted up to now, not to the start */
         error = gateway_restore(gateway);
     }
     if (error) {
