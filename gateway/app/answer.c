@@ -31,7 +31,7 @@ static void write_text(struct writer *block, struct span name, struct span text)
 {
     if (text.len > PROPERTY_TEXT_BYTES) {
         text.len = PROPERTY_TEXT_BYTES;
-        while ((text.data[text.len] & 0xc0) == 0x80)
+        while (text.len > 0 && (text.data[text.len] & 0xc0) == 0x80)
             text.len--;
     }
     if (utf8_valid(text))
