@@ -94,6 +94,11 @@ class World:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.requests) >= count, 60), f"{self.requests}"
 
+    def wait_until_asked_with(self, token):
+        with self.changed:
+            assert self.changed.wait_for(
+                lambda: any(headers["Authorization"] == token for _, headers in self.requests), 60), f"{self.requests}"
+
 
 def main():
     iot, container = World(iot=True), World(iot=False)
