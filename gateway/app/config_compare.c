@@ -56,7 +56,6 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_FILTERS:
     case PARAMETER_ORIGINS:
     case PARAMETER_PATHS:
-    case PARAMETER_PATTERNS:
     case PARAMETER_CLIENT_IDS:
     case PARAMETER_RATES:
     case PARAMETER_ENVIRONMENT: return strings_equal(a, b);
@@ -64,6 +63,7 @@ static bool values_equal(const struct parameter *parameter, const void *a, const
     case PARAMETER_NAMED_ITEMS: return lists_equal(parameter, a, b);
     case PARAMETER_GROUP:
     case PARAMETER_ANONYMOUS: /* is in the listeners, and taken up by a reload */
+    case PARAMETER_PATTERNS:  /* is read by each `sluice deploy` */
     case PARAMETER_NOTED:
     case PARAMETER_NOT_HERE: break;
     }

@@ -753,6 +753,7 @@ static void what_a_reload_does_not_take_up_is_named(void **state)
         {"limits", "gateway: {}", "gateway: {limits: {packetBytes: 4096, queueSize: 7}}",
          "gateway.limits.packetBytes, gateway.limits.queueSize"},
         {"a limit of what is loaded again", "gateway: {}", "gateway: {limits: {tokenClockSkew: 1}}", ""},
+        {"what is deployed", "package: {patterns: [a]}", "package: {patterns: [b]}", ""},
         {"text", "provider: {region: a}", "provider: {region: b}", "provider.region"},
         {"a variable", "provider: {environment: {A: '1'}}", "provider: {environment: {A: '2'}}",
          "provider.environment"},
