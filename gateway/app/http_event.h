@@ -4,7 +4,8 @@
  * REST APIs. What is different here: a path and its parameters are as in 2.0 (the
  * path as it was sent, the parameters decoded), and a body in 1.0 that is no UTF-8
  * is in Base64. Pure but for allocation; any thread. Limits: HTTP_EVENT_QUERY_COUNT
- * parameters in a query, HTTP_ANSWER_HEADERS_BYTES of headers in an answer.
+ * parameters in a query, HTTP_ANSWER_HEADERS_BYTES of headers in an answer, and
+ * HTTP_ANSWER_HEADERS_JSON_BYTES in each member of the result that says some.
  */
 #ifndef SLUICE_APP_HTTP_EVENT_H
 #define SLUICE_APP_HTTP_EVENT_H
@@ -14,7 +15,11 @@
 #include "broker/access.h"
 #include "net/http.h"
 
-enum { HTTP_EVENT_QUERY_COUNT = 256, HTTP_ANSWER_HEADERS_BYTES = 16384 };
+enum {
+    HTTP_EVENT_QUERY_COUNT = 256,
+    HTTP_ANSWER_HEADERS_BYTES = 16384,
+    HTTP_ANSWER_HEADERS_JSON_BYTES = 6 * HTTP_ANSWER_HEADERS_BYTES, /* as a byte may be written \u0041 */
+};
 
 struct http_event {
     const struct http_request *request;

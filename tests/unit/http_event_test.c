@@ -288,6 +288,36 @@ static void headers_of_an_answer_are_bounded(void **state)
     }
 }
 
+/* One for headers that add nothing to the answer: of the gateway, or said before. */
+static void headers_of_an_answer_cost_no_more_than_their_bound(void **state)
+{
+    static const struct {
+        const char *begin, *repeated, *end;
+    } rows[] = {
+        {"{\"statusCode\":200,\"headers\":{\"upgrade\":\"\"", ",\"upgrade\":\"\"", "}}"},
+        {"{\"statusCode\":200,\"headers\":{\"a\":1", ",\"a\":1", "}}"},
+        {"{\"statusCode\":200,\"multiValueHeaders\":{\"upgrade\":[\"\"", ",\"\"", "]}}"},
+        {"{\"statusCode\":200,\"multiValueHeaders\":{\"a\":[]", ",\"a\":[]", "}}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (int beyond = 0; beyond < 2; beyond++) {
+            size_t bytes =
+                HTTP_ANSWER_HEADERS_JSON_BYTES / 2 + (size_t)beyond * HTTP_ANSWER_HEADERS_JSON_BYTES;
+            struct buffer result = {0};
+            struct http_answer answer = {0};
+            buffer_append(&result, span_from_string(rows[i].begin));
+            while (buffer_len(&result) < bytes)
+                buffer_append(&result, span_from_string(rows[i].repeated));
+            buffer_append(&result, span_from_string(rows[i].end));
+            if (http_answer_read(buffer_span(&result), CONFIG_REST_API, &answer) != (beyond == 0))
+                fail_msg("%s, %zu bytes", rows[i].begin, bytes);
+            http_answer_fini(&answer);
+            buffer_fini(&result);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_result_becomes_an_answer),
         cmocka_unit_test(a_result_in_the_first_format_becomes_an_answer),
         cmocka_unit_test(headers_of_an_answer_are_bounded),
+        cmocka_unit_test(headers_of_an_answer_cost_no_more_than_their_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
