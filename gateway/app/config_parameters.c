@@ -305,7 +305,8 @@ const struct parameter config_parameters[] = {
 
     GROUP("gateway.versions", "what `sluice deploy` keeps in the data folder"),
     COUNT("gateway.versions.kept", CONFIG(deploys.kept_count), "versions", "5", 1, 100,
-          "of a function, for `sluice rollback`; older ones are deleted, but never the live one"),
+          "of a function, for `sluice rollback`; older ones are deleted, but never the live one and the one "
+          "that was live before it"),
     COUNT("gateway.versions.packageBytes", CONFIG(deploys.package_bytes), "bytes", "262144000", 1024,
           BYTES_64, "of a function's code"),
     COUNT("gateway.versions.packageFiles", CONFIG(deploys.package_files), "files", "100000", 1, 10000000,

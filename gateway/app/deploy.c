@@ -43,11 +43,20 @@ static enum sluice_error open_way(const char *command, const char *data)
     return error;
 }
 
-static enum sluice_error make_folder(const char *command, const char *path, mode_t mode)
+static enum sluice_error make_folder(const char *command, const char *path)
 {
-    if (mkdir(path, mode) == 0 || errno == EEXIST)
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return SLUICE_OK;
     return complain(command, path, "cannot be made");
+}
+
+/* Whatever the umask of this or an earlier deploy: functions must reach their code. */
+static enum sluice_error make_way(const char *command, const char *path)
+{
+    enum sluice_error error = make_folder(command, path);
+    if (!error && chmod(path, 0711) != 0)
+        error = complain(command, path, "cannot be opened for functions");
+    return error;
 }
 
 /* The gateway could not read what somebody else has written there. */
@@ -68,15 +77,15 @@ static enum sluice_error make_folders(const char *command, const struct config *
     char functions[PATH_MAX], code[PATH_MAX];
     versions_path(config->data, VERSIONS_FOLDER, functions);
     versions_path(config->data, VERSIONS_CODE, code);
-    enum sluice_error error = make_folder(command, config->data, 0700);
+    enum sluice_error error = make_folder(command, config->data);
     if (!error)
         error = check_owner(command, config->data);
     if (!error && geteuid() == 0 && config->workers.first_user > 0)
         error = open_way(command, config->data);
     if (!error)
-        error = make_folder(command, functions, 0711);
+        error = make_way(command, functions);
     if (!error)
-        error = make_folder(command, code, 0711);
+        error = make_way(command, code);
     if (!error && file_sync_folder(config->data) != SLUICE_OK)
         error = complain(command, config->data, "cannot be written");
     return error;

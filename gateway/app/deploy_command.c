@@ -103,11 +103,12 @@ static bool add_version(struct deploy *deploy, const struct config *project,
     }
     const struct version *added = versions_add(deploy->versions, function->name, &version);
     deployed = versions_find(deploy->versions, span_from_string(function->name));
+    uint64_t before = deployed->live;
     deployed->live = added->number;
     *ret_changed = true;
     struct config_function applied =
         version_apply(added, here, deploy->config->data, &deploy->versions->arena);
-    versions_bound(deployed, deploy->config->deploys.kept_count);
+    versions_bound(deployed, deploy->config->deploys.kept_count, before);
     return function_pool_check(&applied) == SLUICE_OK;
 }
 

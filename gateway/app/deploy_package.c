@@ -13,29 +13,57 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PRIVATE_MAX = 64 };
+/* Files and folders, by what they are and not by a path, of which each has many. */
+struct nodes {
+    struct node {
+        dev_t device;
+        ino_t number;
+    } * items;
+    size_t count;
+};
 
 /* What `wanted` and `entered` look at. */
 struct selection {
     const char *root;
     const char **patterns;
     size_t pattern_count;
-    struct {
-        dev_t device;
-        ino_t number;
-    } private[PRIVATE_MAX]; /* files and folders of the gateway's own, which are nobody's code */
-    size_t private_count;
+    struct nodes private;  /* the gateway's own, which are nobody's code */
+    struct nodes writable; /* by a function: its data, which may be links to anywhere */
 };
 
-/* ---- What is the gateway's ---- */
+static void add_node(struct nodes *nodes, const char *path)
+{
+    struct stat status;
+    if (!path || stat(path, &status) != 0)
+        return;
+    nodes->items = memory_resize(nodes->items, (nodes->count + 1) * sizeof *nodes->items);
+    nodes->items[nodes->count++] = (struct node){status.st_dev, status.st_ino};
+}
+
+static bool is_one_of(const struct nodes *nodes, const char *path)
+{
+    struct stat status;
+    if (nodes->count == 0 || stat(path, &status) != 0)
+        return false;
+    for (size_t i = 0; i < nodes->count; i++) {
+        if (nodes->items[i].device == status.st_dev && nodes->items[i].number == status.st_ino)
+            return true;
+    }
+    return false;
+}
+
+/* ---- What is no code ---- */
 
 static void add_private(struct selection *selection, const char *path)
 {
-    struct stat status;
-    if (!path || selection->private_count == PRIVATE_MAX || stat(path, &status) != 0)
-        return;
-    selection->private[selection->private_count].device = status.st_dev;
-    selection->private[selection->private_count++].number = status.st_ino;
+    add_node(&selection->private, path);
+}
+
+static void add_of_function(struct selection *selection, const struct config_function *function)
+{
+    add_private(selection, function->uplink.key);
+    for (size_t i = 0; i < function->writable.count; i++)
+        add_node(&selection->writable, function->writable.items[i]);
 }
 
 /* Beside the gateway's key are those of the authority. */
@@ -43,29 +71,42 @@ static void add_private_of(struct selection *selection, const struct config *con
 {
     char keys[PATH_MAX], real_keys[PATH_MAX], root[PATH_MAX];
     add_private(selection, config->data);
+    add_private(selection, config->file);
     add_private(selection, config->passwords);
     add_private(selection, config->tls.key);
+    add_private(selection, config->iot.key);
     for (size_t i = 0; i < config->token_count; i++)
         add_private(selection, config->tokens[i].key);
     for (size_t i = 0; i < config->key_count; i++)
         add_private(selection, config->keys[i].secret);
+    for (size_t i = 0; i < config->function_count; i++)
+        add_of_function(selection, &config->functions[i]);
     snprintf(keys, sizeof keys, "%s", config->tls.key ? config->tls.key : "/");
     if (realpath(dirname(keys), real_keys) && realpath(selection->root, root) &&
         strncmp(root, real_keys, strlen(real_keys)) != 0)
         add_private(selection, real_keys);
 }
 
-static bool is_private(const struct selection *selection, const char *path)
+static bool is_no_code(const struct selection *selection, const char *path)
 {
     char full[PATH_MAX];
-    struct stat status;
-    if (snprintf(full, sizeof full, "%s/%s", selection->root, path) >= PATH_MAX || stat(full, &status) != 0)
+    return snprintf(full, sizeof full, "%s/%s", selection->root, path) < PATH_MAX &&
+           (is_one_of(&selection->private, full) || is_one_of(&selection->writable, full));
+}
+
+/* Who may write what is above may put anything in its place. */
+static bool is_root_writable(const struct selection *selection)
+{
+    char path[PATH_MAX];
+    if (!realpath(selection->root, path))
         return false;
-    for (size_t i = 0; i < selection->private_count; i++) {
-        if (selection->private[i].device == status.st_dev && selection->private[i].number == status.st_ino)
-            return true;
+    while (!is_one_of(&selection->writable, path)) {
+        char *slash = strrchr(path, '/');
+        if (!slash || slash[1] == '\0')
+            return false;
+        slash[slash == path] = '\0';
     }
-    return false;
+    return true;
 }
 
 /* ---- Selecting ---- */
@@ -73,17 +114,35 @@ static bool is_private(const struct selection *selection, const char *path)
 static bool is_wanted(void *ctx, const char *path)
 {
     const struct selection *selection = ctx;
-    return package_takes(selection->patterns, selection->pattern_count, path) && !is_private(selection, path);
+    return package_takes(selection->patterns, selection->pattern_count, path) && !is_no_code(selection, path);
 }
 
 static bool is_entered(void *ctx, const char *path)
 {
-    return strcmp(path, ".git") != 0 && !is_private(ctx, path);
+    return strcmp(path, ".git") != 0 && !is_no_code(ctx, path);
 }
 
-static enum sluice_error list_files(const struct deploy *deploy, const struct config *project,
-                                    const struct config_function *function, struct file_tree *ret_tree,
-                                    char *text)
+static enum sluice_error list_files(const struct deploy *deploy, struct selection *selection,
+                                    struct file_tree *ret_tree, char *text)
+{
+    const struct config_deploys *bounds = &deploy->config->deploys;
+    struct file_tree_options options = {.ctx = selection,
+                                        .wanted = is_wanted,
+                                        .entered = is_entered,
+                                        .count_max = bounds->package_files,
+                                        .bytes_max = bounds->package_bytes};
+    if (!is_root_writable(selection))
+        return file_tree_list(selection->root, &options, ret_tree, text);
+    snprintf(text, FILE_TREE_TEXT_BYTES,
+             "its folder %s may be written by a function (files: {write: ...}), and what a function writes "
+             "is not deployed",
+             selection->root);
+    return SLUICE_DENIED;
+}
+
+static enum sluice_error list_package(const struct deploy *deploy, const struct config *project,
+                                      const struct config_function *function, struct file_tree *ret_tree,
+                                      char *text)
 {
     const struct config_strings *lists[] = {&project->package_patterns, &function->package_patterns};
     const char **patterns = memory_new_array(lists[0]->count + lists[1]->count + 1, sizeof *patterns);
@@ -94,13 +153,9 @@ static enum sluice_error list_files(const struct deploy *deploy, const struct co
     }
     add_private_of(&selection, project);
     add_private_of(&selection, deploy->config);
-    const struct config_deploys *bounds = &deploy->config->deploys;
-    struct file_tree_options options = {.ctx = &selection,
-                                        .wanted = is_wanted,
-                                        .entered = is_entered,
-                                        .count_max = bounds->package_files,
-                                        .bytes_max = bounds->package_bytes};
-    enum sluice_error error = file_tree_list(function->task_root, &options, ret_tree, text);
+    enum sluice_error error = list_files(deploy, &selection, ret_tree, text);
+    memory_free(selection.private.items);
+    memory_free(selection.writable.items);
     memory_free(patterns);
     return error;
 }
@@ -152,7 +207,7 @@ enum sluice_error deploy_package(const struct deploy *deploy, const struct confi
                 function->name, function->handler, function->task_root);
         return SLUICE_INVALID;
     }
-    enum sluice_error error = list_files(deploy, project, function, &tree, text);
+    enum sluice_error error = list_package(deploy, project, function, &tree, text);
     if (!error)
         error = store(deploy, &tree, ret_code, text);
     file_tree_free(&tree);

@@ -146,6 +146,9 @@ static enum sluice_error roll_out_here(const struct deploy *deploy)
     struct run run = {.deploy = deploy, .error = SLUICE_IO};
     char workers[PATH_MAX];
     int lock;
+    /* What `sluice reload` and `sluice dlq` say to who has the lock, which is taken for a gateway. */
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
     if (!find_workers(workers) || sandbox_check(deploy->config, workers) || uv_loop_init(&run.loop) != 0 ||
         data_lock_take(deploy->config->data, &lock) != SLUICE_OK)
         return SLUICE_IO; /* the log has said why */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STEP_BYTES = 64 * 1024, OPEN_FOLDERS_MAX = 32, DIGEST_BYTES = 32 };
+enum { STEP_BYTES = 64 * 1024, OPEN_FOLDERS_MAX = 32, DIGEST_BYTES = 32, DEPTH_MAX = 100 };
 
 /* ---- Listing ---- */
 
@@ -24,6 +24,7 @@ struct listing {
     const struct file_tree_options *options;
     struct file_tree tree;
     size_t capacity;
+    size_t depth; /* of folders that are being looked into: each has its place on the stack */
     char *text;
 };
 
@@ -131,14 +132,18 @@ static enum sluice_error list_folder(struct listing *listing, const char *path)
     const char *slash = *path ? "/" : "";
     if (snprintf(full, sizeof full, "%s%s%s", listing->tree.root, slash, path) >= PATH_MAX)
         return say(listing->text, path, "is too long a path");
+    if (listing->depth == DEPTH_MAX)
+        return say(listing->text, full, "is more than 100 folders deep");
     DIR *entries = opendir(full);
     if (!entries)
         return say_errno(listing->text, full, "cannot be read");
+    listing->depth++;
     enum sluice_error error = SLUICE_OK;
     for (struct dirent *entry; !error && (entry = readdir(entries));) {
         if (is_named(entry) && snprintf(inner, sizeof inner, "%s%s%s", path, slash, entry->d_name) < PATH_MAX)
             error = list_entry(listing, inner);
     }
+    listing->depth--;
     closedir(entries);
     return error;
 }

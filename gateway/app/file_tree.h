@@ -5,7 +5,8 @@
  * of any other, what it leads to is. Folders come with their files, so that empty
  * ones are left out, and what is neither file, folder nor link is too.
  *
- * Any thread; blocks on the disk. Bounds are the caller's. Each error is one
+ * Any thread; blocks on the disk. Bounds are the caller's, but for
+ * the depth: 100 folders in each other. Each error is one
  * sentence.
  */
 #ifndef SLUICE_APP_FILE_TREE_H

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Serverless Framework's own, and its files with secrets. */
+/* Serverless Framework's own, and files with secrets. */
 static const char *const never[] = {
     "!.git/**",       "!.gitignore",     "!.DS_Store",
     "!npm-debug.log", "!.serverless/**", "!.serverless_plugins/**",
     "!.env*",         "!serverless.yml", "!serverless.*.yml",
-    "!template.yaml",
+    "!template.yaml", "!**/*.key",
 };
 
 /* ---- One pattern, without braces: names between slashes ---- */

@@ -81,7 +81,8 @@ static bool is_folder_of(const char *folder, const char *file)
  * beside the gateway's key those of the authority. */
 static void add_code(struct words *words, const struct config *config, const char *folder, const char *code)
 {
-    const char *const secrets[] = {config->data, config->file, config->passwords, config->tls.key};
+    const char *const secrets[] = {config->data, config->file, config->passwords, config->tls.key,
+                                   config->iot.key};
     char path[PATH_MAX];
     add_option(words, is_folder_of(config->data, folder) ? "--code" : "--read", folder);
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
@@ -92,6 +93,10 @@ static void add_code(struct words *words, const struct config *config, const cha
         add_option(words, "--hide", config->tokens[i].key);
     for (size_t i = 0; i < config->key_count; i++)
         add_option(words, "--hide", config->keys[i].secret);
+    for (size_t i = 0; i < config->function_count; i++) {
+        if (config->functions[i].uplink.key)
+            add_option(words, "--hide", config->functions[i].uplink.key);
+    }
     snprintf(path, sizeof path, "%s", config->tls.key ? config->tls.key : "");
     const char *keys = dirname(path);
     if (config->tls.key && !is_folder_of(keys, code))

@@ -292,10 +292,10 @@ struct version *versions_add(struct versions *versions, const char *name, const 
     return added;
 }
 
-void versions_bound(struct versions_function *function, uint64_t most)
+void versions_bound(struct versions_function *function, uint64_t most, uint64_t before)
 {
     for (size_t i = 0; function->count > most && i < function->count;) {
-        if (function->items[i].number == function->live) {
+        if (function->items[i].number == function->live || function->items[i].number == before) {
             i++;
             continue;
         }

@@ -76,8 +76,9 @@ struct version *versions_before(const struct versions_function *function);
 
 /* Puts a version behind the function's others; its number is set here. Everything is copied. */
 struct version *versions_add(struct versions *versions, const char *name, const struct version *version);
-/* Forgets the oldest ones of a function beyond `most`, but never the live one. */
-void versions_bound(struct versions_function *function, uint64_t most);
+/* Forgets the oldest ones of a function beyond `most`, but never the live one, nor the one that was live
+ * `before` (0: none was), which is what somebody goes back to. */
+void versions_bound(struct versions_function *function, uint64_t most, uint64_t before);
 
 /* Whether the two are the same but for number and time. */
 bool version_equal(const struct version *a, const struct version *b);

@@ -6,6 +6,7 @@
 #include "app/file_tree.h"
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,30 @@ static void a_link_round_does_not_go_on_for_ever(void **state)
     file_tree_free(&tree);
 }
 
+/* Makes one folder in the other, that many. */
+static void nest(const struct folders *folders, size_t count)
+{
+    char path[PATH_MAX];
+    size_t len = (size_t)snprintf(path, sizeof path, "%s", folders->from);
+    for (size_t i = 0; i < count; i++) {
+        len += (size_t)snprintf(path + len, sizeof path - len, "/d");
+        assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+    }
+}
+
+static void folders_in_folders_have_a_bound(void **state)
+{
+    const struct folders *folders = *state;
+    struct file_tree tree;
+    char text[FILE_TREE_TEXT_BYTES];
+    nest(folders, 99);
+    assert_int_equal(file_tree_list(folders->from, &all, &tree, text), SLUICE_OK);
+    file_tree_free(&tree);
+    nest(folders, 100);
+    assert_int_equal(file_tree_list(folders->from, &all, &tree, text), SLUICE_IO);
+    assert_non_null(strstr(text, "/d/d is more than 100 folders deep"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_hash_is_of_names_contents_and_rights, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bounds_and_what_is_there_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_link_round_does_not_go_on_for_ever, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(folders_in_folders_have_a_bound, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,13 +84,16 @@ static void the_oldest_go_but_never_the_live_one(void **state)
         versions_add(versions, "one", &version);
     struct versions_function *one = versions_find(versions, SPAN_LITERAL("one"));
     one->live = 1;
-    versions_bound(one, 3);
+    versions_bound(one, 3, 0);
     assert_int_equal(one->count, 3);
     assert_non_null(versions_number(one, 1));
     assert_non_null(versions_number(one, 4));
     assert_null(versions_before(one));
     one->live = 5;
-    versions_bound(one, 1);
+    versions_bound(one, 1, 1); /* a deploy after a rollback to 1 */
+    assert_int_equal(one->count, 2);
+    assert_non_null(versions_number(one, 1));
+    versions_bound(one, 1, 0);
     assert_int_equal(one->count, 1);
     assert_int_equal(versions_add(versions, "one", &version)->number, 6); /* no number is given twice */
     versions_free(versions);
