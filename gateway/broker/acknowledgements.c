@@ -191,7 +191,8 @@ void acknowledgements_release_processed(struct channel *channel)
         go_on_to_journal(&first);
         processing_unref(first.processing);
     }
-    if (!is_full_of_processing(channel))
+    /* With none waiting it may have one, whatever others have; and nothing of it would call this again. */
+    if (ring->count == 0 || !is_full_of_processing(channel))
         channel_continue(channel, PAUSE_PROCESSING);
 }
 

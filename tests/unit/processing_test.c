@@ -214,9 +214,12 @@ static void the_whole_is_bounded_too(void **state)
     client_publish(&other, "t", "x", 1, false);
     assert_int_equal(host->owed_count, 3);
     assert_true(one.paused && other.paused);
+    host_process(host, 2);
     host_process(host, 0);
     host_process(host, 1);
     assert_false(one.paused);
+    assert_int_equal(broker_counters(host->broker)->unprocessed, 0);
+    assert_false(other.paused);
     client_vanish(&one);
     client_vanish(&other);
     host_free(host);
