@@ -20,6 +20,8 @@ void invocation_free(struct invocation *invocation)
 
 /* ---- The context ---- */
 
+/* X-Ray's form: seconds in hexadecimal, and 96 bits, which are those of the request that differ. Nobody here
+ * samples it. */
 struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char ret_text[TRACE_ID_BYTES])
 {
     int len = snprintf(ret_text, TRACE_ID_BYTES, "Root=1-%08" PRIx32 "-%.8s%.4s%.12s;Sampled=0",
@@ -71,13 +73,13 @@ static uint32_t depth_of(const struct invocation *invocation)
     return deepest;
 }
 
-/* Hands over at once what has room; the rest is kept for handovers_turn. */
+/* Hands over at once what has room; from the first that has none on, all is kept for handovers_turn. */
 static void hand_over(struct invocation *invocation, struct parcel parcel)
 {
     struct buffer properties = {0};
     if (parcel.kind != PARCEL_ANSWER)
         chain_continue(depth_of(invocation), &parcel, &properties);
-    if (parcel_send(invocation->mapping, &parcel, NULL) != SLUICE_OK)
+    if (invocation->handover || parcel_send(invocation->mapping, &parcel, NULL) != SLUICE_OK)
         handover_put(&invocation->handover, invocation->mapping, &parcel);
     buffer_fini(&properties);
 }
@@ -302,8 +304,9 @@ static void finish(struct invocation *invocation, const struct invoke_result *re
         set_outcomes(invocation, outcome);
     if (count_succeeded(invocation) > 0) {
         publish_result(invocation, result->payload);
-        answer_request(invocation, result->payload);
         record_success(invocation, result->payload);
+        answer_request(invocation,
+                       result->payload); /* last: what is given up before it is answered as an error */
     }
     if (invocation->handover)
         handover_hold_invocation(invocation->handover, invocation, uv_now(mapping->function->all->host.loop));

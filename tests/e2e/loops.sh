@@ -21,11 +21,12 @@ cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
   anonymous: [mqtt]
-  access: [{who: anonymous, publish: ["#"]}]
+  access: [{who: anonymous, publish: ["#"], subscribe: [answer]}]
   limits: {chainedFunctions: 5}
 provider: {runtime: native}
 functions:
 $(function_of self self 4)
+$(function_of asked asked 1)
 $(function_of ping pong 2)
 $(function_of pong ping 2)
   first:
@@ -85,9 +86,21 @@ functions_that_feed_each_others_full_queues_end() {
         "$DIR/letters" || fail "$(cat "$DIR/letters")"
 }
 
+# What is told to who asked, and to others, is that it was given up, and nothing else.
+what_is_given_up_is_answered_once() {
+    subscribe answer $(plain) -q 1 -V 5 -t answer
+    publish $(plain) -q 1 -V 5 -t asked/in -m '{"do":"wait"}' -D publish response-topic answer
+    : > "$DIR/gate"
+    wait_until grep -q ResultLoop "$DIR/answer.log"
+    [ "$(got answer | wc -l)" = 1 ] || fail "$(got answer)"
+    wait_until letter_count 11
+    rm "$DIR/gate"
+}
+
 what_goes_round_ends
 records_that_go_round_end
 a_function_that_feeds_its_own_full_queue_ends
 functions_that_feed_each_others_full_queues_end
+what_is_given_up_is_answered_once
 stop_gateway
 [ "$(ledger queued)" = 0 ] || fail "$(cat "$DIR/gateway.out")"
