@@ -225,7 +225,8 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch);
 enum { FAULT_BYTES = 256 };
 bool invocation_select(const struct mapping *mapping, const struct message *message, struct buffer *out,
                        char (*ret_fault)[FAULT_BYTES]);
-/* Appends the event of a batch of this one message, of which that was selected. */
+/* Appends the event of a batch of this one message, of which that was selected, or of an end, which is none
+ * of its records. */
 void invocation_write_batch_of_one(const struct mapping *mapping, const struct queue_item *item,
                                    struct span selected, struct buffer *out);
 /* For handovers.c: everything was handed over; or never will be, so that its messages are given up. */

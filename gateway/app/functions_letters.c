@@ -78,13 +78,23 @@ static void write_event(const struct mapping *mapping, const struct queue_dead *
         buffer_append(out, dead->message->payload);
 }
 
+/* An end has no rule: what it says of its window is there for a topic. */
+static void select_values(const struct mapping *mapping, const struct message *message, struct buffer *out)
+{
+    uint32_t partition;
+    if (mapping->tumbling && tumbling_is_end(message, &partition))
+        buffer_append(out, message->payload);
+    else
+        invocation_select(mapping, message, out, NULL);
+}
+
 /* The record for the destination. False: no topic can be made for it. */
 static bool put_record(struct mapping *mapping, const struct queue_dead *dead, struct handover **handover)
 {
     struct buffer selected = {0}, event = {0}, topic = {0}, record = {0}, properties = {0};
     struct destination to;
     if (dead->message)
-        invocation_select(mapping, dead->message, &selected, NULL);
+        select_values(mapping, dead->message, &selected);
     bool found = destination_find(mapping, &mapping->function->config->on_failure, buffer_span(&selected),
                                   dead->message ? dead->message->client_id : SPAN_EMPTY, &topic, &to);
     if (found) {

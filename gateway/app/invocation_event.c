@@ -99,10 +99,16 @@ void invocation_write_batch_of_one(const struct mapping *mapping, const struct q
                                    struct span selected, struct buffer *out)
 {
     char id[DECIMAL_BYTES];
+    uint32_t partition;
+    struct buffer tail = {0};
     struct records_source source = source_of(mapping);
     struct records_writer writer = records_begin(out, &source);
-    add_record(mapping, item, &writer, selected, id);
-    records_end(&writer, SPAN_EMPTY);
+    if (mapping->tumbling && tumbling_is_end(item->message, &partition))
+        tumbling_write_end(mapping->tumbling, item->message, &tail);
+    else
+        add_record(mapping, item, &writer, selected, id);
+    records_end(&writer, buffer_span(&tail));
+    buffer_fini(&tail);
 }
 
 static void select_records(struct invocation *invocation, uint64_t now_ms, struct records_writer *writer)
@@ -114,10 +120,12 @@ static void select_records(struct invocation *invocation, uint64_t now_ms, struc
         buffer_consume(&body, buffer_len(&body));
         if (invocation->mapping->tumbling && tumbling_is_end(batch->items[i].message, &partition))
             break; /* the last */
-        if (select_event(invocation, i, now_ms, &body) &&
-            !add_record(invocation->mapping, &batch->items[i], writer, buffer_span(&body),
-                        invocation->message_ids[i]))
+        bool is_selected = select_event(invocation, i, now_ms, &body);
+        if (is_selected && !add_record(invocation->mapping, &batch->items[i], writer, buffer_span(&body),
+                                       invocation->message_ids[i]))
             queue_shorten(invocation->mapping->queue, batch, i, now_ms);
+        else if (!is_selected && invocation->mapping->tumbling) /* its dead letter is not behind a state */
+            queue_shorten(invocation->mapping->queue, batch, i + 1, now_ms);
         size_t alike_bytes = buffer_len(writer->out) * batch->count;
         if (i == 0 && alike_bytes < writer->source->event_bytes_max)
             buffer_reserve(writer->out, alike_bytes); /* once, instead of growing step by step */
@@ -167,6 +175,3 @@ bool invocation_write_event(struct invocation *invocation, uint64_t now_ms)
         return write_records(invocation, now_ms);
     return select_event(invocation, 0, now_ms, &invocation->event) && select_publish(invocation, now_ms);
 }
-
-/* X-Ray's form: seconds in hexadecimal, and 96 bits, which are those of the request that differ. Nobody here
- * samples it. */

@@ -25,9 +25,17 @@ enum {
 /* Messages leave the journal with what is stored here. */
 static const struct journal_origin makes_room = {.may_use_reserve = true};
 
+/* An end that was given up, and its window's state, which stays until the end has left the function's queue.
+ */
+struct given_up {
+    uint64_t end, state; /* ordinals */
+};
+
 struct tumbling {
     struct mapping *mapping;
     struct windows windows;
+    struct given_up *given_up;
+    size_t given_up_count, given_up_capacity;
     uint32_t queue; /* of states, in the journal */
     uint64_t next_ordinal;
     uint64_t look_ms; /* when the next may be over, on the loop's clock */
@@ -50,6 +58,7 @@ void tumbling_free(struct tumbling *tumbling)
     if (!tumbling)
         return;
     windows_fini(&tumbling->windows);
+    memory_free(tumbling->given_up);
     memory_free(tumbling);
 }
 
@@ -326,11 +335,8 @@ size_t tumbling_bytes_max(const struct tumbling *tumbling, const struct tumbling
     return bytes < most ? bytes : most; /* the rest is then for a single record */
 }
 
-void tumbling_write(const struct tumbling *tumbling, struct tumbling_step *step,
-                    const struct queue_batch *batch, struct buffer *out)
+static void write_step(const struct tumbling *tumbling, const struct tumbling_step *step, struct buffer *out)
 {
-    uint32_t partition;
-    step->is_final = tumbling_is_end(batch->items[batch->count - 1].message, &partition);
     json_write_raw(out, ",");
     write_window(tumbling, step->start_ms, out);
     json_write_raw(out, ",\"state\":");
@@ -344,6 +350,25 @@ void tumbling_write(const struct tumbling *tumbling, struct tumbling_step *step,
     else
         json_write_raw(out, ",\"isFinalInvokeForWindow\":false");
     json_write_raw(out, ",\"isWindowTerminatedEarly\":false");
+}
+
+void tumbling_write(const struct tumbling *tumbling, struct tumbling_step *step,
+                    const struct queue_batch *batch, struct buffer *out)
+{
+    uint32_t partition;
+    step->is_final = tumbling_is_end(batch->items[batch->count - 1].message, &partition);
+    write_step(tumbling, step, out);
+}
+
+void tumbling_write_end(const struct tumbling *tumbling, const struct message *end, struct buffer *out)
+{
+    struct tumbling_step step = {.start_ms = end->received_ms - tumbling->windows.size_ms, .is_final = true};
+    struct span state = SPAN_LITERAL("{}");
+    tumbling_is_end(end, &step.partition);
+    member_of(end->payload, SPAN_LITERAL("state"), &state);
+    buffer_append(&step.state, state);
+    write_step(tumbling, &step, out);
+    buffer_fini(&step.state);
 }
 
 bool tumbling_take_answer(struct tumbling_step *step, struct span answer)
@@ -406,6 +431,36 @@ void tumbling_done(struct tumbling *tumbling, const struct tumbling_step *step)
     drop_state(tumbling, step->old_ordinal);
 }
 
+/* ---- Giving up ---- */
+
+bool tumbling_may_lease(const struct tumbling *tumbling)
+{
+    return !tumbling || queue_stats(tumbling->mapping->queue).dead_count == 0;
+}
+
+static void drop_with_end(struct tumbling *tumbling, uint64_t end, uint64_t state)
+{
+    if (state == 0)
+        return;
+    if (tumbling->given_up_count == tumbling->given_up_capacity) {
+        tumbling->given_up_capacity = tumbling->given_up_capacity ? 2 * tumbling->given_up_capacity : 4;
+        tumbling->given_up =
+            memory_resize(tumbling->given_up, tumbling->given_up_capacity * sizeof *tumbling->given_up);
+    }
+    tumbling->given_up[tumbling->given_up_count++] = (struct given_up){end, state};
+}
+
+void tumbling_left(struct tumbling *tumbling, uint64_t ordinal)
+{
+    for (size_t i = 0; tumbling && i < tumbling->given_up_count; i++) {
+        if (tumbling->given_up[i].end == ordinal) {
+            drop_state(tumbling, tumbling->given_up[i].state);
+            tumbling->given_up[i] = tumbling->given_up[--tumbling->given_up_count];
+            return;
+        }
+    }
+}
+
 struct message *tumbling_give_up(struct tumbling *tumbling, const struct queue_dead *dead)
 {
     struct span own;
@@ -423,7 +478,7 @@ struct message *tumbling_give_up(struct tumbling *tumbling, const struct queue_d
         json_write_raw(&state, "{}");
     write_end(tumbling, partition, view.received_ms - tumbling->windows.size_ms, buffer_span(&state),
               &payload);
-    drop_state(tumbling, windows_finished(&tumbling->windows, partition));
+    drop_with_end(tumbling, dead->ordinal, windows_finished(&tumbling->windows, partition));
     view.payload = buffer_span(&payload);
     struct message *letter = message_new(&view);
     buffer_fini(&state);

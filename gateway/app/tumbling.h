@@ -11,7 +11,9 @@
  * and they are acknowledged without another invocation. Of a window's last
  * invocation no state is left; its messages and its end are acknowledged before its
  * old state, in one journal, so that a state without its messages never comes with
- * an end that waits for it.
+ * an end that waits for it. What is given up is in the journal until its dead letter
+ * is kept elsewhere: then it is acknowledged, an end before its state. Until then
+ * nothing is leased, or the state behind it would say that it is in it.
  *
  * The loop's thread. A step is an invocation's. States are in the journal, not in
  * memory; windows are at most as many as the function's queueSize.
@@ -81,8 +83,17 @@ enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_ste
                                   const struct queue_batch *batch);
 /* After queue_done of a batch that was committed. */
 void tumbling_done(struct tumbling *tumbling, const struct tumbling_step *step);
-/* If it is an end that was given up: the message of its dead letter, with the state that is nowhere else now.
- * The caller's reference; NULL: it is none. */
+
+/* ---- Giving up ---- */
+
+/* If it is an end that was given up: the message of its dead letter, with the state, which is there until the
+ * end has left the function's queue. The caller's reference; NULL: it is none. */
 struct message *tumbling_give_up(struct tumbling *tumbling, const struct queue_dead *dead);
+/* What stood in the event behind its records, which were none: of a message that tumbling_give_up made. */
+void tumbling_write_end(const struct tumbling *tumbling, const struct message *end, struct buffer *out);
+/* A message was acknowledged: it has left the function's queue. */
+void tumbling_left(struct tumbling *tumbling, uint64_t ordinal);
+/* False: something that was given up is still in the function's queue. */
+bool tumbling_may_lease(const struct tumbling *tumbling);
 
 #endif

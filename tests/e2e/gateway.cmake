@@ -41,4 +41,4 @@ target_link_libraries(summing PRIVATE sluice_options handlers_includes)
 set_target_properties(summing PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
 # Acknowledgements and what is held back.
-sluice_e2e(acknowledge backpressure batch_bytes tumbling)
+sluice_e2e(acknowledge backpressure batch_bytes tumbling window_end)
