@@ -232,17 +232,28 @@ void function_version_stop(struct function_version *version)
     invoke_pool_stop(version->pool, on_version_stopped, version);
 }
 
-static void on_down_pool_stopped(void *ctx)
-{
-    functions_pool_stopped(((struct function *)ctx)->all);
-}
-
-void function_stop_versions(struct function *function)
+static void stop_versions(struct function *function)
 {
     for (struct function_version *version = function->versions; version; version = version->next)
         function_version_stop(version);
+}
+
+static void on_down_pool_stopped(void *ctx)
+{
+    struct function *function = ctx;
+    function->down_pool = NULL;
+    function->coming_down.id = 0; /* what the disk gets from now on is answered to nobody: the remote brings it again */
+    stop_versions(function);
+    functions_pool_stopped(function->all);
+}
+
+/* The pool that brings topics down has the same version as the one that forwards, and ends before it is freed. */
+void function_stop_versions(struct function *function)
+{
     if (function->down_pool)
         invoke_pool_stop(function->down_pool, on_down_pool_stopped, function);
+    else
+        stop_versions(function);
 }
 
 static bool is_used(const struct function_version *version)
