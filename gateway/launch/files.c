@@ -168,6 +168,20 @@ static int allow_all(int ruleset, const struct launch *launch, const char *const
     return error;
 }
 
+/* What the worker is may be read though a folder above it is hidden. What is hidden in it stays so. */
+static int allow_code(int ruleset, const struct launch_paths *hide, const char *path, uint64_t rights)
+{
+    char folder[PATH_MAX];
+    struct launch_paths inside = {0};
+    if (!realpath(path, folder))
+        return 0;
+    for (size_t i = 0; i < hide->count; i++) {
+        if (is_inside(hide->items[i], folder))
+            inside.items[inside.count++] = hide->items[i];
+    }
+    return allow_around(ruleset, &inside, folder, rights);
+}
+
 static int add_rules(int ruleset, const struct launch *launch, uint64_t handled)
 {
     int error = allow_all(ruleset, launch, system_paths, sizeof system_paths / sizeof *system_paths,
@@ -178,7 +192,7 @@ static int add_rules(int ruleset, const struct launch *launch, uint64_t handled)
     if (!error)
         error = allow_all(ruleset, launch, launch->read.items, launch->read.count, handled & RIGHTS_TO_READ);
     for (size_t i = 0; i < launch->code.count && !error; i++)
-        error = allow(ruleset, launch->code.items[i], handled & RIGHTS_TO_READ);
+        error = allow_code(ruleset, &launch->hide, launch->code.items[i], handled & RIGHTS_TO_READ);
     if (!error)
         error =
             allow_all(ruleset, launch, launch->write.items, launch->write.count, handled & RIGHTS_TO_WRITE);

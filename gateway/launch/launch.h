@@ -33,7 +33,8 @@ struct launch {
     struct launch_paths read;  /* files and folders that it may read and execute */
     struct launch_paths write; /* folders and files that it may change too */
     struct launch_paths hide;  /* real paths that it may not use though a folder above may be read */
-    struct launch_paths code;  /* read, though hidden: what is the worker's own among the gateway's things */
+    struct launch_paths
+        code; /* read, though in a hidden folder: what is the worker's own among others' things */
     enum launch_network network;
     uint64_t data_bytes;      /* heap, data and stacks of threads; 0: no limit */
     uint64_t open_file_count; /* 0: as many as the gateway */

@@ -19,7 +19,7 @@ static const char usage[] =
     "  --read PATH          may be read and executed, besides the system's own folders\n"
     "  --write PATH         may be changed too\n"
     "  --hide PATH          not, though a folder above it may be read\n"
-    "  --code PATH          is the program's own, and may be read though it is hidden\n"
+    "  --code PATH          is the program's own, and may be read though a folder above it is hidden\n"
     "  --network WHAT       none (the default), loopback (its own, with nobody else) or all\n"
     "  --data-bytes N       of memory that it writes to\n"
     "  --open-files N       at once\n"

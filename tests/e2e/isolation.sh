@@ -113,6 +113,21 @@ the_environment_is_its_own() {
     [ "$ANSWER" = 'OWN=variable ' ] || fail "$ANSWER"
 }
 
+# What a function is may be in the gateway's own folder; what the gateway has beside it is not the function's.
+what_is_hidden_in_code_stays_hidden() {
+    mkdir -p "$DIR/own/code"
+    for file in own/journal own/code/passwords own/code/library; do
+        echo text > "$DIR/$file"
+    done
+    launch="$DIR/workers/launch --hide $DIR/own --hide $DIR/own/code/passwords --code"
+    $launch "$DIR/own/code" -- /bin/cat "$DIR/own/code/library" > "$DIR/launch.log" 2>&1 || fail "code cannot be read"
+    for row in own/code:own/code/passwords own/code:own/journal own:own/journal own:own/code/library; do
+        ! $launch "$DIR/${row%:*}" -- /bin/cat "$DIR/${row#*:}" > "$DIR/launch.log" 2>&1 || fail "$row is read"
+        grep -q 'Permission denied' "$DIR/launch.log" || fail "$row"
+    done
+}
+
+what_is_hidden_in_code_stays_hidden
 the_gateway_cannot_be_touched
 files_of_others_are_out_of_reach
 the_network_is_for_those_that_say_so
