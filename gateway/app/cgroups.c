@@ -15,9 +15,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { VALUE_BYTES = 4096, LINE_BYTES = 2 * PATH_MAX, MEGABYTE = 1024 * 1024 };
+enum {
+    VALUE_BYTES = 4096,
+    LINE_BYTES = 2 * PATH_MAX,
+    MEGABYTE = 1024 * 1024,
+    LEFT_PAUSE_MS = 10,
+    LEFT_PAUSES = 100, /* at start: what does not end by then keeps its cgroup */
+};
 
 struct cgroup {
     struct cgroup *next; /* of those that cannot be removed yet */
@@ -143,14 +150,23 @@ static bool is_of_worker(const char *name)
     return point && point > name && point[1] && point[1 + strspn(point + 1, "0123456789")] == '\0';
 }
 
-/* Workers' that have no processes any more. */
+/* With what a worker had started, which the death of its gateway has not ended. */
+static void remove_left(const char *path)
+{
+    static const struct timespec pause = {.tv_nsec = LEFT_PAUSE_MS * 1000000L};
+    write_value(path, "cgroup.kill", "1");
+    for (int i = 0; rmdir(path) != 0 && errno == EBUSY && i < LEFT_PAUSES; i++)
+        nanosleep(&pause, NULL); /* it is on its way out */
+}
+
+/* Workers' of a gateway that is gone. */
 static void remove_below(const char *folder)
 {
     char path[PATH_MAX];
     DIR *entries = opendir(folder);
     for (struct dirent *entry; entries && (entry = readdir(entries));) {
         if (entry->d_type == DT_DIR && is_of_worker(entry->d_name) && join(path, folder, entry->d_name))
-            rmdir(path);
+            remove_left(path);
     }
     if (entries)
         closedir(entries);

@@ -43,6 +43,8 @@ limits_are_written() {
     echo $((77 * 1024 * 1024)) > "$tree/worker.1/memory.peak"
     configure "$tree"
     start_gateway
+    [ "$(cat "$tree/worker.1/cgroup.kill")" = 1 ] || fail "what a killed gateway's worker had started lives on"
+    : > "$tree/worker.1/cgroup.kill"
     publish $(plain) -q 1 -t in/worker -m '{"n":1}'
     wait_until report 1
     [ "$(cat "$tree/worker.1/cgroup.procs")" = "$(cat "/proc/$GATEWAY/task/$GATEWAY/children" | tr -d ' ')" ] ||
@@ -100,18 +102,17 @@ real_ones_come_and_go() {
     wait_until report 4
     grep -q "/sluice-test-$$/worker.1\$" "/proc/$(cat "/proc/$GATEWAY/task/$GATEWAY/children" | tr -d ' ')/cgroup" ||
         fail "the worker is elsewhere"
+    sleep 1000 & # as if the worker had started it
+    started $!
+    echo $! > "$tree/worker.1/cgroup.procs"
     kill_gateway
-    wait_until empty "$tree/worker.1"
-    start_gateway # and removes what the other one has left, before it makes the same again
+    start_gateway # and ends and removes what the other one has left, before it makes the same again
+    [ ! -e "$tree/worker.1" ] || fail "something is left in it: $(cat "$tree/worker.1/cgroup.procs")"
     publish $(plain) -q 1 -t in/worker -m '{"do":"exit"}'
     wait_until dead_letters_are 1
     grep -q memory "$tree/cgroup.controllers" || echo "cgroups without limits of memory: only their life was tried"
     stop_gateway
     rmdir "$tree" || fail "there are cgroups left: $(ls -d "$tree"/*/)"
-}
-
-empty() {
-    [ ! -s "$1/cgroup.procs" ] || [ -z "$(cat "$1/cgroup.procs")" ]
 }
 
 dead_letters_are() {
