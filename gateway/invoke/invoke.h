@@ -80,7 +80,7 @@ struct invoke_log_hooks {
     /* A line that a worker has printed; request_id is NULL where it is of no invocation, or one of several.
      */
     void (*on_line)(void *ctx, const char *request_id, struct span line);
-    /* After on_done. `begun` is what on_begin has said. */
+    /* Before on_done, and before its worker begins with another one. `begun` is what on_begin has said. */
     void (*on_end)(void *ctx, const char *request_id, bool begun, const struct invoke_result *result);
 };
 

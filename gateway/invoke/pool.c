@@ -11,23 +11,34 @@ enum { POOL_HANDLE_COUNT = 2 };
 
 /* --- Completing --- */
 
-static void complete(struct invoke_pool *pool, struct request *request, const struct invoke_result *result)
+/* What is known when a request ends, as the log has it at once. */
+static struct invoke_result end(struct invoke_pool *pool, struct request *request,
+                                const struct invoke_result *result)
 {
     struct invoke_result given = *result;
+    bool is_read = request->wants_log || request->is_logged;
     given.duration_us = request->began_ns ? (uv_hrtime() - request->began_ns) / 1000 : 0;
     given.init_us = request->init_us;
     given.log = buffer_span(&request->log);
-    if (request->wants_log && request->worker)
-        given.memory_bytes = worker_memory_bytes(request->worker, true);
+    if (is_read && request->worker)
+        given.memory_bytes = worker_memory_bytes(request->worker, request->wants_log);
     pool->counters.completed_count[given.outcome]++;
-    request->on_done(request->ctx, &given);
-    if (request->worker && pool->hooks.log.on_end) {
-        if (request->is_logged)
-            given.memory_bytes = worker_memory_bytes(request->worker, false);
+    if (request->worker && pool->hooks.log.on_end)
         pool->hooks.log.on_end(pool->hooks.ctx, request->request_id, request->is_logged, &given);
-    }
+    return given;
+}
+
+static void tell(struct request *request, const struct invoke_result *result)
+{
+    request->on_done(request->ctx, result);
     buffer_fini(&request->log);
     memory_free(request);
+}
+
+static void complete(struct invoke_pool *pool, struct request *request, const struct invoke_result *result)
+{
+    struct invoke_result given = end(pool, request, result);
+    tell(request, &given);
 }
 
 static void complete_all(struct invoke_pool *pool, struct request_list requests,
@@ -197,8 +208,9 @@ void pool_worker_answered(struct invoke_pool *pool, struct request *request,
 {
     pool->failure_count = 0;
     pool->probing = false;
+    struct invoke_result given = end(pool, request, result);
     run_waiting(pool); /* before the callback, so that the worker is never without work */
-    complete(pool, request, result);
+    tell(request, &given);
 }
 
 static const struct invoke_result cut_short = {

@@ -106,6 +106,21 @@ static void the_log_is_told_what_is_of_which_invocation(void **state)
     fixture_fini(&fixture);
 }
 
+/* Also when the worker gets the next one before the first one's callback. */
+static void an_invocation_ends_in_the_log_before_the_next_begins(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct invoke_config config = worker_config(NULL);
+    fixture_init(&fixture, &config);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a")), SLUICE_OK);
+    assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("b")), SLUICE_OK);
+    fixture_run(&fixture);
+    assert_int_equal(invoke_counters(fixture.pool).started_count, 1);
+    assert_log(&fixture, "begin 8476a536|end 8476a536|begin 8476a536|end 8476a536|");
+    fixture_fini(&fixture);
+}
+
 static void the_log_says_why_a_worker_does_not_start(void **state)
 {
     (void)state;
@@ -610,6 +625,7 @@ int main(void)
         cmocka_unit_test(an_event_comes_back_and_only_the_first_is_cold),
         cmocka_unit_test(every_bad_end_is_told_apart_and_the_next_event_is_served),
         cmocka_unit_test(the_log_is_told_what_is_of_which_invocation),
+        cmocka_unit_test(an_invocation_ends_in_the_log_before_the_next_begins),
         cmocka_unit_test(the_log_says_why_a_worker_does_not_start),
         cmocka_unit_test(a_hanging_worker_is_terminated_at_the_deadline),
         cmocka_unit_test(one_that_ignores_sigterm_is_killed_and_then_replaced),
