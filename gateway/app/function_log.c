@@ -100,18 +100,25 @@ static void write_text(struct buffer *out, struct span text)
     }
 }
 
-static void write_record(struct function_log *log, uint64_t wall_ms, const char *request_id, struct span text)
+/* False: the disk is slow, and the record is left out. */
+static bool add_record(struct function_log *log, uint64_t wall_ms, const char *request_id, struct span text)
 {
     struct buffer record = {0};
     write_time(&record, wall_ms);
     write_format(&record, " %s ", request_id && *request_id ? request_id : "-");
     write_text(&record, text.len > TEXT_BYTES ? span_of(text.data, TEXT_BYTES) : text);
-    if (!log_writer_add(log->logs->writer, log->file, buffer_span(&record)))
-        log->dropped_lines++; /* the disk is slow */
+    bool added = log_writer_add(log->logs->writer, log->file, buffer_span(&record));
     buffer_fini(&record);
+    return added;
 }
 
-/* What went over the bound in the second before. */
+static void write_record(struct function_log *log, uint64_t wall_ms, const char *request_id, struct span text)
+{
+    if (!add_record(log, wall_ms, request_id, text))
+        log->dropped_lines++;
+}
+
+/* What was left out so far. It goes on being counted until the disk takes it. */
 static void write_dropped(struct function_log *log, uint64_t wall_ms)
 {
     char text[128];
@@ -120,8 +127,8 @@ static void write_dropped(struct function_log *log, uint64_t wall_ms)
     int len =
         snprintf(text, sizeof text, "(%" PRIu64 " more lines and %" PRIu64 " more invocations were left out)",
                  log->dropped_lines, log->dropped_invocations);
-    log->dropped_lines = log->dropped_invocations = 0;
-    write_record(log, wall_ms, NULL, span_of(text, (size_t)len));
+    if (add_record(log, wall_ms, NULL, span_of(text, (size_t)len)))
+        log->dropped_lines = log->dropped_invocations = 0;
 }
 
 /* Whether `count` records more are within the first `bound` of this second. */

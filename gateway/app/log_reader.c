@@ -43,11 +43,25 @@ static bool find_open_one(const struct log_reader *reader, unsigned *ret_number)
     return false;
 }
 
-static unsigned oldest(const struct log_reader *reader)
+static bool is_older(struct timespec a, struct timespec b)
+{
+    return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
+}
+
+/* It is there, and was not done with before the open one: that would have been read already. */
+static bool is_to_be_read(const struct log_reader *reader, unsigned number)
 {
     char path[PATH_MAX];
+    struct stat open_one, named;
+    return log_file_path(reader->path, number, path) && stat(path, &named) == 0 &&
+           (reader->fd < 0 || fstat(reader->fd, &open_one) != 0 ||
+            !is_older(named.st_mtim, open_one.st_mtim));
+}
+
+static unsigned oldest(const struct log_reader *reader)
+{
     unsigned number = LOG_FILE_COUNT_MAX;
-    while (number > 0 && (!log_file_path(reader->path, number, path) || access(path, F_OK) != 0))
+    while (number > 0 && !is_to_be_read(reader, number))
         number--;
     return number;
 }
@@ -85,8 +99,22 @@ static bool open_next(struct log_reader *reader)
 
 /* ---- Lines ---- */
 
+/* A file that has become shorter: its writer has taken a record back that the disk took a part of, or
+ * somebody has emptied it. */
+static void follow_cut(struct log_reader *reader)
+{
+    struct stat status;
+    off_t at = reader->fd >= 0 ? lseek(reader->fd, 0, SEEK_CUR) : -1;
+    if (at < 0 || fstat(reader->fd, &status) != 0 || status.st_size >= at)
+        return;
+    off_t whole = at - (off_t)buffer_len(&reader->lines);
+    buffer_consume(&reader->lines, buffer_len(&reader->lines));
+    lseek(reader->fd, status.st_size < whole ? 0 : whole, SEEK_SET);
+}
+
 static bool read_more(struct log_reader *reader)
 {
+    follow_cut(reader);
     ssize_t got =
         reader->fd >= 0 ? read(reader->fd, buffer_reserve(&reader->lines, READ_BYTES), READ_BYTES) : 0;
     buffer_grown(&reader->lines, got > 0 ? (size_t)got : 0);

@@ -2,7 +2,9 @@
  * Reads the records that a log_file (log_file.h) has, from the oldest on, while
  * somebody else writes and rotates it. The file that is open stays the same one
  * whatever its number becomes, so nothing is read twice or left out unless the
- * files are gone before they were read. One thread; blocking reads.
+ * files are gone before they were read. One that somebody empties is read from
+ * its beginning; where somebody removes it, what comes after it is read. One
+ * thread; blocking reads.
  */
 #ifndef SLUICE_APP_LOG_READER_H
 #define SLUICE_APP_LOG_READER_H

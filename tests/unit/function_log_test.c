@@ -4,6 +4,7 @@
 #include "app/log_reader.h"
 #include "app/log_writer.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -152,6 +154,51 @@ static void what_is_over_the_bound_is_counted(void **state)
     world_fini(&world);
 }
 
+/* The records of a function's log, and those that it says were left out. */
+static uint64_t count_lines(const struct world *world)
+{
+    struct log_reader reader;
+    struct span line;
+    uint64_t count = 0;
+    log_reader_init(&reader, world->path);
+    while (log_reader_next(&reader, &line)) {
+        char text[64];
+        unsigned long long lines;
+        snprintf(text, sizeof text, "%.*s", (int)line.len, (const char *)line.data);
+        count += sscanf(text, "%*s - (%llu more lines and", &lines) == 1 ? lines : 1;
+    }
+    log_reader_fini(&reader);
+    return count;
+}
+
+/* The writer has no room when the second ends, so that the count itself has to wait. */
+static void what_a_slow_disk_leaves_out_is_counted_later(void **state)
+{
+    static char text[2001];
+    struct world world;
+    uint64_t said = 0;
+    (void)state;
+    world_init(&world, 1000 * 1000);
+    function_logs_stop(world.logs);
+    world.config.logs.file_bytes = 4 * LOG_WRITER_BYTES;
+    world_start(&world);
+    memset(text, 'x', sizeof text - 1);
+    for (int second = 0; second < 3; second++, world.wall_ms += 1000) {
+        for (size_t i = 0; i < LOG_WRITER_BYTES / 2000; i++, said++)
+            say(&world, text);
+        for (int i = 0; i < 200; i++, said++)
+            say(&world, "");
+    }
+    function_logs_turn(world.logs, 0);
+    for (uint64_t now_ms;
+         (now_ms = function_logs_next_deadline(world.logs)) != UINT64_MAX;) /* until all is told */
+        function_logs_turn(world.logs, now_ms);
+    function_logs_stop(world.logs);
+    world.logs = NULL;
+    assert_int_equal(count_lines(&world), said);
+    world_fini(&world);
+}
+
 /* They are handed over at the deadline, and not with each turn. */
 static void records_go_to_the_disk_by_themselves(void **state)
 {
@@ -275,6 +322,67 @@ static void a_reader_follows_over_rotations(void **state)
     world_fini(&world);
 }
 
+static void assert_reads(struct log_reader *reader, const char *expected)
+{
+    struct span line;
+    assert_int_equal(log_reader_next(reader, &line), expected != NULL);
+    if (expected) {
+        assert_int_equal(line.len, strlen(expected));
+        assert_memory_equal(line.data, expected, line.len);
+    }
+}
+
+static void a_removed_log_is_not_read_again(void **state)
+{
+    static const struct timespec long_ago[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct world world;
+    char path[PATH_MAX], old[PATH_MAX];
+    struct log_reader reader;
+    (void)state;
+    world_init(&world, 10);
+    snprintf(path, sizeof path, "%s/x.log", world.folder);
+    assert_true(log_file_path(path, 1, old));
+    append(path, "0123456 one\n");
+    assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    append(path, "0123456 two\n"); /* in a second file */
+    log_reader_init(&reader, path);
+    assert_reads(&reader, "0123456 one");
+    assert_reads(&reader, "0123456 two");
+    assert_int_equal(unlink(path), 0);
+    assert_reads(&reader, NULL);
+    append(path, "0123456 three\n");
+    assert_reads(&reader, "0123456 three");
+    assert_reads(&reader, NULL);
+    log_reader_fini(&reader);
+    world_fini(&world);
+}
+
+static void an_emptied_log_is_read_on(void **state)
+{
+    struct world world;
+    char path[PATH_MAX];
+    struct log_reader reader;
+    (void)state;
+    world_init(&world, 10);
+    snprintf(path, sizeof path, "%s/x.log", world.folder);
+    log_reader_init(&reader, path);
+    append(path, "0123456 one\n");
+    assert_reads(&reader, "0123456 one");
+    assert_int_equal(truncate(path, 0), 0);
+    assert_reads(&reader, NULL);
+    append(path, "two\n");
+    assert_reads(&reader, "two");
+    append(path, "a part"); /* which the writer takes back */
+    assert_reads(&reader, NULL);
+    assert_int_equal(truncate(path, 4), 0);
+    assert_reads(&reader, NULL);
+    append(path, "three\n");
+    assert_reads(&reader, "three");
+    assert_reads(&reader, NULL);
+    log_reader_fini(&reader);
+    world_fini(&world);
+}
+
 static void write_and_wait(struct log_writer *writer, size_t number, const char *record)
 {
     assert_true(log_writer_add(writer, number, span_from_string(record)));
@@ -327,10 +435,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_invocation_is_records_of_one_line),
         cmocka_unit_test(what_is_over_the_bound_is_counted),
+        cmocka_unit_test(what_a_slow_disk_leaves_out_is_counted_later),
         cmocka_unit_test(records_go_to_the_disk_by_themselves),
         cmocka_unit_test(files_stay_within_their_bounds),
         cmocka_unit_test(a_torn_record_stays_alone),
         cmocka_unit_test(a_reader_follows_over_rotations),
+        cmocka_unit_test(a_removed_log_is_not_read_again),
+        cmocka_unit_test(an_emptied_log_is_read_on),
         cmocka_unit_test(what_the_disk_does_not_take_is_counted),
         cmocka_unit_test(what_waits_is_bounded),
     };
