@@ -44,37 +44,50 @@ static bool is_same(const char *path, const struct stat *file)
 static bool was_refused(const struct deploy *deploy, const char *refused)
 {
     struct buffer fault = {0};
-    if (file_read(refused, FAULT_BYTES_MAX, &fault) != SLUICE_OK)
+    if (file_read(refused, FAULT_BYTES_MAX, &fault) != SLUICE_OK || buffer_len(&fault) == 0) {
+        buffer_fini(&fault);
         return false;
+    }
     buffer_append(&fault, span_of("", 1));
     refuse(deploy, (const char *)buffer_span(&fault).data);
     buffer_fini(&fault);
     return true;
 }
 
-/* However long functions take to start: the gateway bounds that. */
-static enum sluice_error wait_for_gateway(const struct deploy *deploy, pid_t gateway, const struct stat *file)
+/* However long functions take to start: the gateway bounds that. SLUICE_CLOSED: it has ended. */
+static enum sluice_error wait_for_answer(const char *data, pid_t gateway, const char *refused)
 {
     static const struct timespec pause = {.tv_nsec = LOOK_AGAIN_MS * 1000000L};
-    const char *data = deploy->config->data;
-    char now[PATH_MAX], next[PATH_MAX], refused[PATH_MAX];
-    pid_t owner = gateway;
-    versions_path(data, VERSIONS_NOW, now);
-    versions_path(data, VERSIONS_NEXT, next);
-    versions_path(data, VERSIONS_REFUSED, refused);
-    for (;;) {
+    for (;; nanosleep(&pause, NULL)) {
+        struct stat answer;
+        pid_t owner = gateway;
         bool has_ended = data_lock_owner(data, &owner) == SLUICE_NOT_FOUND || owner != gateway;
-        bool is_gone = !is_same(next, file); /* then it has its name, or was refused */
-        if (is_same(now, file))
+        if (stat(refused, &answer) != 0 || answer.st_size > 0)
             return SLUICE_OK;
-        if (was_refused(deploy, refused))
-            return SLUICE_INVALID;
         if (has_ended)
-            return complain(deploy, "the gateway has ended meanwhile; what was live stays so", "");
-        if (is_gone)
-            return complain(deploy, "the gateway has refused it; its log says why", "");
-        nanosleep(&pause, NULL);
+            return SLUICE_CLOSED;
     }
+}
+
+/* A gateway that has ended may have got as far as the rename, but not to its fsync. */
+static enum sluice_error wait_for_gateway(const struct deploy *deploy, pid_t gateway, const struct stat *file)
+{
+    const char *data = deploy->config->data;
+    char now[PATH_MAX], folder[PATH_MAX], refused[PATH_MAX];
+    versions_path(data, VERSIONS_NOW, now);
+    versions_path(data, VERSIONS_FOLDER, folder);
+    versions_path(data, VERSIONS_REFUSED, refused);
+    bool has_ended = wait_for_answer(data, gateway, refused) == SLUICE_CLOSED;
+    if (was_refused(deploy, refused))
+        return SLUICE_INVALID;
+    if (has_ended && file_sync_folder(folder) != SLUICE_OK)
+        return complain(deploy, folder, strerror(errno));
+    if (is_same(now, file))
+        return SLUICE_OK;
+    return complain(deploy,
+                    has_ended ? "the gateway has ended meanwhile; what was live stays so"
+                              : "the gateway has refused it; its log says why",
+                    "");
 }
 
 static enum sluice_error ask_gateway(const struct deploy *deploy, pid_t gateway, const struct stat *file)
@@ -170,9 +183,10 @@ enum sluice_error deploy_submit(const struct deploy *deploy)
     pid_t gateway;
     versions_path(data, VERSIONS_NEXT, next);
     versions_path(data, VERSIONS_REFUSED, refused);
-    unlink(refused);
     versions_write(deploy->versions, &text);
-    enum sluice_error error = file_replace(next, 0600, buffer_span(&text));
+    enum sluice_error error = file_replace(refused, 0600, SPAN_EMPTY);
+    if (!error)
+        error = file_replace(next, 0600, buffer_span(&text));
     buffer_fini(&text);
     if (error || stat(next, &file) != 0)
         return complain(deploy, "what is to be live cannot be written to the data folder", strerror(errno));

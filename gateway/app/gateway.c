@@ -295,6 +295,8 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     if (!error)
         error = open_storage(gateway);
     if (!error)
+        gateway_refuse_rollout(gateway);
+    if (!error)
         error = start_functions(gateway, workers);
     if (!error) {
         gateway_keep_tls_sessions(gateway);

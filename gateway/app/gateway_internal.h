@@ -89,4 +89,8 @@ void gateway_print_ledger(const struct gateway *gateway);
 uint64_t gateway_wall_ms(void *ctx); /* Unix epoch */
 void gateway_random(void *ctx, uint8_t *bytes, size_t len);
 
+/* rollouts.c: what was asked for before this start, or while the gateway started anew and was not there to
+ * hear of it. */
+void gateway_refuse_rollout(struct gateway *gateway);
+
 #endif

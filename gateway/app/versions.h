@@ -6,9 +6,11 @@
  * queues, rights) is the gateway's configuration.
  *
  * DATA/functions/versions.json is all of it, in one file, so that a deploy of many
- * functions is one rename. `sluice deploy` writes versions.next.json beside it;
- * whoever has the data folder gives that its name when all that it makes live has
- * started (app/rollout.h), or leaves the reason in `refused`.
+ * functions is one rename. `sluice deploy` writes versions.next.json beside it, and
+ * an empty file `refused`, which means that there is no answer yet. Whoever has the
+ * data folder gives versions.next.json its name when all that it makes live has
+ * started (app/rollout.h), and deletes `refused` when new invocations go there; or
+ * it writes the reason into `refused`.
  *
  * Memory: one arena, given back by versions_free; one thread.
  */

@@ -1,1 +1,1 @@
-sluice_e2e(deploy deploy_load deploy_private qualifiers)
+sluice_e2e(deploy deploy_answer deploy_load deploy_private qualifiers)
