@@ -45,18 +45,15 @@ static const char *write_time(uint64_t wall_ms, char text[static TIME_BYTES])
     return text;
 }
 
-/* The version that is live: `$LATEST` where none was deployed. */
-static void write_version(const struct mapping *mapping, struct buffer *out)
+static void write_version(uint64_t version, struct buffer *out)
 {
-    const struct function_version *live = mapping->function->live;
-    if (live && live->number > 0)
-        json_write_u64(out, live->number);
-    else
-        json_write_raw(out, "$LATEST");
+    char name[FUNCTION_VERSION_BYTES];
+    function_version_name(version, name);
+    buffer_append(out, span_from_string(name));
 }
 
-static void write_request_context(const struct mapping *mapping, uint64_t ordinal, struct span condition,
-                                  uint32_t attempts, struct buffer *out)
+static void write_request_context(const struct mapping *mapping, uint64_t version, uint64_t ordinal,
+                                  struct span condition, uint32_t attempts, struct buffer *out)
 {
     const struct functions_host *host = &mapping->function->all->host;
     char id[REQUEST_ID_BYTES], time[TIME_BYTES];
@@ -68,7 +65,7 @@ static void write_request_context(const struct mapping *mapping, uint64_t ordina
     json_write_raw(out, ",\"functionArn\":\"");
     buffer_append(out, span_from_string(mapping->function->arn));
     json_write_raw(out, ":");
-    write_version(mapping, out);
+    write_version(version, out);
     json_write_raw(out, "\",\"condition\":");
     json_write_string(out, condition);
     json_write_raw(out, ",\"approximateInvokeCount\":");
@@ -101,19 +98,20 @@ static void write_payload(struct buffer *out, const char *name, struct span payl
 }
 
 /* Begins it. */
-static void write_response_context(const struct mapping *mapping, struct buffer *out)
+static void write_response_context(uint64_t version, struct buffer *out)
 {
     json_write_raw(out, ",\"responseContext\":{\"statusCode\":200,\"executedVersion\":\"");
-    write_version(mapping, out);
+    write_version(version, out);
     json_write_raw(out, "\"");
 }
 
-void destination_write_success(const struct mapping *mapping, const struct queue_item *first,
-                               struct span event, struct span answer, struct buffer *out)
+void destination_write_success(const struct mapping *mapping, uint64_t version,
+                               const struct queue_item *first, struct span event, struct span answer,
+                               struct buffer *out)
 {
-    write_request_context(mapping, first->ordinal, SPAN_LITERAL("Success"), first->attempt, out);
+    write_request_context(mapping, version, first->ordinal, SPAN_LITERAL("Success"), first->attempt, out);
     write_payload(out, "requestPayload", event);
-    write_response_context(mapping, out);
+    write_response_context(version, out);
     json_write_raw(out, "}");
     write_payload(out, "responsePayload", answer);
     json_write_raw(out, "}");
@@ -141,13 +139,14 @@ void destination_write_error(const struct queue_dead *dead, struct buffer *out)
 void destination_write_failure(const struct mapping *mapping, const struct queue_dead *dead,
                                struct span event, struct buffer *out)
 {
+    uint64_t version = mapping_version(mapping, dead->message);
     struct buffer error = {0};
-    write_request_context(mapping, dead->ordinal, destination_condition(dead), dead->attempts, out);
+    write_request_context(mapping, version, dead->ordinal, destination_condition(dead), dead->attempts, out);
     write_payload(out, "requestPayload", event);
     if (dead->error_type.len == 0) { /* nothing was answered last */
         json_write_raw(out, ",\"responseContext\":null");
     } else {
-        write_response_context(mapping, out);
+        write_response_context(version, out);
         json_write_raw(out, ",\"functionError\":\"Unhandled\"}");
         destination_write_error(dead, &error);
     }

@@ -50,7 +50,7 @@ static void write_context(const struct function *function, const char *request_i
     const struct functions_host *host = &function->all->host;
     char trace[TRACE_ID_BYTES];
     bool is_given = invocation->trace_id.len > 0 && invocation->trace_id.len <= GIVEN_TRACE_BYTES;
-    invocation_begin_context(function, request_id,
+    invocation_begin_context(function, invocation->qualifier, request_id,
                              is_given ? invocation->trace_id
                                       : invocation_trace_id(request_id, host->wall_ms(host->ctx), trace),
                              1, out);

@@ -45,7 +45,8 @@ struct config_function function_version_config(const struct function *function, 
                                                struct arena *arena);
 
 struct direct_invocation {
-    uint64_t version; /* as function_resolve gives it */
+    uint64_t version;      /* as function_resolve gives it */
+    struct span qualifier; /* what it was named by, or empty */
     struct span event;
     struct span client_context; /* a JSON object, or empty */
     struct span trace_id;       /* as X-Amzn-Trace-Id has it; empty: a new one */

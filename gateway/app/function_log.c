@@ -187,7 +187,7 @@ static void log_error_of(struct function_log *log, const char *request_id, const
     buffer_fini(&text);
 }
 
-void function_log_end(struct function_log *log, const char *request_id, bool begun,
+void function_log_end(struct function_log *log, const char *request_id, bool begun, uint64_t memory_mb,
                       const struct invoke_result *result)
 {
     if (!log || config_is_remote(log->function))
@@ -201,7 +201,7 @@ void function_log_end(struct function_log *log, const char *request_id, bool beg
     function_log_write_end(&text, request_id);
     write_record(log, wall_ms, request_id, buffer_span(&text));
     buffer_consume(&text, buffer_len(&text));
-    function_log_write_report(&text, request_id, log->function->memory_mb, result);
+    function_log_write_report(&text, request_id, memory_mb, result);
     write_record(log, wall_ms, request_id, buffer_span(&text));
     buffer_fini(&text);
 }

@@ -41,7 +41,7 @@ void function_logs_stop(struct function_logs *logs);
 /* invoke_log_hooks, for one function. */
 bool function_log_begin(struct function_log *log, uint64_t version, const char *request_id);
 void function_log_line(struct function_log *log, const char *request_id, struct span line);
-void function_log_end(struct function_log *log, const char *request_id, bool begun,
+void function_log_end(struct function_log *log, const char *request_id, bool begun, uint64_t memory_mb,
                       const struct invoke_result *result);
 
 /* ---- The lines of Lambda's log, appended without newlines ---- */

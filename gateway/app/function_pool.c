@@ -48,7 +48,8 @@ static void pool_log_line(void *ctx, const char *request_id, struct span line)
 
 static void pool_log_end(void *ctx, const char *request_id, bool begun, const struct invoke_result *result)
 {
-    function_log_end(log_of(ctx), request_id, begun, result);
+    const struct function_version *version = ctx;
+    function_log_end(log_of(ctx), request_id, begun, version->config->memory_mb, result);
 }
 
 static void *pool_group_enter(void *ctx, int pid)

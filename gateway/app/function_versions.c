@@ -141,15 +141,30 @@ enum sluice_error function_resolve(const struct function *function, struct span 
     return SLUICE_OK;
 }
 
+struct span mapping_qualifier(const struct mapping *mapping, const struct message *message)
+{
+    const uint8_t *colon = NULL;
+    if (mapping == mapping->function->direct && message)
+        colon = memchr(message->topic.data, ':', message->topic.len);
+    return colon ? span_skip(message->topic, (size_t)(colon - message->topic.data) + 1) : SPAN_EMPTY;
+}
+
+uint64_t mapping_version(const struct mapping *mapping, const struct message *message)
+{
+    struct span qualifier = mapping_qualifier(mapping, message);
+    uint64_t number;
+    return function_resolve(mapping->function, qualifier, &number) == SLUICE_OK ? number
+                                                                                : number_of(qualifier);
+}
+
 struct invoke_pool *mapping_pool(const struct mapping *mapping, const struct message *message)
 {
     struct function *function = mapping->function;
-    const uint8_t *colon = memchr(message->topic.data, ':', message->topic.len);
+    struct span qualifier = mapping_qualifier(mapping, message);
     struct function_version *version;
     uint64_t number;
-    if (mapping != function->direct || !colon)
+    if (qualifier.len == 0)
         return function->pool;
-    struct span qualifier = span_skip(message->topic, (size_t)(colon - message->topic.data) + 1);
     return function_resolve(function, qualifier, &number) == SLUICE_OK &&
                    function_version_obtain(function, number, &version) == SLUICE_OK
                ? version->pool
@@ -256,11 +271,12 @@ void function_stop_versions(struct function *function)
         stop_versions(function);
 }
 
+/* One that backs off counts: a new pool in its place would start a worker at once, and with each request. */
 static bool is_used(const struct function_version *version)
 {
     struct invoke_counters counters = invoke_counters(version->pool);
     return version == version->function->live || version->rollout || counters.workers > 0 ||
-           counters.waiting > 0;
+           counters.waiting > 0 || invoke_backs_off(version->pool);
 }
 
 void functions_sweep_versions(struct functions *functions)

@@ -170,8 +170,11 @@ struct function_version *function_version_find(const struct function *function, 
 /* The same, or started now. SLUICE_NOT_FOUND: it is none of the deployed ones, or its code is not there. */
 enum sluice_error function_version_obtain(struct function *function, uint64_t number,
                                           struct function_version **ret_version);
-/* Whose workers a message is for: what no message brought may name a version (function_enqueue). NULL: that
- * one is not kept any more. */
+/* What no message brought may name a version (function_enqueue): the qualifier, or empty. */
+struct span mapping_qualifier(const struct mapping *mapping, const struct message *message);
+/* The version that a message is for now; without one (NULL) the live one. */
+uint64_t mapping_version(const struct mapping *mapping, const struct message *message);
+/* Whose workers it is for. NULL: its version is not kept any more. */
 struct invoke_pool *mapping_pool(const struct mapping *mapping, const struct message *message);
 /* New invocations go to it. What another one has begun it ends, and then its workers end. */
 void function_go_live(struct function_version *version);
@@ -208,9 +211,10 @@ enum sluice_error uplink_write_publish(const struct function *function, const st
                                        struct span event, uint64_t wall_ms, struct buffer *out,
                                        struct queue_error *ret_error);
 
-/* Appends the start of an invocation's context (handlers/PROTOCOL.md), an object that the caller ends. */
-void invocation_begin_context(const struct function *function, const char *request_id, struct span trace_id,
-                              uint32_t attempt, struct buffer *out);
+/* Appends the start of an invocation's context (handlers/PROTOCOL.md), an object that the caller ends. The
+ * qualifier is what named the version, or empty. */
+void invocation_begin_context(const struct function *function, struct span qualifier, const char *request_id,
+                              struct span trace_id, uint32_t attempt, struct buffer *out);
 /* A trace that begins with this request, in ret_text: the same for each attempt that begins at `wall_ms`. */
 enum { TRACE_ID_BYTES = 64 };
 struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char ret_text[TRACE_ID_BYTES]);
@@ -246,9 +250,10 @@ struct destination {
 bool destination_find(const struct mapping *mapping, const struct config_destination *config,
                       struct span values, struct span client_id, struct buffer *topic,
                       struct destination *ret_destination);
-/* Of an invocation that succeeded, whose first item this is. */
-void destination_write_success(const struct mapping *mapping, const struct queue_item *first,
-                               struct span event, struct span answer, struct buffer *out);
+/* Of an invocation that succeeded, whose first item this is, in that version. */
+void destination_write_success(const struct mapping *mapping, uint64_t version,
+                               const struct queue_item *first, struct span event, struct span answer,
+                               struct buffer *out);
 /* Of a message that was given up; `event` is what the function got, or would have got. */
 void destination_write_failure(const struct mapping *mapping, const struct queue_dead *dead,
                                struct span event, struct buffer *out);

@@ -29,15 +29,22 @@ struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char r
     return span_of(ret_text, (size_t)len);
 }
 
-void invocation_begin_context(const struct function *function, const char *request_id, struct span trace_id,
-                              uint32_t attempt, struct buffer *out)
+void invocation_begin_context(const struct function *function, struct span qualifier, const char *request_id,
+                              struct span trace_id, uint32_t attempt, struct buffer *out)
 {
+    struct buffer arn = {0};
+    buffer_append(&arn, span_from_string(function->arn));
+    if (qualifier.len > 0) {
+        buffer_append(&arn, SPAN_LITERAL(":"));
+        buffer_append(&arn, qualifier);
+    }
     json_write_raw(out, "{\"requestId\":");
     json_write_string(out, span_from_string(request_id));
     json_write_raw(out, ",\"functionName\":");
     json_write_string(out, span_from_string(function->config->name));
     json_write_raw(out, ",\"invokedFunctionArn\":");
-    json_write_string(out, span_from_string(function->arn));
+    json_write_string(out, buffer_span(&arn));
+    buffer_fini(&arn);
     json_write_raw(out, ",\"traceId\":");
     json_write_string(out, trace_id);
     json_write_raw(out, ",\"attempt\":");
@@ -48,9 +55,9 @@ static void write_context(const struct invocation *invocation, const char *reque
 {
     const struct queue_item *first = &invocation->batch->items[0];
     char trace[TRACE_ID_BYTES];
-    invocation_begin_context(invocation->mapping->function, request_id,
-                             invocation_trace_id(request_id, first->message->received_ms, trace),
-                             first->attempt, out);
+    invocation_begin_context(
+        invocation->mapping->function, mapping_qualifier(invocation->mapping, first->message), request_id,
+        invocation_trace_id(request_id, first->message->received_ms, trace), first->attempt, out);
     buffer_append(out, buffer_span(&invocation->publish));
     json_write_raw(out, "}");
 }
@@ -149,8 +156,8 @@ static void record_success(struct invocation *invocation, struct span answer)
     struct destination to;
     if (config->kind != CONFIG_TO_NOBODY && destination_find(mapping, config, values_of(invocation, answer),
                                                              client_id_of(invocation), &topic, &to)) {
-        destination_write_success(mapping, &invocation->batch->items[0], buffer_span(&invocation->event),
-                                  answer, &record);
+        destination_write_success(mapping, invocation->version, &invocation->batch->items[0],
+                                  buffer_span(&invocation->event), answer, &record);
         hand_over(invocation,
                   (struct parcel){.kind = PARCEL_RECORD,
                                   .function = to.function,
@@ -348,6 +355,7 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
     struct invocation *invocation = memory_new(sizeof *invocation);
     invocation->mapping = mapping;
     invocation->batch = batch;
+    invocation->version = mapping_version(mapping, batch->items[0].message);
     if (!invocation_write_event(invocation, uv_now(all->host.loop))) {
         invocation_end(invocation, NULL);
         return;

@@ -11,6 +11,7 @@
 struct invocation {
     struct mapping *mapping;
     struct queue_batch *batch;
+    uint64_t version;                   /* that it began in */
     char (*message_ids)[DECIMAL_BYTES]; /* of a batch's items */
     struct buffer event;
     struct buffer publish;       /* the part of the context that only an uplink has */

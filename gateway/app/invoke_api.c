@@ -194,7 +194,7 @@ static void invoke_now(struct call *call, struct function *function, struct span
 {
     struct direct_invocation invocation = {
         .version = call->version,
-
+        .qualifier = call->qualifier,
         .event = event,
         .client_context = client_context,
         .trace_id = http_header(https_request(call->connection), "X-Amzn-Trace-Id"),

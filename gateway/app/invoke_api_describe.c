@@ -102,6 +102,9 @@ void invoke_api_write_log(const struct function *function, uint64_t version, con
     buffer_append(out, result->log);
     function_log_write_end(out, request_id);
     buffer_append(out, SPAN_LITERAL("\n"));
-    function_log_write_report(out, request_id, function_config(function)->memory_mb, result);
+    struct arena arena = {0};
+    function_log_write_report(out, request_id, function_version_config(function, version, &arena).memory_mb,
+                              result);
+    arena_fini(&arena);
     buffer_append(out, SPAN_LITERAL("\n"));
 }

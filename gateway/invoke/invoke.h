@@ -162,6 +162,9 @@ bool invoke_is_busy(const struct invoke_pool *pool);
 /* Whether a worker is ready for the first request. */
 bool invoke_serves(const struct invoke_pool *pool);
 
+/* Whether workers have failed, and the pause before the next one has not passed. */
+bool invoke_backs_off(const struct invoke_pool *pool);
+
 struct invoke_counters {
     uint64_t submitted_count;
     uint64_t completed_count[INVOKE_CRASHED + 1]; /* by outcome */

@@ -465,6 +465,11 @@ bool invoke_serves(const struct invoke_pool *pool)
     return worker != NULL;
 }
 
+bool invoke_backs_off(const struct invoke_pool *pool)
+{
+    return pool->failure_count > 0 && uv_now(pool->loop) < pool->spawn_not_before_ms;
+}
+
 struct invoke_counters invoke_counters(const struct invoke_pool *pool)
 {
     struct invoke_counters counters = pool->counters;

@@ -100,13 +100,13 @@ static void an_invocation_is_records_of_one_line(void **state)
     function_log_line(world.log, NULL, SPAN_LITERAL("starting"));
     assert_true(function_log_begin(world.log, 0, ID));
     say(&world, "tab\there, \033[31mred\r, \xc2\x9bw");
-    function_log_end(world.log, ID, true, &result);
+    function_log_end(world.log, ID, true, 64, &result);
     result = (struct invoke_result){.outcome = INVOKE_CRASHED,
                                     .error_type = SPAN_LITERAL("Runtime.ExitError"),
                                     .error_message = SPAN_LITERAL("signal: Killed")};
     world.wall_ms += 1500;
     assert_true(function_log_begin(world.log, 0, ID));
-    function_log_end(world.log, ID, true, &result);
+    function_log_end(world.log, ID, true, 64, &result);
     assert_written(&world,
                    "1970-01-01T00:00:01.000Z - starting\n"
                    "1970-01-01T00:00:01.000Z " ID " START RequestId: " ID " Version: $LATEST\n"
@@ -132,7 +132,7 @@ static void what_is_over_the_bound_is_counted(void **state)
     for (int i = 0; i < 4; i++) {
         bool begun = function_log_begin(world.log, 0, ID);
         assert_int_equal(begun, i == 0);
-        function_log_end(world.log, ID, begun, &(struct invoke_result){0});
+        function_log_end(world.log, ID, begun, 64, &(struct invoke_result){0});
     }
     for (int i = 0; i < 12; i++)
         say(&world, "line");

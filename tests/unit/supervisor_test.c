@@ -35,6 +35,7 @@ static void an_event_comes_back_and_only_the_first_is_cold(void **state)
     assert_string_equal(warm->payload, "");
     assert_int_equal(warm->init_us, 0);
     assert_int_equal(invoke_counters(fixture.pool).started_count, 1);
+    assert_false(invoke_backs_off(fixture.pool));
     fixture_fini(&fixture);
 }
 
@@ -285,6 +286,7 @@ static void a_worker_that_cannot_start_fails_what_waits_for_it(void **state)
         assert_int_equal(invoke_counters(fixture.pool).started_count, 1);
         assert_true(fixture.not_started_count > 0);
         assert_int_equal(fixture.started_count, 0);
+        assert_true(invoke_backs_off(fixture.pool));
         fixture_fini(&fixture);
     }
 }
