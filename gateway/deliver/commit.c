@@ -153,6 +153,10 @@ static void collect_removals(struct journal *journal)
 
 struct journal_batch *journal_commit_begin(struct journal *journal, uint64_t now_ms)
 {
+    /* While a batch is in flight, or the disk fails, runs must not pile up: a record has those of few turns.
+     */
+    if (journal->run_count >= ACKNOWLEDGED_RUNS)
+        journal_flush_runs(journal);
     bool due = pending_is_due(journal, now_ms); /* the delay counts from the arrival, also behind a batch */
     if (journal->in_flight || (journal->failed && now_ms < journal->retry_at_ms))
         return NULL;

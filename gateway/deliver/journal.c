@@ -55,6 +55,7 @@ void journal_free(struct journal *journal)
     memory_free(journal->batch.removals);
     buffer_fini(&journal->pending);
     buffer_fini(&journal->compacting);
+    memory_free(journal->runs);
     live_queues_fini(&journal->queues);
     stored_fini(&journal->stored);
     memory_free(journal->segments.items);
@@ -240,6 +241,8 @@ enum sluice_error journal_append_messages(struct journal *journal, struct journa
 
 /* ---- What is finished ---- */
 
+/* One record has all: its runs are at most the entries that a turn can finish, so their bytes are less than
+ * what those took in memory. */
 void journal_flush_runs(struct journal *journal)
 {
     if (journal->run_count == 0)
@@ -253,6 +256,20 @@ void journal_flush_runs(struct journal *journal)
     journal->run_count = 0;
     size_t offset;
     journal_record_end(journal, &body, RECORD_ACKNOWLEDGED, &offset);
+    if (journal->run_capacity > ACKNOWLEDGED_RUNS) { /* what the burst of a moment needed is not kept */
+        memory_free(journal->runs);
+        journal->runs = NULL;
+        journal->run_capacity = 0;
+    }
+}
+
+static void add_run(struct journal *journal, uint32_t queue, uint64_t ordinal)
+{
+    if (journal->run_count == journal->run_capacity) {
+        journal->run_capacity = journal->run_capacity ? 2 * journal->run_capacity : ACKNOWLEDGED_RUNS;
+        journal->runs = memory_resize(journal->runs, journal->run_capacity * sizeof *journal->runs);
+    }
+    journal->runs[journal->run_count++] = (struct acknowledged_run){queue, ordinal, 1};
 }
 
 void journal_acknowledge(struct journal *journal, uint32_t id, uint64_t ordinal)
@@ -268,9 +285,7 @@ void journal_acknowledge(struct journal *journal, uint32_t id, uint64_t ordinal)
         last->count++;
         return;
     }
-    if (journal->run_count == ACKNOWLEDGED_RUNS)
-        journal_flush_runs(journal);
-    journal->runs[journal->run_count++] = (struct acknowledged_run){id, ordinal, 1};
+    add_run(journal, id, ordinal);
 }
 
 static uint64_t append_pair(struct journal *journal, enum record_type type, uint64_t first, uint64_t second)

@@ -137,7 +137,8 @@ enum sluice_error journal_append_messages(struct journal *journal, struct journa
                                           uint64_t *ret_seq);
 
 /* These always work, also on a full disk: they wait in memory. Unknown entries are ignored. */
-void journal_acknowledge(struct journal *journal, uint32_t queue, uint64_t ordinal); /* finished */
+/* Finished. All that is between two calls of journal_commit_begin is on disk together or not at all. */
+void journal_acknowledge(struct journal *journal, uint32_t queue, uint64_t ordinal);
 /* A subscriber's PUBREC: PUBREL may leave once the seq is durable. */
 uint64_t journal_received(struct journal *journal, uint32_t queue, uint64_t ordinal);
 /* A publisher's PUBREL: PUBCOMP may leave once the seq is durable. */

@@ -42,7 +42,7 @@ struct acknowledged_run {
 };
 
 enum {
-    ACKNOWLEDGED_RUNS = 512,
+    ACKNOWLEDGED_RUNS = 512, /* so many are written down at the end of a turn, and memory is kept for */
     ACKNOWLEDGED_RUN_COUNT = 1 << 20, /* in one run: what a reader of the file has to believe */
 };
 
@@ -97,8 +97,8 @@ struct journal {
     uint32_t pending_count; /* records */
     uint64_t pending_since_ms;
     bool pending_timed, pending_urgent;
-    struct acknowledged_run runs[ACKNOWLEDGED_RUNS];
-    size_t run_count;
+    struct acknowledged_run *runs;
+    size_t run_count, run_capacity;
 
     struct journal_batch batch;
     bool in_flight;

@@ -277,6 +277,38 @@ static void the_reserve_is_for_what_makes_room(void **state)
     fixture_free(fixture);
 }
 
+/* However many, and however far apart: a window's last messages must not come back without its end. */
+static void what_a_turn_acknowledges_is_on_disk_together_or_not_at_all(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200, COUNT = 1200 };
+    struct fixture *fixture = fixture_new();
+    fixture->config.segment_bytes = 1 << 20; /* so that most batches go behind others, where they are torn */
+    restart(fixture);
+    uint32_t queue = journal_queue_open(fixture->journal, JOURNAL_FUNCTION, SPAN_LITERAL("far apart"));
+    size_t lost_count = 0;
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        uint64_t first = 2 * COUNT * round, position;
+        for (uint64_t i = 0; i < COUNT; i++)
+            append(fixture, (struct journal_target){.ordinal = first + 2 * i, .queue = queue, .qos = 1}, "x",
+                   &position);
+        commit_all(fixture);
+        for (uint64_t i = 0; i < COUNT; i++)
+            journal_acknowledge(fixture->journal, queue, first + 2 * i);
+        sim_disk_stop_after(fixture->sim, 1); /* it is written, and not synced */
+        commit(fixture);
+        sim_disk_power_cut(fixture->sim);
+        restart(fixture);
+        assert_true(fixture->shown.entries == 0 || fixture->shown.entries == COUNT);
+        lost_count += fixture->shown.entries > 0;
+        for (uint64_t i = 0; i < COUNT; i++)
+            journal_acknowledge(fixture->journal, queue, first + 2 * i);
+        commit_all(fixture);
+    }
+    assert_in_range(lost_count, 1, ROUNDS - 1);
+    fixture_free(fixture);
+}
+
 static void a_record_larger_than_the_buffer_is_refused_for_good(void **state)
 {
     (void)state;
@@ -364,6 +396,7 @@ int main(void)
         cmocka_unit_test(nothing_goes_before_what_was_appended_first_is_durable),
         cmocka_unit_test(at_its_bound_it_is_full_until_messages_are_finished),
         cmocka_unit_test(the_reserve_is_for_what_makes_room),
+        cmocka_unit_test(what_a_turn_acknowledges_is_on_disk_together_or_not_at_all),
         cmocka_unit_test(a_record_larger_than_the_buffer_is_refused_for_good),
         cmocka_unit_test(one_stuck_queue_does_not_keep_the_disk),
         cmocka_unit_test(copying_forward_goes_on_by_itself),
