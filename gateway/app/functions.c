@@ -30,8 +30,6 @@ static void queue_acknowledge(void *ctx, uint64_t ordinal)
     struct journal *journal = mapping->function->all->host.journal;
     journal_acknowledge(journal, mapping->queue_id, ordinal);
     tumbling_left(mapping->tumbling, ordinal);
-    if (mapping->tumbling)
-        mapping_changed(mapping); /* it may lease again */
     /* Its result, if it has one, was published before this: see finish in invocation.c. */
     awaited_processed(&mapping->awaited, ordinal, journal_stats(journal).last_seq);
 }

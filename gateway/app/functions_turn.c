@@ -40,8 +40,7 @@ static void on_deadline(void *owner, uint64_t now_ms)
 /* What cannot be handed over holds back the queue that it is of, and so in the end those who publish. */
 static bool may_run(const struct mapping *mapping)
 {
-    return mapping->held_count == 0 && tumbling_may_lease(mapping->tumbling) &&
-           invoke_capacity(mapping->function->pool) > 0;
+    return mapping->held_count == 0 && invoke_capacity(mapping->function->pool) > 0;
 }
 
 static uint64_t lower(uint64_t a, uint64_t b)

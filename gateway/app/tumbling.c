@@ -433,11 +433,6 @@ void tumbling_done(struct tumbling *tumbling, const struct tumbling_step *step)
 
 /* ---- Giving up ---- */
 
-bool tumbling_may_lease(const struct tumbling *tumbling)
-{
-    return !tumbling || queue_stats(tumbling->mapping->queue).dead_count == 0;
-}
-
 static void drop_with_end(struct tumbling *tumbling, uint64_t end, uint64_t state)
 {
     if (state == 0)

@@ -8,12 +8,14 @@
  * says up to which ordinal messages are in it. It is written before the messages are
  * acknowledged. A crash before it is on disk repeats the invocation with the old
  * state; a crash after it finds the messages unfinished, but below that ordinal,
- * and they are acknowledged without another invocation. Of a window's last
- * invocation no state is left; its messages and its end are acknowledged before its
- * old state, in one journal, so that a state without its messages never comes with
- * an end that waits for it. What is given up is in the journal until its dead letter
- * is kept elsewhere: then it is acknowledged, an end before its state. Until then
- * nothing is leased, or the state behind it would say that it is in it.
+ * and they are acknowledged without another invocation. So no message below that
+ * ordinal may be on its way to the dead letters, from where a crash brings it back:
+ * what is given up is in the journal until its dead letter is kept elsewhere, and
+ * until then the queue leases nothing, nor what stands behind it in its batch. Then it
+ * is acknowledged, an end with its state. Of a window's last invocation no state is
+ * left; its messages, its end and its old state are acknowledged in the same turn,
+ * which is one record of the journal: a crash finds all of them, and repeats the
+ * invocation, or none.
  *
  * The loop's thread. A step is an invocation's. States are in the journal, not in
  * memory; windows are at most as many as the function's queueSize.
@@ -93,7 +95,5 @@ struct message *tumbling_give_up(struct tumbling *tumbling, const struct queue_d
 void tumbling_write_end(const struct tumbling *tumbling, const struct message *end, struct buffer *out);
 /* A message was acknowledged: it has left the function's queue. */
 void tumbling_left(struct tumbling *tumbling, uint64_t ordinal);
-/* False: something that was given up is still in the function's queue. */
-bool tumbling_may_lease(const struct tumbling *tumbling);
 
 #endif

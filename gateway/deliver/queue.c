@@ -230,6 +230,8 @@ void queue_dead_stored(struct queue *queue, uint64_t ordinal)
         return;
     queue->stats.dead_count--;
     queue_leave(queue, ordinal, bytes);
+    if (queue->config.one_partition) /* which waits for it */
+        queue->hooks.on_changed(queue->hooks.ctx);
     queue_tell_room(queue);
 }
 

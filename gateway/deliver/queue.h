@@ -47,9 +47,11 @@ struct queue_config {
     uint32_t concurrency;  /* batches leased at once */
     uint32_t max_attempts; /* then the dead letter */
     uint64_t max_age_ms;   /* the same; 0: no bound */
-    bool bisect;        /* a batch that failed whole is tried again in halves, and that counts only alone */
-    bool ordered;       /* see above */
-    bool one_partition; /* of one that is ordered: a batch is of one partition alone */
+    bool bisect;  /* a batch that failed whole is tried again in halves, and that counts only alone */
+    bool ordered; /* see above */
+    /* Of one that is ordered: a batch is of one partition alone, and nothing is leased, nor stands in a batch
+     * behind it, while a dead letter is not stored. */
+    bool one_partition;
     struct retry_policy error_retry;
     struct retry_policy unreachable_retry; /* of the whole queue, where it is not reached */
     struct retry_policy throttle_retry;    /* the same, where it asks for a lower rate */
@@ -90,8 +92,8 @@ struct queue_hooks {
     void (*dead)(void *ctx, const struct queue_dead *dead);
     /* There is room again after queue_has_room said no. */
     void (*on_room)(void *ctx);
-    /* After queue_add, queue_restore and queue_done: queue_next and queue_next_deadline are worth asking
-     * again.
+    /* After queue_add, queue_restore, queue_done, and queue_dead_stored where that is waited for: queue_next
+     * and queue_next_deadline are worth asking again.
      */
     void (*on_changed)(void *ctx);
 };

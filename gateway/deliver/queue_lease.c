@@ -83,6 +83,13 @@ static void fill_loose(struct queue *queue, struct lease *lease, uint64_t now_ms
 
 /* ---- Ordered ---- */
 
+/* Who keeps a state of each partition says how far it reaches by an ordinal: that must not pass a message
+ * whose dead letter is not stored yet, which a crash would bring back. */
+static bool waits_for_letter(const struct queue *queue)
+{
+    return queue->config.one_partition && queue->stats.dead_count > 0;
+}
+
 static uint64_t ordered_due_ms(const struct queue *queue)
 {
     const struct partitions *partitions = &queue->partitions;
@@ -102,7 +109,7 @@ static uint64_t ordered_due_ms(const struct queue *queue)
 }
 
 /* A partition that is being tried again has its batch alone, and each where batches are of one partition; the
- * others share one, in the order of arrival.
+ * others share one, in the order of arrival. Behind what dies nothing is leased: see waits_for_letter.
  */
 static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_ms)
 {
@@ -120,7 +127,7 @@ static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_
             bytes += entry.bytes;
         if (!alone)
             at = partitions_first(partitions);
-        else if (--left == 0)
+        else if (--left == 0 || waits_for_letter(queue))
             at = NULL;
     }
     lease->batch.partition = lease->batch.count > 0 ? lease->entries[0].partition : 0;
@@ -196,7 +203,7 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
     partitions_wake(&queue->partitions, now_ms);
     expire(queue, now_ms);
     if (queue->lease_count >= queue->config.concurrency || now_ms < queue->held_until_ms ||
-        batch_due_ms(queue) > now_ms)
+        waits_for_letter(queue) || batch_due_ms(queue) > now_ms)
         return SLUICE_AGAIN;
     size_t room = queue->fresh.count + queue->heap.count + queue->partitions.ready_count;
     if (room > queue->config.batch_size)
@@ -225,7 +232,7 @@ uint64_t queue_next_deadline(const struct queue *queue)
     struct queue_entry first;
     if (queue->config.max_age_ms > 0 && oldest(queue, &first))
         deadline_ms = first.born_ms + queue->config.max_age_ms;
-    if (queue->lease_count >= queue->config.concurrency)
+    if (queue->lease_count >= queue->config.concurrency || waits_for_letter(queue))
         return deadline_ms;
     uint64_t due_ms = batch_due_ms(queue);
     if (queue->delayed.count > 0 && line_first(&queue->delayed).due_ms < due_ms)

@@ -18,6 +18,8 @@ struct bench {
     uint64_t finished[ENTRIES_MAX], dead[ENTRIES_MAX];
     uint32_t partition_of[ENTRIES_MAX];
     uint32_t dead_attempts;
+    size_t change_count;
+    unsigned unreadable; /* which load from now on fails, counted from 1; 0: none */
 };
 
 static uint32_t highest_roll(void *ctx)
@@ -28,7 +30,10 @@ static uint32_t highest_roll(void *ctx)
 
 static enum sluice_error load(void *ctx, uint64_t position, struct message **ret_message)
 {
-    (void)ctx, (void)position;
+    struct bench *bench = ctx;
+    (void)position;
+    if (bench->unreadable > 0 && --bench->unreadable == 0)
+        return SLUICE_IO;
     *ret_message = message_new(&(struct message){.payload = SPAN_LITERAL("21.5")});
     return SLUICE_OK;
 }
@@ -53,12 +58,21 @@ static void on_room(void *ctx)
 
 static void on_changed(void *ctx)
 {
-    (void)ctx;
+    ((struct bench *)ctx)->change_count++;
+}
+
+static struct bench *bench_of(const struct queue_config *config)
+{
+    struct bench *bench = memory_new(sizeof *bench);
+    bench->now_ms = 1000;
+    bench->queue = queue_new(
+        config,
+        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 0);
+    return bench;
 }
 
 static struct bench *bench_new(uint32_t batch_size, uint32_t concurrency, bool bisect, uint32_t window_ms)
 {
-    struct bench *bench = memory_new(sizeof *bench);
     struct queue_config config = queue_config_default();
     config.ordered = true;
     config.batch_size = batch_size;
@@ -66,11 +80,18 @@ static struct bench *bench_new(uint32_t batch_size, uint32_t concurrency, bool b
     config.bisect = bisect;
     config.window_ms = window_ms;
     config.max_attempts = 2;
-    bench->now_ms = 1000;
-    bench->queue = queue_new(
-        &config,
-        &(struct queue_hooks){bench, highest_roll, load, on_acknowledge, on_dead, on_room, on_changed}, 0);
-    return bench;
+    return bench_of(&config);
+}
+
+/* Whose messages are all loaded; max_age_ms 0: none is too old. */
+static struct bench *bench_of_one_partition(uint32_t batch_size, uint64_t max_age_ms)
+{
+    struct queue_config config = queue_config_default();
+    config.ordered = config.one_partition = true;
+    config.batch_size = batch_size;
+    config.memory_bytes = 0;
+    config.max_age_ms = max_age_ms;
+    return bench_of(&config);
 }
 
 static void bench_free(struct bench *bench)
@@ -292,6 +313,41 @@ static void what_was_restored_keeps_its_partition(void **state)
 }
 
 /* Outcomes as the dice fall: each partition's messages finish in their order, and nothing is lost. */
+/* Of a queue whose batches have a state: m1, which is on its way to the dead letters, is no part of m2's. */
+static void nothing_of_one_partition_is_leased_before_the_letters_are_stored(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_of_one_partition(4, 1000);
+    add(bench, "aaab");
+    struct queue_batch *batch = expect(bench, "012");
+    queue_reject(bench->queue, batch, 1, bench->now_ms, &(struct queue_error){0});
+    queue_shorten(bench->queue, batch, 2, bench->now_ms);
+    batch->items[0].outcome = QUEUE_SUCCEEDED;
+    queue_done(bench->queue, batch, bench->now_ms, NULL);
+    expect(bench, NULL);
+    assert_int_equal(queue_next_deadline(bench->queue), 2000); /* the others' age */
+    size_t changes = bench->change_count;
+    queue_dead_stored(bench->queue, 1);
+    assert_int_equal(bench->change_count, changes + 1);
+    done(bench, expect(bench, "2"), "S");
+    expect_finished(bench, "012");
+    bench_free(bench);
+}
+
+static void nothing_behind_a_death_is_in_its_batch(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_of_one_partition(4, 0);
+    add(bench, "aaa");
+    bench->unreadable = 2; /* the second that is loaded */
+    struct queue_batch *batch = expect(bench, "0");
+    done(bench, batch, "S");
+    expect(bench, NULL);
+    queue_dead_stored(bench->queue, 1);
+    done(bench, expect(bench, "2"), "S");
+    bench_free(bench);
+}
+
 static void dice_break_no_order(void **state)
 {
     (void)state;
@@ -343,6 +399,8 @@ int main(void)
         cmocka_unit_test(what_was_not_reached_waits_for_no_window),
         cmocka_unit_test(an_outage_keeps_the_order_and_counts_nothing),
         cmocka_unit_test(what_was_restored_keeps_its_partition),
+        cmocka_unit_test(nothing_of_one_partition_is_leased_before_the_letters_are_stored),
+        cmocka_unit_test(nothing_behind_a_death_is_in_its_batch),
         cmocka_unit_test(dice_break_no_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -347,8 +347,7 @@ static void handle(struct world *world)
     struct queue_batch *batch;
     struct tumbling_step step;
     struct buffer answer = {0};
-    if (!tumbling_may_lease(mapping->tumbling) ||
-        queue_next(mapping->queue, world->now_ms, &batch) != SLUICE_OK)
+    if (queue_next(mapping->queue, world->now_ms, &batch) != SLUICE_OK)
         return;
     bool is_new = tumbling_begin(mapping->tumbling, batch, world->now_ms, &step);
     bool fails = is_new && dice(world) % 4 == 0;
