@@ -299,16 +299,16 @@ static void finish(struct invocation *invocation, const struct invoke_result *re
                                 .message = result->error_message,
                                 .payload = result->payload};
     enum queue_outcome outcome = outcome_of(result->outcome);
-    if (outcome == QUEUE_SUCCEEDED && is_of_window(invocation) &&
-        !tumbling_take_answer(&invocation->window, result->payload)) {
-        outcome = QUEUE_FAILED;
-        error.type = SPAN_LITERAL("Sluice.NoState");
-        error.message = SPAN_LITERAL("the answer to a window's batch has no state of at most 1048576 bytes");
-    }
     if (outcome == QUEUE_SUCCEEDED && mapping->event->report_batch_item_failures)
         set_reported_outcomes(invocation, result->payload);
     else
         set_outcomes(invocation, outcome);
+    if (is_of_window(invocation) && count_succeeded(invocation) > 0 &&
+        !tumbling_take_answer(&invocation->window, invocation->batch, result->payload)) {
+        set_outcomes(invocation, QUEUE_FAILED);
+        error.type = SPAN_LITERAL("Sluice.NoState");
+        error.message = SPAN_LITERAL("the answer to a window's batch has no state of at most 1048576 bytes");
+    }
     if (count_succeeded(invocation) > 0) {
         publish_result(invocation, result->payload);
         record_success(invocation, result->payload);

@@ -371,22 +371,22 @@ void tumbling_write_end(const struct tumbling *tumbling, const struct message *e
     buffer_fini(&step.state);
 }
 
-bool tumbling_take_answer(struct tumbling_step *step, struct span answer)
+static bool is_finished(const struct tumbling_step *step, const struct queue_batch *batch)
+{
+    return step->is_final && batch->items[batch->count - 1].outcome == QUEUE_SUCCEEDED;
+}
+
+bool tumbling_take_answer(struct tumbling_step *step, const struct queue_batch *batch, struct span answer)
 {
     struct span state;
     bool is_there = member_of(answer, SPAN_LITERAL("state"), &state);
     if (!is_there || state.len > TUMBLING_STATE_BYTES_MAX)
-        return step->is_final && !is_there; /* nobody would get it */
+        return !is_there && is_finished(step, batch); /* nobody would get it */
     struct buffer taken = {0};
     buffer_append(&taken, state);
     buffer_fini(&step->state);
     step->state = taken;
     return true;
-}
-
-static bool is_finished(const struct tumbling_step *step, const struct queue_batch *batch)
-{
-    return step->is_final && batch->items[batch->count - 1].outcome == QUEUE_SUCCEEDED;
 }
 
 enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_step *step,

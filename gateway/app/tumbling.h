@@ -78,8 +78,9 @@ void tumbling_write(const struct tumbling *tumbling, struct tumbling_step *step,
                     const struct queue_batch *batch, struct buffer *out);
 /* Most bytes that it takes, less than an event may have. */
 size_t tumbling_bytes_max(const struct tumbling *tumbling, const struct tumbling_step *step);
-/* Takes the state out of an answer; false: it has none, or a larger one than may be. */
-bool tumbling_take_answer(struct tumbling_step *step, struct span answer);
+/* Takes the state out of an answer, when the outcomes are set. False: it has none, although the window is not
+ * finished by it, or a larger one than may be. */
+bool tumbling_take_answer(struct tumbling_step *step, const struct queue_batch *batch, struct span answer);
 /* Stores the state of what has succeeded, before queue_done. The errors of journal_append_messages. */
 enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_step *step,
                                   const struct queue_batch *batch);

@@ -357,7 +357,7 @@ static void handle(struct world *world)
         world->refused++;
     for (size_t i = 0; i < batch->count; i++)
         batch->items[i].outcome = fails ? QUEUE_FAILED : QUEUE_SUCCEEDED;
-    bool commits = is_new && !fails && tumbling_take_answer(&step, buffer_span(&answer));
+    bool commits = is_new && !fails && tumbling_take_answer(&step, batch, buffer_span(&answer));
     if (commits)
         assert_int_equal(tumbling_commit(mapping->tumbling, &step, batch), SLUICE_OK);
     queue_done(mapping->queue, batch, world->now_ms, NULL);
@@ -460,9 +460,34 @@ static void what_is_given_up_is_lost_by_no_power_cut(void **state)
     assert_true(ends_kept > SEEDS);
 }
 
+/* What an answer with batchItemFailures leaves to the window has no state but the answer's. */
+static void only_the_answer_that_finishes_a_window_needs_no_state(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_final;
+        enum queue_outcome last;
+        const char *answer;
+        bool is_taken;
+    } rows[] = {{false, QUEUE_SUCCEEDED, "{}", false},
+                {true, QUEUE_SUCCEEDED, "{}", true},
+                {true, QUEUE_FAILED, "{\"batchItemFailures\":[{\"itemIdentifier\":\"2\"}]}", false},
+                {true, QUEUE_NOT_REACHED, "{\"batchItemFailures\":[{\"itemIdentifier\":\"2\"}]}", false},
+                {true, QUEUE_NOT_REACHED, "{\"state\":1}", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct queue_item items[] = {{.outcome = QUEUE_SUCCEEDED}, {.outcome = rows[i].last}};
+        struct queue_batch batch = {.count = 2, .items = items};
+        struct tumbling_step step = {.is_final = rows[i].is_final};
+        assert_int_equal(tumbling_take_answer(&step, &batch, span_from_string(rows[i].answer)),
+                         rows[i].is_taken);
+        buffer_fini(&step.state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_answer_that_finishes_a_window_needs_no_state),
         cmocka_unit_test(every_acknowledged_message_is_in_one_window_over_power_cuts),
         cmocka_unit_test(what_is_given_up_is_lost_by_no_power_cut),
     };
