@@ -6,7 +6,7 @@ enum { SMALLEST_BUCKETS = 16 };
 
 void windows_init(struct windows *windows, uint64_t size_ms)
 {
-    *windows = (struct windows){.size_ms = size_ms, .soonest_end_ms = UINT64_MAX};
+    *windows = (struct windows){.size_ms = size_ms, .soonest_end_ms = UINT64_MAX, .looked_ms = UINT64_MAX};
 }
 
 void windows_fini(struct windows *windows)
@@ -107,15 +107,17 @@ bool windows_arrived(struct windows *windows, uint32_t partition, uint64_t recei
 
 bool windows_is_over(const struct windows *windows, const struct window *window, uint64_t wall_ms)
 {
-    return window && window->is_open && window->start_ms + windows->size_ms <= wall_ms;
+    return window && window->is_open &&
+           (window->start_ms + windows->size_ms <= wall_ms || window->start_ms > wall_ms + windows->size_ms);
 }
 
 void windows_each_over(struct windows *windows, uint64_t wall_ms,
                        bool (*end)(void *ctx, struct window *window), void *ctx)
 {
     uint64_t soonest_ms = UINT64_MAX;
-    bool goes_on = windows->soonest_end_ms <= wall_ms;
-    if (!goes_on)
+    bool goes_on = true, is_set_back = wall_ms < windows->looked_ms;
+    windows->looked_ms = wall_ms;
+    if (windows->soonest_end_ms > wall_ms && !is_set_back)
         return;
     for (size_t i = 0; i < windows->bucket_count; i++) {
         for (struct window *at = windows->buckets[i]; at; at = at->next_in_bucket) {
@@ -126,6 +128,8 @@ void windows_each_over(struct windows *windows, uint64_t wall_ms,
         }
     }
     windows->soonest_end_ms = soonest_ms;
+    if (!goes_on)
+        windows->looked_ms = UINT64_MAX;
 }
 
 void windows_ended(struct window *window, uint64_t end_ordinal)

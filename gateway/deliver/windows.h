@@ -42,7 +42,8 @@ struct windows {
     struct window **buckets;
     size_t bucket_count; /* a power of two, or 0 */
     size_t count;
-    uint64_t soonest_end_ms; /* no open one ends before */
+    uint64_t soonest_end_ms; /* no open one ends before, */
+    uint64_t looked_ms;      /* unless the clock is before this now: it was set back, or not all was seen */
 };
 
 void windows_init(struct windows *windows, uint64_t size_ms);
@@ -53,7 +54,8 @@ struct window *windows_find(const struct windows *windows, uint32_t partition);
 
 /* A message of that partition was queued. True: it opened a window. */
 bool windows_arrived(struct windows *windows, uint32_t partition, uint64_t received_ms);
-/* Whether the open window of that partition is over; NULL is allowed. */
+/* Whether the open window of that partition is over; NULL is allowed. So is one that begins more than its
+ * size in the future: the clock was set back, and nobody waits until it gets there. */
 bool windows_is_over(const struct windows *windows, const struct window *window, uint64_t wall_ms);
 /* Shows each that is, until `end` says no; it may call windows_ended. */
 void windows_each_over(struct windows *windows, uint64_t wall_ms,

@@ -66,6 +66,33 @@ static void what_had_no_room_ends_later(void **state)
     windows_fini(&windows);
 }
 
+/* A window that is further in the future than the next one is not waited for. */
+static void a_clock_that_was_set_back_leaves_no_window_open(void **state)
+{
+    (void)state;
+    struct windows windows;
+    struct seen seen = {.limit = 0};
+    windows_init(&windows, SIZE_MS);
+    windows_each_over(&windows, 1000, end, &seen);
+    windows_arrived(&windows, 1, 500000);
+    windows_each_over(&windows, 500000, end, &seen);
+    windows_each_over(&windows, 490000, end, &seen); /* a little back: it is the next */
+    assert_true(windows_find(&windows, 1)->is_open);
+    assert_true(windows_is_over(&windows, windows_find(&windows, 1), 100000));
+    windows_each_over(&windows, 100000, end, &seen); /* there was no room */
+    seen.limit = 64;
+    windows_each_over(&windows, 100100, end, &seen);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(windows.soonest_end_ms, UINT64_MAX);
+    windows_fini(&windows);
+
+    windows_init(&windows, SIZE_MS); /* it was set back before this start */
+    windows_arrived(&windows, 1, 500000);
+    windows_each_over(&windows, 100000, end, &seen);
+    assert_int_equal(seen.count, 2);
+    windows_fini(&windows);
+}
+
 static void each_state_replaces_the_one_before(void **state)
 {
     (void)state;
@@ -110,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_window_opens_with_its_first_message_and_ends_by_the_clock),
         cmocka_unit_test(what_had_no_room_ends_later),
+        cmocka_unit_test(a_clock_that_was_set_back_leaves_no_window_open),
         cmocka_unit_test(each_state_replaces_the_one_before),
         cmocka_unit_test(a_state_without_an_end_opens_its_window_again),
     };
