@@ -22,9 +22,6 @@ enum {
 #define END_TOPIC   SPAN_LITERAL("$window/end")
 #define STATE_TOPIC SPAN_LITERAL("$window/state")
 
-/* Messages leave the journal with what is stored here. */
-static const struct journal_origin makes_room = {.may_use_reserve = true};
-
 /* An end that was given up, and its window's state, which stays until the end has left the function's queue.
  */
 struct given_up {
@@ -38,7 +35,8 @@ struct tumbling {
     size_t given_up_count, given_up_capacity;
     uint32_t queue; /* of states, in the journal */
     uint64_t next_ordinal;
-    uint64_t look_ms; /* when the next may be over, on the loop's clock */
+    struct buffer dropped; /* uint64_t: ordinals of restored states that nobody needs */
+    uint64_t look_ms;      /* when the next may be over, on the loop's clock */
 };
 
 struct tumbling *tumbling_new(struct mapping *mapping)
@@ -59,6 +57,7 @@ void tumbling_free(struct tumbling *tumbling)
         return;
     windows_fini(&tumbling->windows);
     memory_free(tumbling->given_up);
+    buffer_fini(&tumbling->dropped);
     memory_free(tumbling);
 }
 
@@ -144,20 +143,25 @@ bool tumbling_restore_queue(struct tumbling *tumbling, uint32_t queue, struct sp
     return true;
 }
 
+/* One that cannot be read is dropped too: its window goes on from nothing, and it would stay for ever. */
 void tumbling_restore_state(struct tumbling *tumbling, const struct journal_entry *entry)
 {
     struct message *message;
+    uint64_t dropped = entry->ordinal;
     if (!tumbling || tumbling->queue != entry->queue)
         return;
-    if (journal_load(journal_of(tumbling), entry->position, &message) != SLUICE_OK)
-        return; /* logged */
-    struct reader head = reader_of(message->payload);
-    struct window_state state = {.ordinal = entry->ordinal, .position = entry->position};
-    state.start_ms = read_u64(&head);
-    state.included = read_u64(&head);
-    if (!head.failed)
-        drop_state(tumbling, windows_restore_state(&tumbling->windows, entry->share, &state));
-    message_unref(message);
+    if (journal_load(journal_of(tumbling), entry->position, &message) == SLUICE_OK) { /* else it is logged */
+        struct reader head = reader_of(message->payload);
+        struct window_state state = {
+            .ordinal = entry->ordinal, .position = entry->position, .bytes = message->payload.len};
+        state.start_ms = read_u64(&head);
+        state.included = read_u64(&head);
+        if (!head.failed)
+            dropped = windows_restore_state(&tumbling->windows, entry->share, &state);
+        message_unref(message);
+    }
+    if (dropped > 0)
+        buffer_append(&tumbling->dropped, span_of(&dropped, sizeof dropped));
 }
 
 void tumbling_restore_entry(struct tumbling *tumbling, const struct journal_entry *entry, uint32_t partition)
@@ -182,6 +186,13 @@ void tumbling_restored(struct tumbling *tumbling)
     if (tumbling->queue == 0)
         tumbling->queue = journal_queue_open(journal_of(tumbling), JOURNAL_WINDOW,
                                              span_from_string(tumbling->mapping->queue_name));
+    uint64_t ordinal;
+    while (buffer_len(&tumbling->dropped) > 0) {
+        memcpy(&ordinal, buffer_span(&tumbling->dropped).data, sizeof ordinal);
+        drop_state(tumbling, ordinal);
+        buffer_consume(&tumbling->dropped, sizeof ordinal);
+    }
+    buffer_fini(&tumbling->dropped);
 }
 
 /* ---- Arriving ---- */
@@ -202,6 +213,8 @@ static bool end_window(void *ctx, struct window *window)
                                     .share = window->partition,
                                     .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
+    /* With it its window's state and messages leave the journal. */
+    struct journal_origin makes_room = {.may_use_reserve = true};
     uint64_t seq;
     enum sluice_error error = journal_append_messages(journal_of(tumbling), makes_room, &stored, 1, &seq);
     if (!error) {
@@ -389,6 +402,20 @@ bool tumbling_take_answer(struct tumbling_step *step, const struct queue_batch *
     return true;
 }
 
+/* A state that is no larger than what leaves the journal with it makes room; a larger one could only leave by
+ * states that have room. */
+static bool makes_room(const struct tumbling *tumbling, const struct tumbling_step *step,
+                       const struct queue_batch *batch, size_t state_bytes)
+{
+    const struct window *window = windows_find(&tumbling->windows, step->partition);
+    size_t leaving_bytes = window ? window->state.bytes : 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->items[i].outcome == QUEUE_SUCCEEDED)
+            leaving_bytes += batch->items[i].message->payload.len;
+    }
+    return state_bytes <= leaving_bytes;
+}
+
 enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_step *step,
                                   const struct queue_batch *batch)
 {
@@ -408,6 +435,8 @@ enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_ste
     write_u64(&head, state.included);
     buffer_grown(&payload, STATE_HEAD_BYTES);
     buffer_append(&payload, buffer_span(&step->state));
+    state.bytes = buffer_len(&payload);
+    struct journal_origin origin = {.may_use_reserve = makes_room(tumbling, step, batch, state.bytes)};
     struct message view = {.qos = 1,
                            .topic = STATE_TOPIC,
                            .payload = buffer_span(&payload),
@@ -416,7 +445,7 @@ enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_ste
         .queue = tumbling->queue, .ordinal = state.ordinal, .share = step->partition, .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
     uint64_t seq;
-    enum sluice_error error = journal_append_messages(journal_of(tumbling), makes_room, &stored, 1, &seq);
+    enum sluice_error error = journal_append_messages(journal_of(tumbling), origin, &stored, 1, &seq);
     buffer_fini(&payload);
     if (error)
         return error;

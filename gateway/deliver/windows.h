@@ -25,6 +25,7 @@ struct window_state {
     uint64_t included; /* messages up to this ordinal of the function's queue are in it */
     uint64_t ordinal;  /* its own in the queue of states; 0: there is no state */
     uint64_t position; /* of it, for journal_load */
+    size_t bytes;      /* its own, as stored */
 };
 
 struct window {

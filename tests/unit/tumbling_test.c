@@ -24,6 +24,7 @@ enum {
     MESSAGES_MAX = STEPS,
     RESULTS_MAX = 2 * STEPS,
     IDS_BYTES = 8192,
+    JOURNAL_BYTES = 4 << 20,
 };
 
 /* What a window's last invocation said, or its dead letter, or that of a message (partition 0): the
@@ -161,6 +162,8 @@ static void start(struct world *world)
 {
     struct journal_config config = journal_config_default();
     config.segment_bytes = 16384;
+    config.max_bytes = JOURNAL_BYTES;
+    config.reserve_bytes = JOURNAL_BYTES / 4;
     config.commit_delay_ms = 0;
     assert_int_equal(journal_open(&config, sim_disk_of(world->sim), &world->journal), SLUICE_OK);
     struct mapping *mapping = &world->mapping;
@@ -218,10 +221,9 @@ static void world_free(struct world *world)
 
 /* ---- What happens ---- */
 
-static void arrive(struct world *world)
+static void arrive_in(struct world *world, uint32_t partition)
 {
     struct mapping *mapping = &world->mapping;
-    uint32_t partition = 1 + dice(world) % PARTITIONS;
     char payload[16];
     int len = snprintf(payload, sizeof payload, "%u", (unsigned)world->message_count);
     struct message view = {.qos = 1,
@@ -242,6 +244,11 @@ static void arrive(struct world *world)
     tumbling_arrived(mapping->tumbling, partition, message);
     message_unref(message);
     world->seq_of[world->message_count++] = seq;
+}
+
+static void arrive(struct world *world)
+{
+    arrive_in(world, 1 + dice(world) % PARTITIONS);
 }
 
 static void commit(struct world *world)
@@ -484,10 +491,95 @@ static void only_the_answer_that_finishes_a_window_needs_no_state(void **state)
     }
 }
 
+static void commit_all(struct world *world)
+{
+    journal_commit_now(world->journal);
+    commit(world);
+}
+
+/* Appends to a queue until something refuses. Returns how many it took. */
+static size_t fill(struct world *world, uint32_t queue, uint64_t ordinal, size_t payload_bytes, size_t count)
+{
+    struct buffer payload = {0};
+    memset(buffer_reserve(&payload, payload_bytes), 'x', payload_bytes);
+    buffer_grown(&payload, payload_bytes);
+    struct message view = {.qos = 1, .topic = SPAN_LITERAL("x"), .payload = buffer_span(&payload)};
+    struct journal_target target = {.queue = queue, .qos = 1};
+    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
+    uint64_t seq;
+    size_t taken = 0;
+    for (; taken < count; taken++) {
+        target.ordinal = ordinal + taken;
+        if (journal_append_messages(world->journal, (struct journal_origin){0}, &stored, 1, &seq) !=
+            SLUICE_OK)
+            break;
+        commit_all(world);
+    }
+    buffer_fini(&payload);
+    return taken;
+}
+
+/* The first of partition 1, whose answer has a state of so many bytes. */
+static enum sluice_error handle_one(struct world *world, size_t state_bytes)
+{
+    struct mapping *mapping = &world->mapping;
+    struct queue_batch *batch;
+    struct tumbling_step step;
+    char answer[1000];
+    while (queue_next(mapping->queue, world->now_ms, &batch) != SLUICE_OK)
+        world->now_ms += 1000;
+    assert_true(tumbling_begin(mapping->tumbling, batch, world->now_ms, &step));
+    if (batch->count > 1)
+        queue_shorten(mapping->queue, batch, 1, world->now_ms);
+    batch->items[0].outcome = QUEUE_SUCCEEDED;
+    int len = snprintf(answer, sizeof answer, "{\"state\":\"%0*d\"}", (int)state_bytes - 2, 0);
+    assert_true(tumbling_take_answer(&step, batch, span_of(answer, (size_t)len)));
+    enum sluice_error error = tumbling_commit(mapping->tumbling, &step, batch);
+    if (error)
+        batch->items[0].outcome = QUEUE_NOT_ATTEMPTED;
+    queue_done(mapping->queue, batch, world->now_ms, NULL);
+    if (!error)
+        tumbling_done(mapping->tumbling, &step);
+    buffer_fini(&step.state);
+    return error;
+}
+
+/* Else states take what is there for what makes room, and can never leave. */
+static void a_state_larger_than_what_it_replaces_does_not_use_the_reserve(void **state)
+{
+    (void)state;
+    struct world *world = world_new(1, UINT32_MAX);
+    for (int i = 0; i < 4; i++)
+        arrive_in(world, 1); /* a byte each */
+    assert_int_equal(handle_one(world, 200), SLUICE_OK);
+    uint32_t other = journal_queue_open(world->journal, JOURNAL_SCHEDULE, SPAN_LITERAL("other"));
+    fill(world, other, 1, 100000, SIZE_MAX);
+    fill(world, other, 1000, 10, SIZE_MAX);
+    assert_int_equal(handle_one(world, 210), SLUICE_FULL);
+    assert_int_equal(handle_one(world, 201), SLUICE_OK); /* of the one before, and the message */
+    assert_int_equal(handle_one(world, 100), SLUICE_OK);
+    assert_int_equal(handle_one(world, 200), SLUICE_FULL);
+    world_free(world);
+}
+
+static void a_state_that_cannot_be_read_keeps_no_file(void **state)
+{
+    (void)state;
+    struct world *world = world_new(1, UINT32_MAX);
+    uint32_t states = journal_queue_open(world->journal, JOURNAL_WINDOW, SPAN_LITERAL("sums"));
+    assert_int_equal(fill(world, states, 50, 5, 1), 1);
+    stop(world);
+    start(world);
+    assert_int_equal(journal_stats(world->journal).entries, 0);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_answer_that_finishes_a_window_needs_no_state),
+        cmocka_unit_test(a_state_larger_than_what_it_replaces_does_not_use_the_reserve),
+        cmocka_unit_test(a_state_that_cannot_be_read_keeps_no_file),
         cmocka_unit_test(every_acknowledged_message_is_in_one_window_over_power_cuts),
         cmocka_unit_test(what_is_given_up_is_lost_by_no_power_cut),
     };
