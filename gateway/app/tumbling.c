@@ -402,18 +402,31 @@ bool tumbling_take_answer(struct tumbling_step *step, const struct queue_batch *
     return true;
 }
 
-/* A state that is no larger than what leaves the journal with it makes room; a larger one could only leave by
- * states that have room. */
-static bool makes_room(const struct tumbling *tumbling, const struct tumbling_step *step,
-                       const struct queue_batch *batch, size_t state_bytes)
+/* One that is no larger than what leaves the journal with it makes room there; a larger one could only leave
+ * by others that have room. */
+static enum sluice_error store_state(struct tumbling *tumbling, const struct tumbling_step *step,
+                                     size_t leaving_bytes, struct window_state *state)
 {
-    const struct window *window = windows_find(&tumbling->windows, step->partition);
-    size_t leaving_bytes = window ? window->state.bytes : 0;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->items[i].outcome == QUEUE_SUCCEEDED)
-            leaving_bytes += batch->items[i].message->payload.len;
-    }
-    return state_bytes <= leaving_bytes;
+    struct buffer payload = {0};
+    struct writer head = writer_of(buffer_reserve(&payload, STATE_HEAD_BYTES), STATE_HEAD_BYTES);
+    write_u64(&head, state->start_ms);
+    write_u64(&head, state->included);
+    buffer_grown(&payload, STATE_HEAD_BYTES);
+    buffer_append(&payload, buffer_span(&step->state));
+    state->bytes = buffer_len(&payload);
+    struct message view = {.qos = 1,
+                           .topic = STATE_TOPIC,
+                           .payload = buffer_span(&payload),
+                           .received_ms = wall_ms_of(tumbling)};
+    struct journal_target target = {
+        .queue = tumbling->queue, .ordinal = state->ordinal, .share = step->partition, .qos = 1};
+    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
+    struct journal_origin origin = {.may_use_reserve = state->bytes <= leaving_bytes};
+    uint64_t seq;
+    enum sluice_error error = journal_append_messages(journal_of(tumbling), origin, &stored, 1, &seq);
+    state->position = stored.ret_position;
+    buffer_fini(&payload);
+    return error;
 }
 
 enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_step *step,
@@ -424,33 +437,19 @@ enum sluice_error tumbling_commit(struct tumbling *tumbling, struct tumbling_ste
             step->old_ordinal = windows_finished(&tumbling->windows, step->partition);
         return SLUICE_OK;
     }
+    const struct window *window = windows_find(&tumbling->windows, step->partition);
+    size_t leaving_bytes = window ? window->state.bytes : 0;
     struct window_state state = {.start_ms = step->start_ms, .ordinal = tumbling->next_ordinal};
     for (size_t i = 0; i < batch->count; i++) {
-        if (batch->items[i].outcome == QUEUE_SUCCEEDED)
-            state.included = batch->items[i].ordinal;
+        if (batch->items[i].outcome != QUEUE_SUCCEEDED)
+            continue;
+        state.included = batch->items[i].ordinal;
+        leaving_bytes += batch->items[i].message->payload.len;
     }
-    struct buffer payload = {0};
-    struct writer head = writer_of(buffer_reserve(&payload, STATE_HEAD_BYTES), STATE_HEAD_BYTES);
-    write_u64(&head, state.start_ms);
-    write_u64(&head, state.included);
-    buffer_grown(&payload, STATE_HEAD_BYTES);
-    buffer_append(&payload, buffer_span(&step->state));
-    state.bytes = buffer_len(&payload);
-    struct journal_origin origin = {.may_use_reserve = makes_room(tumbling, step, batch, state.bytes)};
-    struct message view = {.qos = 1,
-                           .topic = STATE_TOPIC,
-                           .payload = buffer_span(&payload),
-                           .received_ms = wall_ms_of(tumbling)};
-    struct journal_target target = {
-        .queue = tumbling->queue, .ordinal = state.ordinal, .share = step->partition, .qos = 1};
-    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
-    uint64_t seq;
-    enum sluice_error error = journal_append_messages(journal_of(tumbling), origin, &stored, 1, &seq);
-    buffer_fini(&payload);
+    enum sluice_error error = store_state(tumbling, step, leaving_bytes, &state);
     if (error)
         return error;
     tumbling->next_ordinal++;
-    state.position = stored.ret_position;
     step->old_ordinal = windows_set_state(&tumbling->windows, step->partition, &state);
     return SLUICE_OK;
 }
