@@ -341,6 +341,8 @@ void functions_restore_entry(struct functions *functions, const struct journal_e
     uint64_t waited_ms;
     uint32_t partition = mapping_restored_partition(mapping, entry, &waited_ms);
     tumbling_restore_entry(mapping->tumbling, entry, partition);
+    if (waited_ms > 0) /* up to now, not to the start of restoring: its delay would end as much too early */
+        uv_update_time(functions->host.loop);
     queue_restore(mapping->queue, entry->ordinal, entry->bytes, partition, entry->position, waited_ms,
                   uv_now(functions->host.loop));
 }
