@@ -35,22 +35,27 @@ static void give_up(struct mapping *mapping, const struct state_dead_letter *let
                &(struct replay){mapping, letter->id, 0, state_remove_replay(all->host.state, letter->id)});
 }
 
-/* As if it had just been published to this one function: its attempts and its age begin again. */
+/* As if it had just been published to this one function: its attempts and its age begin again. So it belongs
+ * to the window of now: that of then was told. An end is received at its window's end, whenever. */
 static enum sluice_error put_back(struct mapping *mapping, const struct state_dead_letter *letter,
                                   uint64_t now_ms)
 {
     struct functions *all = mapping->function->all;
+    struct message view = *letter->message;
+    uint32_t partition;
+    if (mapping->tumbling && !tumbling_is_end(&view, &partition))
+        view.received_ms = all->host.wall_ms(all->host.ctx);
     struct journal_target target = {.queue = mapping->queue_id,
                                     .ordinal = queue_next_ordinal(mapping->queue),
                                     .share = mapping_partition(mapping, letter->message),
                                     .qos = 1};
-    struct journal_message stored = {.message = letter->message, .targets = &target, .target_count = 1};
+    struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
     uint64_t seq;
     enum sluice_error error =
         journal_append_messages(all->host.journal, (struct journal_origin){0}, &stored, 1, &seq);
     if (error)
         return error;
-    struct message *message = message_new(letter->message);
+    struct message *message = message_new(&view);
     queue_add(mapping->queue, message, target.share, stored.ret_position, now_ms);
     tumbling_arrived(mapping->tumbling, target.share, message);
     message_unref(message);
