@@ -71,7 +71,7 @@ struct restoring {
     struct gateway *gateway;
     enum journal_queue_kind kind; /* of the queue whose contents are being shown */
     bool wanted;                  /* somebody of this configuration has it */
-    struct buffer dropped;        /* uint32_t: sessions', schedules' and windows' queues that nobody has */
+    struct buffer dropped;        /* uint32_t: sessions' and schedules' queues that nobody has */
 };
 
 static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, struct span name,
@@ -97,7 +97,9 @@ static void on_queue(void *ctx, uint32_t queue, enum journal_queue_kind kind, st
     if (kind == JOURNAL_WINDOW) {
         restoring->wanted = functions_restore_windows(gateway->functions, queue, name, next_ordinal);
         if (!restoring->wanted)
-            buffer_append(&restoring->dropped, span_of(&queue, sizeof queue));
+            log_warning(
+                "the journal has windows of function %.*s, which has none configured; their states are kept",
+                (int)name.len, (const char *)name.data);
         return;
     }
     if (kind == JOURNAL_RETAINED) {
@@ -172,7 +174,8 @@ static void drop_queues(struct journal *journal, struct span queues)
 
 enum sluice_error gateway_restore(struct gateway *gateway)
 {
-    uv_update_time(gateway->loop); /* reading the journal took a while: delays would end as much too early */
+    uv_update_time(
+        gateway->loop); /* reading the journal took a while: what expires would as much too early */
     struct state_visitor visitor = {.ctx = gateway,
                                     .on_session = on_session,
                                     .on_subscription = on_subscription,
