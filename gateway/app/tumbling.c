@@ -22,21 +22,20 @@ enum {
 #define END_TOPIC   SPAN_LITERAL("$window/end")
 #define STATE_TOPIC SPAN_LITERAL("$window/state")
 
-/* An end that was given up, and its window's state, which stays until the end has left the function's queue.
+/* A state that leaves with its window's end, which was given up, or (0: there is none) when all is restored.
  */
-struct given_up {
+struct leaving {
     uint64_t end, state; /* ordinals */
 };
 
 struct tumbling {
     struct mapping *mapping;
     struct windows windows;
-    struct given_up *given_up;
-    size_t given_up_count, given_up_capacity;
+    struct leaving *leaving;
+    size_t leaving_count, leaving_capacity;
     uint32_t queue; /* of states, in the journal */
     uint64_t next_ordinal;
-    struct buffer dropped; /* uint64_t: ordinals of restored states that nobody needs */
-    uint64_t look_ms;      /* when the next may be over, on the loop's clock */
+    uint64_t look_ms; /* when the next may be over, on the loop's clock */
 };
 
 struct tumbling *tumbling_new(struct mapping *mapping)
@@ -56,8 +55,7 @@ void tumbling_free(struct tumbling *tumbling)
     if (!tumbling)
         return;
     windows_fini(&tumbling->windows);
-    memory_free(tumbling->given_up);
-    buffer_fini(&tumbling->dropped);
+    memory_free(tumbling->leaving);
     memory_free(tumbling);
 }
 
@@ -76,6 +74,18 @@ static void drop_state(const struct tumbling *tumbling, uint64_t ordinal)
 {
     if (ordinal > 0)
         journal_acknowledge(journal_of(tumbling), tumbling->queue, ordinal);
+}
+
+static void drop_later(struct tumbling *tumbling, uint64_t end, uint64_t state)
+{
+    if (state == 0)
+        return;
+    if (tumbling->leaving_count == tumbling->leaving_capacity) {
+        tumbling->leaving_capacity = tumbling->leaving_capacity ? 2 * tumbling->leaving_capacity : 4;
+        tumbling->leaving =
+            memory_resize(tumbling->leaving, tumbling->leaving_capacity * sizeof *tumbling->leaving);
+    }
+    tumbling->leaving[tumbling->leaving_count++] = (struct leaving){end, state};
 }
 
 /* ---- What is stored ---- */
@@ -160,8 +170,7 @@ void tumbling_restore_state(struct tumbling *tumbling, const struct journal_entr
             dropped = windows_restore_state(&tumbling->windows, entry->share, &state);
         message_unref(message);
     }
-    if (dropped > 0)
-        buffer_append(&tumbling->dropped, span_of(&dropped, sizeof dropped));
+    drop_later(tumbling, 0, dropped); /* the visit changes nothing */
 }
 
 void tumbling_restore_entry(struct tumbling *tumbling, const struct journal_entry *entry, uint32_t partition)
@@ -186,13 +195,8 @@ void tumbling_restored(struct tumbling *tumbling)
     if (tumbling->queue == 0)
         tumbling->queue = journal_queue_open(journal_of(tumbling), JOURNAL_WINDOW,
                                              span_from_string(tumbling->mapping->queue_name));
-    uint64_t ordinal;
-    while (buffer_len(&tumbling->dropped) > 0) {
-        memcpy(&ordinal, buffer_span(&tumbling->dropped).data, sizeof ordinal);
-        drop_state(tumbling, ordinal);
-        buffer_consume(&tumbling->dropped, sizeof ordinal);
-    }
-    buffer_fini(&tumbling->dropped);
+    while (tumbling->leaving_count > 0)
+        drop_state(tumbling, tumbling->leaving[--tumbling->leaving_count].state);
 }
 
 /* ---- Arriving ---- */
@@ -213,8 +217,7 @@ static bool end_window(void *ctx, struct window *window)
                                     .share = window->partition,
                                     .qos = 1};
     struct journal_message stored = {.message = &view, .targets = &target, .target_count = 1};
-    /* With it its window's state and messages leave the journal. */
-    struct journal_origin makes_room = {.may_use_reserve = true};
+    struct journal_origin makes_room = {.may_use_reserve = true}; /* its state and messages leave with it */
     uint64_t seq;
     enum sluice_error error = journal_append_messages(journal_of(tumbling), makes_room, &stored, 1, &seq);
     if (!error) {
@@ -314,13 +317,17 @@ static void cut_at_end(struct tumbling *tumbling, struct queue_batch *batch, uin
     queue_shorten(tumbling->mapping->queue, batch, at + 1, now_ms);
 }
 
+/* {}: there is none, or it cannot be read (logged), and the window goes on from nothing. */
 static void load_state(const struct tumbling *tumbling, const struct window *window, struct buffer *out)
 {
     struct message *message;
-    if (journal_load(journal_of(tumbling), window->state.position, &message) != SLUICE_OK)
-        return; /* logged; the window goes on from nothing */
-    buffer_append(out, span_skip(message->payload, STATE_HEAD_BYTES));
-    message_unref(message);
+    if (window && window->state.ordinal > 0 &&
+        journal_load(journal_of(tumbling), window->state.position, &message) == SLUICE_OK) {
+        buffer_append(out, span_skip(message->payload, STATE_HEAD_BYTES));
+        message_unref(message);
+    }
+    if (buffer_len(out) == 0)
+        json_write_raw(out, "{}");
 }
 
 bool tumbling_begin(struct tumbling *tumbling, struct queue_batch *batch, uint64_t now_ms,
@@ -332,12 +339,11 @@ bool tumbling_begin(struct tumbling *tumbling, struct queue_batch *batch, uint64
         return false;
     ret_step->start_ms = windows_start_ms(&tumbling->windows, batch->items[0].message->received_ms);
     cut_at_end(tumbling, batch, now_ms, ret_step);
-    if (!ret_step->is_again && window && window->state.ordinal > 0) {
+    if (ret_step->is_again)
+        return true;
+    if (window && window->state.ordinal > 0)
         ret_step->start_ms = window->state.start_ms;
-        load_state(tumbling, window, &ret_step->state);
-    }
-    if (buffer_len(&ret_step->state) == 0)
-        json_write_raw(&ret_step->state, "{}");
+    load_state(tumbling, window, &ret_step->state);
     return true;
 }
 
@@ -461,24 +467,12 @@ void tumbling_done(struct tumbling *tumbling, const struct tumbling_step *step)
 
 /* ---- Giving up ---- */
 
-static void drop_with_end(struct tumbling *tumbling, uint64_t end, uint64_t state)
-{
-    if (state == 0)
-        return;
-    if (tumbling->given_up_count == tumbling->given_up_capacity) {
-        tumbling->given_up_capacity = tumbling->given_up_capacity ? 2 * tumbling->given_up_capacity : 4;
-        tumbling->given_up =
-            memory_resize(tumbling->given_up, tumbling->given_up_capacity * sizeof *tumbling->given_up);
-    }
-    tumbling->given_up[tumbling->given_up_count++] = (struct given_up){end, state};
-}
-
 void tumbling_left(struct tumbling *tumbling, uint64_t ordinal)
 {
-    for (size_t i = 0; tumbling && i < tumbling->given_up_count; i++) {
-        if (tumbling->given_up[i].end == ordinal) {
-            drop_state(tumbling, tumbling->given_up[i].state);
-            tumbling->given_up[i] = tumbling->given_up[--tumbling->given_up_count];
+    for (size_t i = 0; tumbling && i < tumbling->leaving_count; i++) {
+        if (tumbling->leaving[i].end == ordinal) {
+            drop_state(tumbling, tumbling->leaving[i].state);
+            tumbling->leaving[i] = tumbling->leaving[--tumbling->leaving_count];
             return;
         }
     }
@@ -494,14 +488,10 @@ struct message *tumbling_give_up(struct tumbling *tumbling, const struct queue_d
         return NULL;
     if (member_of(view.payload, SPAN_LITERAL("state"), &own))
         return message_new(&view);
-    struct window *window = windows_find(&tumbling->windows, partition);
-    if (window && window->state.ordinal > 0)
-        load_state(tumbling, window, &state);
-    if (buffer_len(&state) == 0)
-        json_write_raw(&state, "{}");
+    load_state(tumbling, windows_find(&tumbling->windows, partition), &state);
     write_end(tumbling, partition, view.received_ms - tumbling->windows.size_ms, buffer_span(&state),
               &payload);
-    drop_with_end(tumbling, dead->ordinal, windows_finished(&tumbling->windows, partition));
+    drop_later(tumbling, dead->ordinal, windows_finished(&tumbling->windows, partition));
     view.payload = buffer_span(&payload);
     struct message *letter = message_new(&view);
     buffer_fini(&state);
