@@ -379,7 +379,7 @@ static void begin_log(struct invoke_worker *worker, struct request *request)
 {
     const struct invoke_hooks *hooks = &worker->pool->hooks;
     request->is_logged = hooks->log.on_begin && hooks->log.on_begin(hooks->ctx, request->request_id);
-    if (request->is_logged && worker->running.count == 0)
+    if ((request->is_logged || request->wants_log) && worker->running.count == 0)
         process_read_output(worker->process); /* what was printed before is not of this invocation */
 }
 

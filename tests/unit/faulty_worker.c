@@ -116,6 +116,15 @@ static void say(struct worker *worker, const struct worker_frame *invoke)
     echo(worker, invoke);
 }
 
+/* It stops when its answer can be read, and when its line can. */
+static void say_late(struct worker *worker, const struct worker_frame *invoke)
+{
+    echo(worker, invoke);
+    raise(SIGSTOP);
+    fprintf(stderr, "said late\n");
+    raise(SIGSTOP);
+}
+
 static void fail(struct worker *worker, const struct worker_frame *invoke)
 {
     struct worker_frame frame = {.type = WORKER_ERROR, .invocation = invoke->invocation};
@@ -145,6 +154,7 @@ static const struct {
     {"leave a child", leave_a_child},
     {"flood", flood},
     {"say", say},
+    {"say late", say_late},
     {"0 function error", fail},
     {"1 transport error", fail},
     {"2 throttled", fail},

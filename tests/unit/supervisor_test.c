@@ -2,8 +2,10 @@
  * request completed exactly once and that no handle of the loop is left. */
 #include "pool_fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static struct invoke_config worker_config(const char *const *arguments)
 {
@@ -104,6 +106,25 @@ static void the_log_is_told_what_is_of_which_invocation(void **state)
     assert_in_range(fixture.memory_bytes, 100 * 1024, 1024 * 1024 * 1024);
     fixture_invoke(&fixture, "exit 3");
     assert_log(&fixture, "begin 8476a536|end 8476a536|");
+    fixture_fini(&fixture);
+}
+
+/* Who asks for the last lines of an invocation gets no others, also where the log leaves it out. */
+static void the_lines_of_an_invocation_are_its_own(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct invoke_config config = worker_config(NULL);
+    fixture_init(&fixture, &config);
+    fixture.wants_log = fixture.leaves_out = true;
+    fixture_invoke(&fixture, "say late");
+    for (int i = 0; i < 2;
+         i++) { /* before and after its line, so that it comes while the loop does not run */
+        siginfo_t stopped;
+        assert_int_equal(waitid(P_ALL, 0, &stopped, WSTOPPED), 0);
+        assert_int_equal(kill(stopped.si_pid, SIGCONT), 0);
+    }
+    assert_string_equal(fixture_invoke(&fixture, "say")->log, "said\n");
     fixture_fini(&fixture);
 }
 
@@ -627,6 +648,7 @@ int main(void)
         cmocka_unit_test(an_event_comes_back_and_only_the_first_is_cold),
         cmocka_unit_test(every_bad_end_is_told_apart_and_the_next_event_is_served),
         cmocka_unit_test(the_log_is_told_what_is_of_which_invocation),
+        cmocka_unit_test(the_lines_of_an_invocation_are_its_own),
         cmocka_unit_test(an_invocation_ends_in_the_log_before_the_next_begins),
         cmocka_unit_test(the_log_says_why_a_worker_does_not_start),
         cmocka_unit_test(a_hanging_worker_is_terminated_at_the_deadline),
