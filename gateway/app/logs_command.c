@@ -7,6 +7,7 @@
 #include "app/function_log.h"
 #include "app/log_reader.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -113,6 +114,10 @@ static int print(const char *path, const struct options *options)
 {
     static const struct timespec pause = {.tv_nsec = LOOK_AGAIN_MS * 1000000L};
     struct log_reader reader;
+    if (access(path, R_OK) != 0 && errno != ENOENT) { /* one that is not there yet has nothing to say */
+        fprintf(stderr, "sluice logs: %s cannot be read: %s\n", path, strerror(errno));
+        return 1;
+    }
     log_reader_init(&reader, path);
     print_new(&reader, options);
     while (options->follow && !ferror(stdout)) {

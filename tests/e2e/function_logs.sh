@@ -76,6 +76,19 @@ for row in 'nobody:there is no function nobody in ' '../lock:there is no functio
     [ "$status" = 2 ] && grep -q "^sluice logs: ${row#*:}" "$DIR/wrong" || fail "sluice logs ${row%%:*}: $(cat "$DIR/wrong")"
 done
 
+# Who may not read it is told so.
+if [ "$(id -u)" = 0 ]; then
+    other='setpriv --reuid=65534 --regid=65534 --clear-groups'
+else
+    other=
+    chmod 000 "$DIR/data/logs/talker.log"
+fi
+status=0
+$other "$BUILD/bin/sluice" logs --config "$DIR/serverless.yml" talker > "$DIR/wrong" 2>&1 || status=$?
+[ "$status" = 1 ] && grep -q "^sluice logs: $DIR/data/logs/talker.log cannot be read: Permission denied" "$DIR/wrong" ||
+    fail "who may not read it: $status $(cat "$DIR/wrong")"
+chmod 600 "$DIR/data/logs/talker.log"
+
 # A restart in between, and more than the files hold.
 stop_gateway
 start_gateway
