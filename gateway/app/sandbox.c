@@ -24,6 +24,8 @@ enum {
     REMOTE_WORKERS = 2, /* of one function: an uplink may have one that brings topics down */
 };
 
+static const char RESOLVER[] = "/etc/resolv.conf";
+
 /* --- A list of words that grows --- */
 
 struct words {
@@ -189,13 +191,20 @@ struct remote_files {
 };
 enum { REMOTE_FILES = sizeof((struct remote_files *)0)->paths / sizeof(char *) };
 
-/* Where another file takes the place of this one. */
-static const char *folder_of(const char *path, char memory[static PATH_MAX])
+/* Where another file takes the place of this one. NULL where that is a folder of much else, such as /etc:
+ * there a reload takes the other file up. */
+static const char *folder_of(const struct config *config, const char *path, const char *home,
+                             char memory[static PATH_MAX])
 {
+    char real[PATH_MAX];
     if (!path)
         return NULL;
     snprintf(memory, PATH_MAX, "%s", path);
-    return dirname(memory);
+    const char *folder = dirname(memory);
+    bool is_top = realpath(folder, real) && strrchr(real, '/') == real;
+    bool is_of_others = (home && is_folder_of(folder, home)) || is_folder_of(folder, config->file) ||
+                        is_folder_of(folder, config->data);
+    return is_top || is_of_others ? NULL : folder;
 }
 
 /* What a worker reads besides what all do. Of credentials and tokens the folder too, since who renews them
@@ -215,11 +224,11 @@ static void find_remote_files(const struct config *config, const struct config_f
     const char *own = home ? ret_files->home_credentials : NULL;
     const char *const paths[REMOTE_FILES] = {
         own,
-        folder_of(own, ret_files->home_folder),
+        folder_of(config, own, home, ret_files->home_folder),
         shared,
-        folder_of(shared, ret_files->shared_folder),
+        folder_of(config, shared, home, ret_files->shared_folder),
         token,
-        folder_of(token, ret_files->token_folder),
+        folder_of(config, token, home, ret_files->token_folder),
         variable_of(function, "SSL_CERT_FILE"),
         config->iot.certificate,
         config->iot.key,
@@ -228,20 +237,27 @@ static void find_remote_files(const struct config *config, const struct config_f
     memcpy(ret_files->paths, paths, sizeof paths);
 }
 
+static uint64_t mix_file(uint64_t number, const char *path)
+{
+    struct stat status;
+    if (!path || stat(path, &status) != 0 || S_ISDIR(status.st_mode))
+        return number;
+    const uint64_t parts[] = {status.st_dev, status.st_ino, (uint64_t)status.st_mtim.tv_sec,
+                              (uint64_t)status.st_mtim.tv_nsec};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        number = (number ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    return number;
+}
+
 uint64_t sandbox_files(const struct config *config, const struct config_function *function)
 {
     struct remote_files files;
-    uint64_t number = 0;
+    if (!config_is_remote(function))
+        return 0;
+    uint64_t number = mix_file(0, RESOLVER);
     find_remote_files(config, function, &files);
-    for (size_t i = 0; i < REMOTE_FILES; i++) {
-        struct stat status;
-        if (!files.paths[i] || stat(files.paths[i], &status) != 0 || S_ISDIR(status.st_mode))
-            continue;
-        const uint64_t parts[] = {status.st_dev, status.st_ino, (uint64_t)status.st_mtim.tv_sec,
-                                  (uint64_t)status.st_mtim.tv_nsec};
-        for (size_t j = 0; j < sizeof parts / sizeof *parts; j++)
-            number = (number ^ parts[j]) * UINT64_C(0x9e3779b97f4a7c15);
-    }
+    for (size_t i = 0; i < REMOTE_FILES; i++)
+        number = mix_file(number, files.paths[i]);
     return number;
 }
 
@@ -249,23 +265,25 @@ static void add_remote_files(struct words *words, const struct config *config,
                              const struct config_function *function)
 {
     struct remote_files files;
-    bool for_everybody = true;
+    bool any = false;
     find_remote_files(config, function, &files);
     for (size_t i = 0; i < REMOTE_FILES; i++) {
-        if (!files.paths[i])
-            continue;
-        add_option(words, "--read", files.paths[i]);
-        for_everybody &= others_can_read(files.paths[i]);
+        if (files.paths[i])
+            add_option(words, "--read", files.paths[i]);
+        any |= files.paths[i] != NULL;
     }
-    if (!for_everybody)
+    if (any) /* also what takes their place, whoever may read that */
         add(words, "--read-any");
 }
 
-/* Where the system's resolver is configured: the file is replaced as networks come and go. */
+/* The folder where the system's resolver is configured, since the file is replaced as networks come and go.
+ * Where that is /etc the file is all it gets, as all do. */
 static void add_resolver(struct words *words)
 {
     char path[PATH_MAX];
-    add_option(words, "--read", realpath("/etc/resolv.conf", path) ? dirname(path) : "/etc");
+    const char *folder = realpath(RESOLVER, path) ? dirname(path) : "/etc";
+    if (strcmp(folder, "/etc") != 0)
+        add_option(words, "--read", folder);
 }
 
 static void add_remote(struct words *words, const struct config *config,

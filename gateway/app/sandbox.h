@@ -21,8 +21,8 @@ enum sluice_error sandbox_check(const struct config *config, const char *workers
  * function. */
 char **sandbox_launcher(const struct config *config, const struct config_function *function,
                         const struct function_command *command, const char *workers, const char *worker);
-/* A number that is another one when a file of keys or certificates that its worker was given has been
- * replaced; always the same one for a function that runs here. */
+/* A number that is another one when a file of keys or certificates that its worker was given, or that of the
+ * resolver, has been replaced; always the same one for a function that runs here. */
 uint64_t sandbox_files(const struct config *config, const struct config_function *function);
 void sandbox_launcher_free(char **launcher); /* NULL is allowed */
 

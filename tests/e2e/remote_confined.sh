@@ -6,6 +6,13 @@ export TMPDIR=/var/tmp
 need mosquitto mosquitto_pub python3
 [ "$(id -u)" = 0 ] || skip "only root gives workers users of their own"
 cp -R "$BUILD/libexec/sluice" "$DIR/workers"
+mv "$DIR/workers/launch" "$DIR/workers/launch.real"
+cat > "$DIR/workers/launch" << END
+#!/bin/sh
+echo "\$*" >> "$DIR/launched"
+exec "$DIR/workers/launch.real" "\$@"
+END
+chmod 755 "$DIR/workers/launch"
 export SLUICE_WORKERS="$DIR/workers"
 unset AWS_SHARED_CREDENTIALS_FILE AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE SSL_CERT_FILE
 mkdir -p "$DIR/home/.aws"
@@ -32,7 +39,7 @@ wait_for "Opening ipv4 listen socket on port $SITE\\." "$DIR/mosquitto.log" "$SI
 mkdir "$DIR/mine"
 cp "$DIR/pki/gateway-1.crt" "$DIR/mine/site.crt"
 cp "$DIR/pki/gateway-1.key" "$DIR/mine/site.key"
-chmod 600 "$DIR/mine/site.key"
+chmod 644 "$DIR/mine/site.key" # the one that takes its place is not for everybody
 cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
@@ -50,6 +57,14 @@ functions:
     endpoint: http://127.0.0.1:1
     environment: {HOME: $DIR/home}
     events: [{iot: {sql: "SELECT * FROM 'in/far'"}}]
+  wide:
+    lambda: archive
+    endpoint: http://127.0.0.1:1
+    environment:
+      HOME: $DIR/home
+      AWS_SHARED_CREDENTIALS_FILE: $DIR/home/credentials
+      AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: /etc/sluice-token
+    events: [{iot: {sql: "SELECT * FROM 'in/wide'"}}]
 END
 start_gateway
 ! grep -q 'less confined' "$DIR/gateway.log" || skip "$(grep 'less confined' "$DIR/gateway.log")"
@@ -57,6 +72,11 @@ publish $(plain) -q 1 -t in/far -m '{}'
 # Without its credentials it would not have come that far.
 wait_for 'far: .*is not reached: Lambda.Unreachable' "$DIR/gateway.log" "$GATEWAY"
 wait_for 'as keyed (p5, c1, k60, u.gateway-1.)' "$DIR/mosquitto.log" "$SITE_PID"
+
+# Of a folder that has much else it gets the file.
+publish $(plain) -q 1 -t in/wide -m '{}'
+wait_for '--read /etc/sluice-token ' "$DIR/launched" "$GATEWAY"
+! grep -E -- "--read (/etc|$DIR/home|$DIR) " "$DIR/launched" || fail "a worker may read more than its files"
 
 # worker_of USER: its process.
 worker_of() {
