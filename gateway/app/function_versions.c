@@ -257,12 +257,14 @@ static void on_down_pool_stopped(void *ctx)
 {
     struct function *function = ctx;
     function->down_pool = NULL;
-    function->coming_down.id = 0; /* what the disk gets from now on is answered to nobody: the remote brings it again */
+    function->coming_down.id =
+        0; /* what the disk gets from now on is answered to nobody: the remote brings it again */
     stop_versions(function);
     functions_pool_stopped(function->all);
 }
 
-/* The pool that brings topics down has the same version as the one that forwards, and ends before it is freed. */
+/* The pool that brings topics down has the same version as the one that forwards, and ends before it is
+ * freed. */
 void function_stop_versions(struct function *function)
 {
     if (function->down_pool)
