@@ -295,6 +295,7 @@ static void a_worker_that_cannot_start_fails_what_waits_for_it(void **state)
         const char *const arguments[] = {starts[i].start, NULL};
         struct invoke_config config = worker_config(arguments);
         config.init_timeout_ms = 300;
+        config.restart_base_ms = config.restart_cap_ms = 60000; /* so that it still waits when it is asked */
         fixture_init(&fixture, &config);
         assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("a")), SLUICE_OK);
         assert_int_equal(fixture_submit(&fixture, SPAN_LITERAL("b")), SLUICE_OK);
