@@ -24,7 +24,7 @@ enum {
     REMOTE_WORKERS = 2, /* of one function: an uplink may have one that brings topics down */
 };
 
-static const char RESOLVER[] = "/etc/resolv.conf";
+static const char resolver[] = "/etc/resolv.conf";
 
 /* --- A list of words that grows --- */
 
@@ -86,7 +86,12 @@ static void add_code(struct words *words, const struct config *config, const cha
     const char *const secrets[] = {config->data, config->file, config->passwords, config->tls.key,
                                    config->iot.key};
     char path[PATH_MAX];
-    add_option(words, is_folder_of(config->data, folder) ? "--code" : "--read", folder);
+    bool is_hidden = is_folder_of(config->data, folder);
+    if (is_hidden && is_folder_of(folder, config->data))
+        log_warning(
+            "functions cannot read %s, since it is the gateway's data: their code needs a folder of its own",
+            folder);
+    add_option(words, is_hidden ? "--code" : "--read", folder);
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         if (secrets[i])
             add_option(words, "--hide", secrets[i]);
@@ -191,20 +196,25 @@ struct remote_files {
 };
 enum { REMOTE_FILES = sizeof((struct remote_files *)0)->paths / sizeof(char *) };
 
+/* Such as /etc or /run. */
+static bool is_at_top(const char *folder)
+{
+    char real[PATH_MAX];
+    return realpath(folder, real) && strrchr(real, '/') == real;
+}
+
 /* Where another file takes the place of this one. NULL where that is a folder of much else, such as /etc:
  * there a reload takes the other file up. */
 static const char *folder_of(const struct config *config, const char *path, const char *home,
                              char memory[static PATH_MAX])
 {
-    char real[PATH_MAX];
     if (!path)
         return NULL;
     snprintf(memory, PATH_MAX, "%s", path);
     const char *folder = dirname(memory);
-    bool is_top = realpath(folder, real) && strrchr(real, '/') == real;
-    bool is_of_others = (home && is_folder_of(folder, home)) || is_folder_of(folder, config->file) ||
-                        is_folder_of(folder, config->data);
-    return is_top || is_of_others ? NULL : folder;
+    bool is_of_others = is_at_top(folder) || (home && is_folder_of(folder, home)) ||
+                        is_folder_of(folder, config->file) || is_folder_of(folder, config->data);
+    return is_of_others ? NULL : folder;
 }
 
 /* What a worker reads besides what all do. Of credentials and tokens the folder too, since who renews them
@@ -254,7 +264,7 @@ uint64_t sandbox_files(const struct config *config, const struct config_function
     struct remote_files files;
     if (!config_is_remote(function))
         return 0;
-    uint64_t number = mix_file(0, RESOLVER);
+    uint64_t number = mix_file(0, resolver);
     find_remote_files(config, function, &files);
     for (size_t i = 0; i < REMOTE_FILES; i++)
         number = mix_file(number, files.paths[i]);
@@ -277,12 +287,12 @@ static void add_remote_files(struct words *words, const struct config *config,
 }
 
 /* The folder where the system's resolver is configured, since the file is replaced as networks come and go.
- * Where that is /etc the file is all it gets, as all do. */
+ * Where that is one such as /etc, the file is all it gets, as all do. */
 static void add_resolver(struct words *words)
 {
     char path[PATH_MAX];
-    const char *folder = realpath(RESOLVER, path) ? dirname(path) : "/etc";
-    if (strcmp(folder, "/etc") != 0)
+    const char *folder = realpath(resolver, path) ? dirname(path) : NULL;
+    if (folder && !is_at_top(folder))
         add_option(words, "--read", folder);
 }
 

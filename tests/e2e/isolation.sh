@@ -133,3 +133,10 @@ files_of_others_are_out_of_reach
 the_network_is_for_those_that_say_so
 the_environment_is_its_own
 stop_gateway
+
+# Code beside the journal would be without its libraries, which is said at start.
+cp "$BUILD/tests/isolated.so" "$DIR/data"
+sed -i 's|handler: isolated.so|handler: data/isolated.so|' "$DIR/serverless.yml"
+start_gateway
+grep -q "WARNING functions cannot read $DIR/data, since it is the gateway's data" "$DIR/gateway.log" || fail "nothing is said"
+stop_gateway
