@@ -269,6 +269,7 @@ static void add_run(struct journal *journal, uint32_t queue, uint64_t ordinal)
         journal->run_capacity = journal->run_capacity ? 2 * journal->run_capacity : ACKNOWLEDGED_RUNS;
         journal->runs = memory_resize(journal->runs, journal->run_capacity * sizeof *journal->runs);
     }
+    assert(journal->runs);
     journal->runs[journal->run_count++] = (struct acknowledged_run){queue, ordinal, 1};
 }
 
