@@ -296,7 +296,7 @@ static void settle_function(struct config *config, struct config_function *funct
                             struct config_problems *problems)
 {
     if (function->uplink.url)
-        config_settle_uplink(function, problems);
+        config_settle_uplink(config, function, problems);
     else if (function->lambda)
         settle_remote(function, problems);
     else

@@ -102,7 +102,8 @@ void config_read(struct config *config, struct config_node *root, struct config_
 /* After reading: settles what depends on several parameters, and checks it. */
 void config_settle(struct config *config, struct config_problems *problems);
 /* The same for a function that is an uplink. */
-void config_settle_uplink(struct config_function *function, struct config_problems *problems);
+void config_settle_uplink(const struct config *config, struct config_function *function,
+                          struct config_problems *problems);
 /* A part of config_settle: whom the destinations of all functions mean. */
 void config_settle_destinations(struct config *config, struct config_problems *problems);
 /* The same for an event that is a schedule. */

@@ -8,6 +8,7 @@
 enum {
     TIMEOUT_MS = 30 * 1000, /* a PUBACK from far away, behind a hundred others on a thin line */
     HOST_BYTES_MAX = 253,   /* what DNS allows */
+    PROPERTY_BYTES = 65535, /* that the worker's context has room for in any case */
 };
 
 /* What follows the scheme, or NULL. */
@@ -68,6 +69,17 @@ static void settle_connection(const struct config_function *function, struct con
     if (uplink->keep_alive_ms % 1000 != 0)
         config_error(problems, function->place,
                      "functions.%s: uplink.keepAlive is no whole number of seconds", function->name);
+}
+
+static void settle_properties(const struct config *config, const struct config_function *function,
+                              struct config_problems *problems)
+{
+    if (function->uplink.version_5 && config->limits.property_bytes > PROPERTY_BYTES)
+        config_warning(
+            problems, function->place,
+            "functions.%s: gateway.limits.propertyBytes is %llu; of the properties of a message %d "
+            "bytes are sure to go up, and one with too many becomes a dead letter",
+            function->name, (unsigned long long)config->limits.property_bytes, PROPERTY_BYTES);
 }
 
 /* A message is forwarded as one, and has no result. */
@@ -148,9 +160,11 @@ static void settle_down(const struct config_function *function, struct config_pr
     }
 }
 
-void config_settle_uplink(struct config_function *function, struct config_problems *problems)
+void config_settle_uplink(const struct config *config, struct config_function *function,
+                          struct config_problems *problems)
 {
     settle_connection(function, problems);
+    settle_properties(config, function, problems);
     settle_shape(function, problems);
     settle_down(function, problems);
     function->runtime = NULL;

@@ -332,13 +332,9 @@ static void on_done(void *ctx, const struct invoke_result *result)
     finish(invocation, result);
 }
 
-/* What never began: only what is no fault of the event costs it no attempt. */
+/* What never began. */
 static const struct invoke_result *refusal_of(enum sluice_error error)
 {
-    static const struct invoke_result too_large = {.outcome = INVOKE_FUNCTION_ERROR,
-                                                   .error_type = SPAN_LITERAL("InvalidEvent"),
-                                                   .error_message =
-                                                       SPAN_LITERAL("it is larger than a worker takes")};
     static const struct invoke_result no_version = {
         .outcome = INVOKE_FUNCTION_ERROR,
         .error_type = SPAN_LITERAL("ResourceNotFoundException"),
@@ -346,7 +342,20 @@ static const struct invoke_result *refusal_of(enum sluice_error error)
     static const struct invoke_result busy = {.outcome = INVOKE_TRANSPORT_ERROR,
                                               .error_type = SPAN_LITERAL("Sluice.Busy"),
                                               .error_message = SPAN_LITERAL("its workers are busy")};
-    return error == SLUICE_TOO_LARGE ? &too_large : error == SLUICE_NOT_FOUND ? &no_version : &busy;
+    return error == SLUICE_NOT_FOUND ? &no_version : &busy;
+}
+
+/* What no worker takes is given up at once: trying again would not help. */
+static void reject_too_large(struct invocation *invocation, uint64_t now_ms)
+{
+    const struct queue_error error = {
+        .type = SPAN_LITERAL("InvalidEvent"),
+        .message = SPAN_LITERAL("it is larger than a worker takes, or its MQTT properties are")};
+    for (size_t i = 0; i < invocation->batch->count; i++) {
+        if (invocation->batch->items[i].outcome == QUEUE_NOT_ATTEMPTED)
+            queue_reject(invocation->mapping->queue, invocation->batch, i, now_ms, &error);
+    }
+    invocation_end(invocation, &error);
 }
 
 void invocation_start(struct mapping *mapping, struct queue_batch *batch)
@@ -377,5 +386,8 @@ void invocation_start(struct mapping *mapping, struct queue_batch *batch)
         mapping->running_count++;
         return;
     }
-    finish(invocation, refusal_of(error));
+    if (error == SLUICE_TOO_LARGE)
+        reject_too_large(invocation, uv_now(all->host.loop));
+    else
+        finish(invocation, refusal_of(error));
 }

@@ -131,7 +131,7 @@ struct invoke_result {
 };
 
 struct invoke_request {
-    struct span context; /* JSON object, at most 64 KiB */
+    struct span context; /* JSON object, at most WORKER_CONTEXT_BYTES_MAX */
     struct span event;
     const char *request_id; /* as the context has it; NULL: "" */
     bool wants_log;         /* at most INVOKE_LOG_BYTES are kept for it */

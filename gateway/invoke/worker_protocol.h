@@ -20,7 +20,7 @@ enum {
     WORKER_PROTOCOL_VERSION = 1,
     WORKER_PAYLOAD_BYTES_MAX = 6 * 1024 * 1024 + 100, /* Lambda's bound, of events and results */
     WORKER_INIT_BYTES_MAX = 1024 * 1024,
-    WORKER_CONTEXT_BYTES_MAX = 64 * 1024,
+    WORKER_CONTEXT_BYTES_MAX = 256 * 1024, /* an uplink's has 65,535 B of properties, in hexadecimal */
     WORKER_ERROR_TYPE_BYTES_MAX = 256,
     WORKER_TEXT_BYTES_MAX = 64 * 1024, /* error messages and log texts */
     WORKER_TOPIC_BYTES_MAX = 65535,

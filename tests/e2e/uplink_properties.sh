@@ -20,6 +20,7 @@ site() {
 cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
+  limits: {propertyBytes: 200000}
   anonymous: [mqtt]
   access: [{who: anonymous, publish: ["up/#"], subscribe: ["#"]}]
 functions:
@@ -60,6 +61,13 @@ expect there "$there" 'chosen/up/x|{"a":2}|||answers/7|c-7|\(4000\|39..\)|b:2 a:
 publish $(plain) -V mqttv5 -q 1 -t up/long -m '{}' \
     -D publish user-property sluice-path "$(head -c 2000 /dev/zero | tr '\0' x)"
 expect there "$there" 'up/long|{}||.*|||sluice-path:gateway-1'
+# Properties as large as MQTT 5 Clients have them go up; what no worker takes is given up at once.
+large=$(head -c 60000 /dev/zero | tr '\0' p)
+publish $(plain) -V mqttv5 -q 1 -t up/large -m '{}' -D publish user-property large "$large"
+expect there "$there" "up/large|{}||.*|||large:$large sluice-path:gateway-1"
+publish $(plain) -V mqttv5 -q 1 -t up/larger -m '{}' -D publish user-property a "$large" \
+    -D publish user-property b "$large" -D publish user-property c "$large"
+wait_for 'function both gave up a message after 0 attempts (rejected): InvalidEvent' "$DIR/gateway.log" "$GATEWAY"
 with down/x '{"a":4}' $(site)
 expect here "$here" 'down/x|{"a":4}|application/json|1|answers/7|c-7|\(4000\|39..\)|b:2 a:1 b:1'
 

@@ -612,6 +612,9 @@ static void what_is_for_aws_is_named_in_a_warning(void **state)
          "warning: functions.NAME.destinations.onFailure.arn does not apply"},
         {FUNCTION("uplink: {url: 'mqtt://a', clientId: a, user: u, password: p}"),
          "warning: functions.f: the password is readable on the way to mqtt://a"},
+        {"gateway: {limits: {propertyBytes: 65536}}\n" FUNCTION("uplink: {url: 'mqtts://a', clientId: a}"),
+         "warning: functions.f: gateway.limits.propertyBytes is 65536; of the properties of a message 65535 "
+         "bytes are sure to go up"},
         {FUNCTION("lambda: a"), "warning: functions.f has no event that is served"},
         {FUNCTION("lambda: a, events: [sqs: queue]"), "events[].sqs is an event that this version"},
         {FUNCTION("lambda: a, events: [sns: topic]"), "events[].sns is an event that this version"},
