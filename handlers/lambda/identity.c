@@ -22,18 +22,25 @@ static const char *string_of(const cJSON *object, const char *name)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
+/* Authorities for all TLS; NULL: the system's. */
+static const char *authorities(void)
+{
+    return variable("SSL_CERT_FILE");
+}
+
 /* ---- AWS IoT ---- */
 
 static struct provider *open_iot(const cJSON *iot, struct transfers *transfers)
 {
     char url[URL_BYTES];
     const char *endpoint = string_of(iot, "endpoint"), *alias = string_of(iot, "roleAlias");
+    const char *ca = string_of(iot, "ca");
     snprintf(url, sizeof url, "https://%s/role-aliases/%s/credentials", endpoint ? endpoint : "",
              alias ? alias : "");
     const struct provider_settings settings = {.url = url,
                                                .certificate = string_of(iot, "certificate"),
                                                .key = string_of(iot, "key"),
-                                               .ca = string_of(iot, "ca"),
+                                               .ca = ca ? ca : authorities(),
                                                .thing_name = string_of(iot, "thingName")};
     return provider_new(&settings, transfers);
 }
@@ -73,6 +80,7 @@ static enum sluice_error open_container(struct identity *identity, struct transf
         return SLUICE_INVALID;
     }
     const struct provider_settings settings = {.url = url,
+                                               .ca = authorities(),
                                                .token = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
                                                .token_file =
                                                    variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")};

@@ -222,9 +222,10 @@ uint64_t provider_next_deadline_ms(const struct provider *provider)
     return provider->due_ms < provider->expires_ms ? provider->due_ms : provider->expires_ms;
 }
 
+/* While the endpoint fails it is asked again anyway, with its back-off. */
 void provider_refused(struct provider *provider, uint64_t now_ms)
 {
-    if (!provider->fetching && provider->current.access_key_id &&
+    if (!provider->fetching && provider->failure_count == 0 && provider->current.access_key_id &&
         now_ms - provider->fetched_ms >= REFUSED_AGE_MS)
         provider->due_ms = now_ms;
 }

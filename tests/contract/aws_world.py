@@ -81,8 +81,11 @@ class World:
             request.answer(200, signer)
 
     def serve_mutual(self, pki):
+        return self.serve_tls(pki, ssl.CERT_REQUIRED)
+
+    def serve_tls(self, pki, clients=ssl.CERT_NONE):
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=os.path.join(pki, "ca.crt"))
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = clients
         context.load_cert_chain(os.path.join(pki, "gateway.crt"), os.path.join(pki, "gateway.key"))
         return self.serve(context)
 

@@ -81,6 +81,20 @@ class LambdaCredentials(unittest.TestCase):
         self.assertEqual((path, headers["x-amzn-iot-thingname"]), ("/role-aliases/edge/credentials", "box-7"))
         self.assertEqual(worker.status(), 0)
 
+    def test_ssl_cert_file_names_the_authorities_of_endpoints(self):
+        world, settings = self.iot(ca=None)
+        worker = self.start(world, settings, SSL_CERT_FILE=self.file("ca.crt"))
+        worker.ready(0)
+        worker.ready(4)
+        world = World(iot=False)
+        server = world.serve_tls(self.pki)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        worker = self.start(world, SSL_CERT_FILE=self.file("ca.crt"), AWS_CONTAINER_CREDENTIALS_FULL_URI=
+                            f"https://localhost:{server.server_address[1]}/v2/credentials/7")
+        worker.ready(0)
+        worker.ready(4)
+
     def test_iot_without_the_certificate_says_why_and_takes_nothing(self):
         world, settings = self.iot(certificate=None, key=None)
         worker = self.start(world, settings)

@@ -1,11 +1,14 @@
-/* lambda/credentials.h and provider.h: the texts of the shared file and of what endpoints answer. */
+/* lambda/credentials.h and provider.h: the texts of the shared file and of what endpoints answer, and
+ * when an endpoint is asked again. */
 #include "lambda/provider.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -191,6 +194,64 @@ static void an_endpoints_document_is_read(void **state)
     }
 }
 
+/* Listens on a port of this machine, which the URL has. */
+static int listen_at(char *ret_url, size_t url_bytes)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    snprintf(ret_url, url_bytes, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    return fd;
+}
+
+/* Gives credentials to the one who connects. */
+static int answer_one(int listener)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 46\r\n\r\n"
+                                 "{\"AccessKeyId\":\"I\",\"SecretAccessKey\":\"secret\"}";
+    int fd = accept(listener, NULL, NULL);
+    assert_int_equal(write(fd, answer, sizeof answer - 1), sizeof answer - 1);
+    return fd;
+}
+
+static void refused_ones_are_fetched_with_the_back_off_of_failures(void **state)
+{
+    (void)state;
+    enum { TURN_MS = 1000 };
+    char url[64], error[1024];
+    struct transfers_now now = {.monotonic_ms = 1000, .wall_ms = 1000};
+    int connection = -1, listener = listen_at(url, sizeof url);
+    struct transfers *transfers = transfers_new(1);
+    struct provider *provider = provider_new(&(struct provider_settings){.url = url}, transfers);
+    provider_run(provider, &now, error, sizeof error);
+    while (!provider_credentials(provider)->access_key_id) {
+        transfers_run(transfers, &now);
+        if (transfers_wait(transfers, connection < 0 ? listener : -1, 0, TURN_MS))
+            connection = answer_one(listener);
+    }
+    close(listener);
+    close(connection);
+    now.monotonic_ms += 10000; /* old enough that others may be there */
+    provider_refused(provider, now.monotonic_ms);
+    assert_int_equal(provider_next_deadline_ms(provider), now.monotonic_ms);
+    for (int failure = 0; failure < 8; failure++) { /* the delay is random, and may be none */
+        uint64_t due_ms;
+        now.monotonic_ms = provider_next_deadline_ms(provider);
+        provider_run(provider, &now, error, sizeof error);
+        while ((due_ms = provider_next_deadline_ms(provider)) == UINT64_MAX) {
+            transfers_run(transfers, &now);
+            transfers_wait(transfers, -1, 0, TURN_MS);
+        }
+        provider_refused(provider, now.monotonic_ms);
+        assert_int_equal(provider_next_deadline_ms(provider), due_ms);
+    }
+    provider_free(provider);
+    transfers_free(transfers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +260,7 @@ int main(void)
         cmocka_unit_test(the_file_is_followed_and_a_broken_one_changes_nothing),
         cmocka_unit_test(the_file_of_the_home_folder_is_the_default),
         cmocka_unit_test(an_endpoints_document_is_read),
+        cmocka_unit_test(refused_ones_are_fetched_with_the_back_off_of_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
