@@ -221,10 +221,24 @@ static void on_lost(struct forward *forward, uint8_t reason, uint64_t now_ms)
     go_down(forward, now_ms);
 }
 
+/* Why nothing can be forwarded to it, or NULL. What of it is a Protocol Error is no message's fault [MQTT 5,
+ * 3.2.2.3.3, 3.2.2.3.6]. */
+static const char *fault_of(const struct remote_event *connack)
+{
+    if (!connack->takes_qos_1)
+        return "it takes QoS 0 only, and could lose what is forwarded";
+    if (connack->receive_maximum == 0)
+        return "its CONNACK has Receive Maximum 0, a Protocol Error";
+    if (connack->packet_bytes_max == 0)
+        return "its CONNACK has Maximum Packet Size 0, a Protocol Error";
+    return NULL;
+}
+
 static void on_connected(struct forward *forward, const struct remote_event *event, uint64_t now_ms)
 {
-    if (!event->takes_qos_1) {
-        complain(forward, now_ms, "is of no use", "it takes QoS 0 only, and could lose what is forwarded");
+    const char *fault = fault_of(event);
+    if (fault) {
+        complain(forward, now_ms, "is of no use", fault);
         go_down(forward, now_ms);
         return;
     }

@@ -360,6 +360,20 @@ class UplinkWorker(WorkerCase):
         self.remote.link().accept(mqtt.prop(0x24, 0))
         worker.log("takes QoS 0 only")
 
+    def test_a_connack_that_is_a_protocol_error_is_no_connection(self):
+        for identifier, name in ((mqtt.RECEIVE_MAXIMUM, "Receive Maximum"), (mqtt.MAXIMUM_PACKET_SIZE, "Maximum Packet Size")):
+            with self.subTest(name=name):
+                worker = self.start()
+                self.invoke(1)
+                link = self.remote.link().accept(mqtt.prop(identifier, 0))
+                link.expect(mqtt.DISCONNECT)
+                link = self.connected()
+                packet_id, _, payload, _ = link.publish()
+                self.assertEqual(payload, b"1")
+                link.acknowledge(packet_id)
+                worker.result(1)
+                worker.log(f"its CONNACK has {name} 0")
+
     def test_retain_is_left_out_where_the_remote_has_none(self):
         worker = self.start()
         link = self.connected(mqtt.prop(0x25, 0))
