@@ -1,8 +1,10 @@
 #include "invoke/records.h"
 
 #include "base/json_write.h"
+#include "base/memory.h"
 
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 
 struct records_writer records_begin(struct buffer *out, const struct records_source *source)
 {
@@ -103,33 +105,52 @@ static void fill(bool *failed, size_t count, bool value)
         failed[i] = value;
 }
 
-static bool mark(const char *identifier, const struct span *message_ids, size_t count, bool *failed)
+/* A record of the batch by its identifier; sorted, since an answer may name thousands in any order. */
+struct named {
+    struct span id;
+    size_t at;
+};
+
+static int compare_named(const void *left, const void *right)
 {
-    struct span wanted = span_from_string(identifier);
-    for (size_t i = 0; wanted.len > 0 && i < count; i++) {
-        if (span_equal(message_ids[i], wanted)) {
-            failed[i] = true;
-            return true;
-        }
+    const struct span a = ((const struct named *)left)->id, b = ((const struct named *)right)->id;
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len > 0 ? memcmp(a.data, b.data, a.len) : 0;
+}
+
+static bool mark_all(const cJSON *list, const struct named *records, size_t count, bool *failed)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        const cJSON *identifier = cJSON_GetObjectItemCaseSensitive(item, "itemIdentifier");
+        struct named wanted = {.id = span_from_string(cJSON_GetStringValue(identifier))};
+        const struct named *found = NULL;
+        if (wanted.id.len > 0)
+            found = bsearch(&wanted, records, count, sizeof *records, compare_named);
+        if (!found)
+            return false;
+        failed[found->at] = true;
     }
-    return false;
+    return true;
 }
 
 /* False if the answer cannot be trusted. */
 static bool mark_listed(const cJSON *answer, const struct span *message_ids, size_t count, bool *failed)
 {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(answer, "batchItemFailures"), *item;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(answer, "batchItemFailures");
     if (cJSON_IsNull(answer) || (cJSON_IsObject(answer) && (!list || cJSON_IsNull(list))))
         return true;
-    if (!cJSON_IsArray(list))
-        return false;
-    cJSON_ArrayForEach(item, list)
-    {
-        const cJSON *identifier = cJSON_GetObjectItemCaseSensitive(item, "itemIdentifier");
-        if (!mark(cJSON_GetStringValue(identifier), message_ids, count, failed))
-            return false;
-    }
-    return true;
+    if (!cJSON_IsArray(list) || !list->child)
+        return cJSON_IsArray(list);
+    struct named *records = memory_new_array(count, sizeof *records);
+    for (size_t i = 0; i < count; i++)
+        records[i] = (struct named){message_ids[i], i};
+    qsort(records, count, sizeof *records, compare_named);
+    bool is_trusted = mark_all(list, records, count, failed);
+    memory_free(records);
+    return is_trusted;
 }
 
 void records_failed(struct span answer, const struct span *message_ids, size_t count, bool *ret_failed)

@@ -196,6 +196,31 @@ static void answers_to_a_batch_follow_lambdas_rules(void **state)
     }
 }
 
+/* Also in an order that is not the batch's. */
+static void each_of_a_large_batch_is_found(void **state)
+{
+    (void)state;
+    enum { COUNT = 10000 };
+    static char ids[COUNT][8];
+    static struct span spans[COUNT];
+    static bool failed[COUNT];
+    struct buffer answer = {0};
+    for (size_t i = 0; i < COUNT; i++)
+        spans[i] = span_of(ids[i], (size_t)snprintf(ids[i], sizeof ids[i], "%zu", i * 7 % COUNT));
+    buffer_append(&answer, SPAN_LITERAL("{\"batchItemFailures\":["));
+    for (size_t i = COUNT; i-- > 0;) {
+        char item[48];
+        int len = snprintf(item, sizeof item, "{\"itemIdentifier\":\"%zu\"}%s", i, i > 0 ? "," : "");
+        if (i % 2 == 0)
+            buffer_append(&answer, span_of(item, (size_t)len));
+    }
+    buffer_append(&answer, SPAN_LITERAL("]}"));
+    records_failed(buffer_span(&answer), spans, COUNT, failed);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_int_equal(failed[i], i * 7 % COUNT % 2 == 0);
+    buffer_fini(&answer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_batch_has_the_shape_of_sqs),
         cmocka_unit_test(an_event_has_as_many_records_as_its_bytes_have_room_for),
         cmocka_unit_test(answers_to_a_batch_follow_lambdas_rules),
+        cmocka_unit_test(each_of_a_large_batch_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
