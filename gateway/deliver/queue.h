@@ -141,7 +141,8 @@ struct queue_batch {
 
 /*
  * Leases the next batch that is due. SLUICE_OK: *ret_batch is leased. SLUICE_AGAIN: nothing is
- * due now (see queue_next_deadline), or all leases are out. Call until it says so.
+ * due now (see queue_next_deadline), or all leases are out. Call until it says so. Of those that are too old
+ * at most 64 die in one call, or become unreadable; the deadline of the others is over then.
  */
 enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_batch **ret_batch);
 

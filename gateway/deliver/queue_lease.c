@@ -44,6 +44,9 @@ static bool next_entry(const struct queue *queue, uint64_t now_ms, bool *ret_is_
     return true;
 }
 
+/* Each is copied for where it goes: the rest comes with the next call. */
+enum { DEAD_MAX = 64 };
+
 /* Puts an entry that was taken into the lease. False: it is dead. */
 static bool lease_entry(struct queue *queue, struct lease *lease, struct queue_entry *entry, uint64_t now_ms)
 {
@@ -64,11 +67,12 @@ static bool lease_entry(struct queue *queue, struct lease *lease, struct queue_e
     return true;
 }
 
-static void fill_loose(struct queue *queue, struct lease *lease, uint64_t now_ms)
+static void fill_loose(struct queue *queue, struct lease *lease, uint64_t now_ms, uint64_t dead_max)
 {
     size_t limit = queue->config.batch_size, bytes = 0;
     bool is_retry;
-    for (struct queue_entry entry; next_entry(queue, now_ms, &is_retry, &entry);) {
+    for (struct queue_entry entry;
+         queue->stats.dead < dead_max && next_entry(queue, now_ms, &is_retry, &entry);) {
         size_t count = lease->batch.count;
         size_t next_limit = entry.batch_limit < limit ? entry.batch_limit : limit;
         if (count >= next_limit || (count > 0 && bytes + entry.bytes > queue->config.batch_bytes))
@@ -111,14 +115,14 @@ static uint64_t ordered_due_ms(const struct queue *queue)
 /* A partition that is being tried again has its batch alone, and each where batches are of one partition; the
  * others share one, in the order of arrival. Behind what dies nothing is leased: see waits_for_letter.
  */
-static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_ms)
+static void fill_ordered(struct queue *queue, struct lease *lease, uint64_t now_ms, uint64_t dead_max)
 {
     struct partitions *partitions = &queue->partitions;
     struct partition *at = partitions_first(partitions);
     bool alone = at && (at->limit > 0 || queue->config.one_partition);
     size_t limit = at && at->limit > 0 ? at->limit : queue->config.batch_size;
     size_t bytes = 0, left = at ? at->count : 0;
-    while (at && lease->batch.count < limit) {
+    while (at && lease->batch.count < limit && queue->stats.dead < dead_max) {
         const struct queue_entry *next = partitions_head(partitions, at);
         if (lease->batch.count > 0 && bytes + next->bytes > queue->config.batch_bytes)
             break;
@@ -186,9 +190,10 @@ static bool oldest(const struct queue *queue, struct queue_entry *ret_entry)
     return first || queue->fresh.count > 0;
 }
 
-static void expire(struct queue *queue, uint64_t now_ms)
+static void expire(struct queue *queue, uint64_t now_ms, uint64_t dead_max)
 {
-    for (struct queue_entry entry; oldest(queue, &entry) && queue_is_too_old(queue, &entry, now_ms);) {
+    for (struct queue_entry entry;
+         queue->stats.dead < dead_max && oldest(queue, &entry) && queue_is_too_old(queue, &entry, now_ms);) {
         entry = queue->config.ordered
                     ? partitions_take(&queue->partitions, partitions_first(&queue->partitions))
                     : line_pop(&queue->fresh);
@@ -201,9 +206,10 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
 {
     queue_end_delays(queue, now_ms);
     partitions_wake(&queue->partitions, now_ms);
-    expire(queue, now_ms);
-    if (queue->lease_count >= queue->config.concurrency || now_ms < queue->held_until_ms ||
-        waits_for_letter(queue) || batch_due_ms(queue) > now_ms)
+    uint64_t dead_max = queue->stats.dead + DEAD_MAX; /* all that have ever died are counted */
+    expire(queue, now_ms, dead_max);
+    if (queue->stats.dead >= dead_max || queue->lease_count >= queue->config.concurrency ||
+        now_ms < queue->held_until_ms || waits_for_letter(queue) || batch_due_ms(queue) > now_ms)
         return SLUICE_AGAIN;
     size_t room = queue->fresh.count + queue->heap.count + queue->partitions.ready_count;
     if (room > queue->config.batch_size)
@@ -216,7 +222,7 @@ enum sluice_error queue_next(struct queue *queue, uint64_t now_ms, struct queue_
         lease->next->previous = lease;
     queue->leases = lease;
     queue->lease_count++;
-    (queue->config.ordered ? fill_ordered : fill_loose)(queue, lease, now_ms);
+    (queue->config.ordered ? fill_ordered : fill_loose)(queue, lease, now_ms, dead_max);
     if (lease->batch.count == 0) { /* all of it was dead */
         queue_lease_free(queue, lease);
         return SLUICE_AGAIN;

@@ -602,6 +602,33 @@ static void who_leases_is_told_when_it_is_worth_asking(void **state)
     bench_free(bench);
 }
 
+/* Fresh ones, such that were in a batch, and those of an ordered queue: what each turn makes of them is
+ * bounded. */
+static void many_old_messages_die_in_turns(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        struct queue_config config = queue_config_default();
+        config.max_age_ms = 60000;
+        config.batch_size = 200;
+        config.ordered = way == 2;
+        struct bench *bench = bench_new(config);
+        add(bench, 200);
+        if (way == 1)
+            done(bench, next(bench), QUEUE_NOT_ATTEMPTED);
+        bench->now_ms += 60000;
+        for (size_t dead = 0; dead < 200; dead = bench->dead_count) {
+            assert_true(queue_next_deadline(bench->queue) <= bench->now_ms);
+            assert_null(next(bench));
+            assert_in_range(bench->dead_count - dead, 1, 64);
+        }
+        assert_null(next(bench));
+        assert_int_equal(queue_next_deadline(bench->queue), UINT64_MAX);
+        check_sum(bench);
+        bench_free(bench);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +646,7 @@ int main(void)
         cmocka_unit_test(retry_after_is_honoured_up_to_a_bound),
         cmocka_unit_test(what_a_batch_gives_back_is_the_next),
         cmocka_unit_test(an_old_message_becomes_a_dead_letter_without_being_leased),
+        cmocka_unit_test(many_old_messages_die_in_turns),
         cmocka_unit_test(bisecting_finds_the_poison_and_spares_the_rest),
         cmocka_unit_test(a_rejected_item_dies_at_once_and_the_others_go_on),
         cmocka_unit_test(memory_is_bounded_and_the_rest_is_loaded),
