@@ -459,9 +459,8 @@ const struct parameter config_parameters[] = {
      .allowed = "received | stored | processed",
      .text =
          "when the publisher of a message gets its acknowledgement: at once, once the message is on disk, or "
-         "once the function has succeeded or the message is a dead letter; of several rules for one message "
-         "the "
-         "last of these holds"},
+         "once the function has succeeded or the message is a dead letter (a QoS 2 message that is repeated "
+         "after a restart: once it is on disk); of several rules for one message the last of these holds"},
     COUNT(
         "functions.NAME.events[].iot.batchSize", EVENT(batch_size), "messages", NULL, 1, 10000,
         "of one invocation, whose event is then {\"Records\":[...]}; without it, each message is the event"),

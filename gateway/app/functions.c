@@ -39,14 +39,18 @@ static void queue_on_changed(void *ctx)
     mapping_changed(ctx);
 }
 
-static void queue_on_room(void *ctx)
+void mapping_has_room(struct mapping *mapping)
 {
-    struct mapping *mapping = ctx;
     const struct functions_host *host = &mapping->function->all->host;
     if (mapping->replay == REPLAY_WAITS_FOR_QUEUE)
         replay_again(mapping);
     handovers_room(mapping->function->all, mapping);
     host->on_room(host->ctx);
+}
+
+static void queue_on_room(void *ctx)
+{
+    mapping_has_room(ctx);
 }
 
 static void queue_dead(void *ctx, const struct queue_dead *dead)
@@ -197,9 +201,11 @@ static enum sluice_error load_versions(const char *data, struct versions **ret_v
         return error;
     }
     snprintf(aside, sizeof aside, "%s.damaged", path);
-    log_error("%s; it is now %s, and functions run as they lie in their folders", text, aside);
-    if (rename(path, aside) != 0)
-        log_error("%s cannot be renamed: %s", path, strerror(errno));
+    if (rename(path, aside) == 0)
+        log_error("%s; it is now %s, and functions run as they lie in their folders", text, aside);
+    else
+        log_error("%s; it cannot be renamed to %s (%s), and functions run as they lie in their folders", text,
+                  aside, strerror(errno));
     return SLUICE_OK;
 }
 

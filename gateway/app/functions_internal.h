@@ -1,7 +1,12 @@
 /*
- * What functions.c (mappings, queues), functions_select.c (which of them a message feeds), function_pool.c
- * (workers), invocation.c and invocation_event.c (one lease from event to outcome), functions_letters.c (dead
- * letters) and replays.c (those that go back) share. Nobody else includes it.
+ * What the files of functions share: functions.c (mappings, queues), functions_turn.c (when each is looked
+ * at), functions_select.c and ordering.c (which of them a message feeds, and which partition),
+ * direct_invocation.c, scheduled.c and tumbling.c (what feeds them besides), function_pool.c,
+ * function_versions.c, rollout.c, uplink.c and lambda.c (workers, and what they need to know), invocation.c
+ * and invocation_event.c (one lease from event to outcome), answer.c, destination.c, chain.c and handovers.c
+ * (what is made of the outcome), functions_letters.c (dead letters) and replays.c (those that go back); and
+ * deploy_submit.c, deploy_command.c and invoke_command.c, which do with one function what the gateway would.
+ * Nobody else includes it.
  */
 #ifndef SLUICE_APP_FUNCTIONS_INTERNAL_H
 #define SLUICE_APP_FUNCTIONS_INTERNAL_H
@@ -221,6 +226,8 @@ struct span invocation_trace_id(const char *request_id, uint64_t wall_ms, char r
 
 /* Something happened to it: the next turn looks at it. */
 void mapping_changed(struct mapping *mapping);
+/* Who found it full is asked again. */
+void mapping_has_room(struct mapping *mapping);
 
 /* Invokes the function with a leased batch, which ends by queue_done, now or later. */
 void invocation_start(struct mapping *mapping, struct queue_batch *batch);

@@ -93,7 +93,8 @@ enum sluice_error functions_select_fits(struct functions *functions)
 {
     for (size_t i = 0; i < functions->selection_count; i++) {
         struct mapping *mapping = functions->selections[i].mapping;
-        if (!queue_has_room(mapping->queue, mapping->selected_count, mapping->selected_bytes)) {
+        if (!queue_has_room(mapping->queue, mapping->selected_count, mapping->selected_bytes) ||
+            !tumbling_has_room(mapping->tumbling, functions->selections[i].partition)) {
             functions->full = mapping;
             return SLUICE_FULL;
         }

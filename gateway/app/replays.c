@@ -70,13 +70,15 @@ static void on_letter(void *ctx, const struct state_dead_letter *letter)
     page->count++;
     if (page->next != REPLAY_DUE)
         return;
-    if (!queue_has_room(page->mapping->queue, 1, message_bytes(letter->message))) {
+    struct mapping *mapping = page->mapping;
+    if (!queue_has_room(mapping->queue, 1, message_bytes(letter->message)) ||
+        !tumbling_has_room(mapping->tumbling, mapping_partition(mapping, letter->message))) {
         page->next = REPLAY_WAITS_FOR_QUEUE;
         return;
     }
-    enum sluice_error error = put_back(page->mapping, letter, page->now_ms);
+    enum sluice_error error = put_back(mapping, letter, page->now_ms);
     if (error == SLUICE_TOO_LARGE)
-        give_up(page->mapping, letter);
+        give_up(mapping, letter);
     else if (error)
         page->next = REPLAY_WAITS_FOR_JOURNAL;
 }

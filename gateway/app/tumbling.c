@@ -36,6 +36,7 @@ struct tumbling {
     uint32_t queue; /* of states, in the journal */
     uint64_t next_ordinal;
     uint64_t look_ms; /* when the next may be over, on the loop's clock */
+    bool wants_room;  /* somebody was refused a window */
 };
 
 struct tumbling *tumbling_new(struct mapping *mapping)
@@ -241,10 +242,17 @@ void tumbling_before(struct tumbling *tumbling, uint32_t partition, uint64_t rec
         end_window(tumbling, window);
 }
 
-bool tumbling_has_room(const struct tumbling *tumbling, uint32_t partition)
+static bool is_full(const struct tumbling *tumbling)
 {
-    return !tumbling || tumbling->windows.count < tumbling->mapping->function->config->queue_count ||
-           windows_find(&tumbling->windows, partition);
+    return tumbling->windows.count >= tumbling->mapping->function->config->queue_count;
+}
+
+bool tumbling_has_room(struct tumbling *tumbling, uint32_t partition)
+{
+    bool fits = !tumbling || !is_full(tumbling) || windows_find(&tumbling->windows, partition);
+    if (!fits)
+        tumbling->wants_room = true;
+    return fits;
 }
 
 void tumbling_arrived(struct tumbling *tumbling, uint32_t partition, const struct message *message)
@@ -255,8 +263,18 @@ void tumbling_arrived(struct tumbling *tumbling, uint32_t partition, const struc
         tumbling->look_ms = 0;
 }
 
+static void tell_room(struct tumbling *tumbling)
+{
+    if (tumbling->wants_room && !is_full(tumbling)) {
+        tumbling->wants_room = false;
+        mapping_has_room(tumbling->mapping);
+    }
+}
+
 void tumbling_turn(struct tumbling *tumbling, uint64_t now_ms)
 {
+    if (tumbling)
+        tell_room(tumbling);
     if (!tumbling || now_ms < tumbling->look_ms)
         return;
     uint64_t wall_ms = wall_ms_of(tumbling), wait_ms = LOOK_MS;

@@ -18,7 +18,8 @@
  * invocation, or none.
  *
  * The loop's thread. A step is an invocation's. States are in the journal, not in
- * memory; windows are at most as many as the function's queueSize.
+ * memory; windows that are not finished are at most as many as the function's
+ * queueSize, and those that one PUBLISH of several messages opens.
  */
 #ifndef SLUICE_APP_TUMBLING_H
 #define SLUICE_APP_TUMBLING_H
@@ -52,7 +53,8 @@ void tumbling_restored(struct tumbling *tumbling);
 bool tumbling_is_end(const struct message *message, uint32_t *ret_partition);
 /* Before a message of that partition gets its ordinal: what is over by its time ends before it. */
 void tumbling_before(struct tumbling *tumbling, uint32_t partition, uint64_t received_ms);
-bool tumbling_has_room(const struct tumbling *tumbling, uint32_t partition);
+/* Whether a message of that partition may come. Whoever it is false for is asked again when there is room. */
+bool tumbling_has_room(struct tumbling *tumbling, uint32_t partition);
 /* It is in the queue. */
 void tumbling_arrived(struct tumbling *tumbling, uint32_t partition, const struct message *message);
 void tumbling_turn(struct tumbling *tumbling, uint64_t now_ms);

@@ -59,6 +59,7 @@ struct world {
     uint32_t max_attempts;
     struct letter letters[MESSAGES_MAX];
     size_t letter_count, ends_kept;
+    size_t room_count; /* times that who was refused was asked again */
 };
 
 static uint32_t dice(void *ctx)
@@ -71,6 +72,11 @@ static uint32_t dice(void *ctx)
 static uint64_t wall_ms(void *ctx)
 {
     return ((struct world *)ctx)->wall_ms;
+}
+
+static void on_room(void *ctx)
+{
+    ((struct world *)ctx)->room_count++;
 }
 
 /* ---- The queue's hooks, as functions.c has them ---- */
@@ -204,8 +210,8 @@ static struct world *world_new(uint64_t seed, uint32_t max_attempts)
     world->event.tumbling_window_s = WINDOW_S;
     world->event.maximum_batching_bytes = 1000000;
     world->function = (struct function){.all = &world->all, .config = &world->config_function, .arn = arn};
-    world->all.host =
-        (struct functions_host){.ctx = world, .loop = &world->loop, .wall_ms = wall_ms, .random = dice};
+    world->all.host = (struct functions_host){
+        .ctx = world, .loop = &world->loop, .wall_ms = wall_ms, .random = dice, .on_room = on_room};
     start(world);
     return world;
 }
@@ -574,6 +580,44 @@ static void a_state_that_cannot_be_read_keeps_no_file(void **state)
     world_free(world);
 }
 
+/* Whether a PUBLISH of that partition is taken. */
+static bool fits(struct world *world, uint32_t partition)
+{
+    struct selection selection = {.mapping = &world->mapping, .partition = partition};
+    world->all.selections = &selection;
+    world->all.selection_count = 1;
+    world->all.full = NULL;
+    enum sluice_error error = functions_select_fits(&world->all);
+    assert_true(error == SLUICE_OK || (error == SLUICE_FULL && world->all.full == &world->mapping));
+    return !error;
+}
+
+static void windows_are_as_many_as_the_queue_may_have_messages(void **state)
+{
+    (void)state;
+    struct world *world = world_new(1, UINT32_MAX);
+    world->config_function.queue_count = 2;
+    arrive_in(world, 1);
+    arrive_in(world, 2);
+    while (queue_stats(world->mapping.queue).count > 0) {
+        handle(world);
+        pass_time(world, 1);
+    }
+    assert_true(fits(world, 1) && fits(world, 2));
+    assert_int_equal(world->room_count, 0);
+    assert_false(fits(world, 3));
+    while (tumbling_next_deadline(world->mapping.tumbling) != UINT64_MAX ||
+           queue_stats(world->mapping.queue).count > 0) {
+        pass_time(world, 1000);
+        handle(world);
+        pass_time(world, 1);
+        assert_int_equal(fits(world, 3), world->room_count > 0);
+    }
+    assert_true(fits(world, 3));
+    assert_int_equal(world->room_count, 1);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -582,6 +626,7 @@ int main(void)
         cmocka_unit_test(a_state_that_cannot_be_read_keeps_no_file),
         cmocka_unit_test(every_acknowledged_message_is_in_one_window_over_power_cuts),
         cmocka_unit_test(what_is_given_up_is_lost_by_no_power_cut),
+        cmocka_unit_test(windows_are_as_many_as_the_queue_may_have_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
