@@ -22,6 +22,7 @@ gateway:
   access: [{who: anonymous, publish: ["confined/#", "free/#"], subscribe: ["out/#"]}]
   workers: {sandbox: $1}
   keys: [{id: AKIDEXAMPLE, secretFile: secret}]
+  iotCredentials: {endpoint: "127.0.0.1:1", roleAlias: a, certificate: readable/file, key: iot.pem}
 provider: {runtime: native}
 functions:
   confined:
@@ -35,6 +36,10 @@ functions:
     files: {read: [readable], write: [writable]}
     events: [{iot: {sql: "SELECT * FROM 'free'"}}]
     reply: out
+  remote:
+    runtime: uplink
+    uplink: {url: "mqtts://127.0.0.1:1", clientId: a, certificate: readable/file, key: uplink.pem}
+    events: [{iot: {sql: "SELECT * FROM 'remote'"}}]
 END
 }
 
@@ -56,8 +61,10 @@ has_answered() {
     [ "$(got out | wc -l)" = "$ANSWER_COUNT" ]
 }
 
-echo wJalrXUtnFEMIbPxRfiCY0 > "$DIR/secret"
-chmod 644 "$DIR/secret" # so that it is not the user who is refused
+for secret in secret iot.pem uplink.pem; do
+    echo wJalrXUtnFEMIbPxRfiCY0 > "$DIR/$secret"
+done
+chmod 644 "$DIR/secret" "$DIR"/*.pem # so that it is not the user who is refused
 mkdir "$DIR/readable" "$DIR/writable"
 chmod 777 "$DIR/writable"
 echo text > "$DIR/readable/file"
@@ -87,7 +94,9 @@ files_of_others_are_out_of_reach() {
         try free read "$file" 'Permission denied'
     done
     try free read "$DIR/serverless.yml" 'Permission denied'
-    try free read "$DIR/secret" 'Permission denied'
+    for secret in secret iot.pem uplink.pem; do
+        try free read "$DIR/$secret" 'Permission denied'
+    done
 }
 
 the_network_is_for_those_that_say_so() {
