@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { STEPS_MAX = PATH_MAX }; /* on a way: links that lead round end there */
+
 /* Files and folders, by what they are and not by a path, of which each has many. */
 struct nodes {
     struct node {
@@ -87,11 +89,45 @@ static void add_private_of(struct selection *selection, const struct config *con
         add_private(selection, real_keys);
 }
 
+/* A step on a way: what `at` is, with its `rest` behind it; a link's target takes its place. */
+static bool follow(char at[static PATH_MAX], size_t folder_len, char rest[static PATH_MAX])
+{
+    char link[PATH_MAX], on[2 * PATH_MAX];
+    ssize_t len = readlink(at, link, sizeof link - 1);
+    if (len <= 0)
+        return true;
+    link[len] = '\0';
+    at[*link == '/' ? 0 : folder_len] = '\0';
+    if (snprintf(on, sizeof on, "%s/%s", link, rest) >= PATH_MAX)
+        return false;
+    memcpy(rest, on, strlen(on) + 1);
+    return true;
+}
+
+/* Whether the way to a path below the root, by all links on it, is through what a function may write: that
+ * function says where it ends. */
+static bool is_written(const struct selection *selection, const char *path)
+{
+    char at[PATH_MAX], rest[PATH_MAX];
+    snprintf(at, sizeof at, "%s", selection->root);
+    snprintf(rest, sizeof rest, "%s", path);
+    for (size_t step = 0; selection->writable.count > 0 && *rest; step++) {
+        size_t folder_len = strlen(at), len = strcspn(rest, "/");
+        if (step == STEPS_MAX || folder_len + len + 2 > PATH_MAX)
+            return true;
+        snprintf(at + folder_len, PATH_MAX - folder_len, "%s%.*s", len > 0 ? "/" : "", (int)len, rest);
+        memmove(rest, rest + len + (rest[len] == '/'), strlen(rest + len) + (rest[len] != '/'));
+        if (!follow(at, folder_len, rest) || is_one_of(&selection->writable, at))
+            return true;
+    }
+    return false;
+}
+
 static bool is_no_code(const struct selection *selection, const char *path)
 {
     char full[PATH_MAX];
     return snprintf(full, sizeof full, "%s/%s", selection->root, path) < PATH_MAX &&
-           (is_one_of(&selection->private, full) || is_one_of(&selection->writable, full));
+           (is_one_of(&selection->private, full) || is_written(selection, path));
 }
 
 /* Who may write what is above may put anything in its place. */

@@ -13,6 +13,7 @@ echo key > "$PROJECT/lib/other.key"
 echo secret > "$DIR/credentials"
 chmod 600 "$PROJECT"/*.pem "$PROJECT/lib/other.key" "$DIR/credentials"
 ln -s "$DIR/credentials" "$PROJECT/state/planted"
+ln -s "$PROJECT/lib/../state/planted" "$PROJECT/linked"
 compile one 1
 cat > "$PROJECT/serverless.yml" << END
 provider: {runtime: native}
