@@ -63,15 +63,22 @@ static bool add_header(struct span name, struct span json, struct arena *arena, 
     return buffer_len(&answer->headers) <= HTTP_ANSWER_HEADERS_BYTES;
 }
 
-/* What multiValueHeaders says already is not said again. */
+/* What multiValueHeaders says already is not said again. Each is looked for in all, so those that are there
+ * are bounded as what they repeat. */
 static bool read_headers(struct span object, struct arena *arena, struct http_answer *answer)
 {
     struct span key, json, value;
+    size_t repeated_bytes = 0;
     if (object.data[0] != '{')
         return false;
     for (struct json_walk walk = json_walk_of(object); json_next(&walk, &key, &json);) {
         struct span name = json_unescape(key, arena);
-        bool is_there = header_value(json, arena, &value) && has_line(&answer->headers, name, value);
+        bool is_there = !is_gateways(name) && header_value(json, arena, &value) &&
+                        has_line(&answer->headers, name, value);
+        if (is_there)
+            repeated_bytes += name.len + value.len + strlen(": \r\n");
+        if (repeated_bytes > HTTP_ANSWER_HEADERS_BYTES)
+            return false;
         if (!is_there && !add_header(name, json, arena, answer))
             return false;
     }

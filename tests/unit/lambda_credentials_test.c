@@ -220,7 +220,7 @@ static int answer_one(int listener)
 static void refused_ones_are_fetched_with_the_back_off_of_failures(void **state)
 {
     (void)state;
-    enum { TURN_MS = 1000 };
+    enum { TURN_MS = 10 };
     char url[64], error[1024];
     struct transfers_now now = {.monotonic_ms = 1000, .wall_ms = 1000};
     int connection = -1, listener = listen_at(url, sizeof url);
