@@ -1,5 +1,5 @@
 """AWS as the tests of credentials need it: an endpoint that gives temporary ones out, as the AWS IoT credential
-provider over mutual TLS or as a container's, and a Lambda that takes those given out last and no others.
+provider over mutual TLS or as a container's, and a Lambda that takes those given out and no others.
 
     aws_world.py PKI     serves IoT's for the authority in PKI, and its Lambda, and a container's, and its Lambda; prints
                          the four ports; ends with its input
@@ -43,7 +43,7 @@ class World:
 
     def __init__(self, iot):
         self.iot, self.lifetime_s, self.status, self.given, self.requests = iot, 3600, 200, 0, []
-        self.changed, self.valid = threading.Condition(), None
+        self.changed, self.valid = threading.Condition(), set()  # identifiers that Lambda takes
 
     def serve(self, context=None):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -60,7 +60,7 @@ class World:
                 request.answer(self.status, {})
             else:
                 self.given += 1
-                self.valid = f"ID{self.given}"
+                self.valid.add(f"ID{self.given}")
                 request.answer(200, self.document())
             self.changed.notify_all()
 
@@ -75,7 +75,7 @@ class World:
 
     def invoke(self, request):
         signer = re.search(r"Credential=(\w+)/", request.headers["Authorization"])[1]
-        if signer != self.valid or request.headers["X-Amz-Security-Token"] != f"token{signer[2:]}":
+        if signer not in self.valid or request.headers["X-Amz-Security-Token"] != f"token{signer[2:]}":
             request.answer(403, {"message": "expired"}, [("X-Amzn-ErrorType", "ExpiredTokenException")])
         else:
             request.answer(200, signer)

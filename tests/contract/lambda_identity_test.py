@@ -3,7 +3,7 @@
     lambda_identity_test.py WORKER SLUICE
 
 The endpoints are played: AWS's IoT credential provider over mutual TLS, a container's, and Lambda, which takes the
-credentials that were given out last and no others.
+credentials that were given out and no others.
 """
 
 import json
@@ -162,7 +162,7 @@ class LambdaCredentials(unittest.TestCase):
         worker = self.start(world, **environment)
         worker.ready(0)
         worker.ready(4)
-        world.valid = "others"
+        world.valid = {"others"}
         worker.invoke(1, {})
         worker.error(1, TRANSPORT, "ExpiredTokenException")
         worker.log("ExpiredTokenException")
@@ -176,7 +176,7 @@ class LambdaCredentials(unittest.TestCase):
 
     def test_keys_of_the_environment_come_first(self):
         world, environment = self.container()
-        world.valid = "IDenvironment"
+        world.valid = {"IDenvironment"}
         worker = self.start(world, AWS_ACCESS_KEY_ID="IDenvironment", AWS_SECRET_ACCESS_KEY="s",
                             AWS_SESSION_TOKEN="tokenenvironment", **environment)
         worker.ready(4)
