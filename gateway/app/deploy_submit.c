@@ -1,10 +1,10 @@
 /* deploy_submit: who has the data folder starts what is to be live, and then renames what was written. */
+#include "app/command_host.h"
 #include "app/commands.h"
 #include "app/data_lock.h"
 #include "app/deploy.h"
 #include "app/file.h"
 #include "app/functions_internal.h"
-#include "app/gateway_internal.h"
 #include "app/rollout.h"
 #include "app/sandbox.h"
 #include "base/log.h"
@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { LOOK_AGAIN_MS = 10, FAULT_BYTES_MAX = 64 * 1024 };
@@ -108,23 +107,11 @@ struct run {
     enum sluice_error error;
 };
 
-static uint32_t random_word(void *ctx)
-{
-    uint32_t word;
-    gateway_random(ctx, (uint8_t *)&word, sizeof word);
-    return word;
-}
-
-static void on_stopped(void *ctx)
-{
-    (void)ctx; /* the loop has nothing left */
-}
-
 static void on_done(void *ctx, const char *fault)
 {
     struct run *run = ctx;
     run->error = fault ? refuse(run->deploy, fault) : SLUICE_OK;
-    functions_stop(&run->functions, on_stopped, NULL);
+    command_stop_functions(&run->functions);
 }
 
 /* Functions without messages: only their workers. */
@@ -141,8 +128,7 @@ static void run_rollout(struct run *run, char *workers)
     }
     all->config = config;
     all->workers = workers;
-    all->host = (struct functions_host){
-        .ctx = NULL, .loop = &run->loop, .wall_ms = gateway_wall_ms, .random = random_word};
+    all->host = command_host(&run->loop);
     all->functions = memory_new_array(config->function_count, sizeof *all->functions);
     all->function_count = config->function_count;
     for (size_t i = 0; i < all->function_count; i++)

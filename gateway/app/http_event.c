@@ -19,11 +19,12 @@ static void write_values(const struct http_request *request, struct span name, s
 
 static void write_headers(const struct http_request *request, struct buffer *out)
 {
+    const struct http_values headers = http_event_headers(request);
     const char *before = "";
     json_write_raw(out, ",\"headers\":{");
-    for (size_t i = 0; i < request->header_count; i++) {
-        struct span name = request->headers[i].name;
-        if (http_event_is_repeated(request, i) || http_same(name, SPAN_LITERAL("cookie")))
+    for (size_t i = 0; i < headers.count; i++) {
+        struct span name = headers.items[i].name;
+        if (http_event_is_repeated(&headers, i) || http_same(name, SPAN_LITERAL("cookie")))
             continue;
         struct buffer lower = {0};
         buffer_append(&lower, name);
@@ -64,16 +65,15 @@ static void write_cookies(const struct http_request *request, struct buffer *out
 }
 
 /* All values of the name that this one is the first of, with commas between them. */
-static void write_parameter(const struct http_parameter *parameters, size_t count, size_t index,
-                            struct buffer *out)
+static void write_parameter(const struct http_values *parameters, size_t index, struct buffer *out)
 {
     struct buffer value = {0};
-    buffer_append(&value, parameters[index].value);
-    for (size_t i = index + 1; i < count; i++) {
-        if (!span_equal(parameters[i].name, parameters[index].name))
+    buffer_append(&value, parameters->items[index].value);
+    for (size_t i = index + 1; i < parameters->count; i++) {
+        if (!parameters->is_same(parameters->items[i].name, parameters->items[index].name))
             continue;
         buffer_append(&value, SPAN_LITERAL(","));
-        buffer_append(&value, parameters[i].value);
+        buffer_append(&value, parameters->items[i].value);
     }
     json_write_string(out, buffer_span(&value));
     buffer_fini(&value);
@@ -81,23 +81,23 @@ static void write_parameter(const struct http_parameter *parameters, size_t coun
 
 static enum sluice_error write_query(struct span query, struct buffer *out)
 {
-    struct http_parameter parameters[HTTP_EVENT_QUERY_COUNT];
+    struct http_header items[HTTP_EVENT_QUERY_COUNT];
+    struct http_values parameters;
     struct buffer text = {0};
     const char *before = "";
-    size_t count = http_event_read_query(query, parameters, &text);
-    bool fits = count <= HTTP_EVENT_QUERY_COUNT;
-    if (count > 0 && fits) {
+    enum sluice_error error = http_event_read_query(query, items, &text, &parameters);
+    if (!error && parameters.count > 0) {
         json_write_raw(out, ",\"queryStringParameters\":{");
-        for (size_t i = 0; i < count; i++) {
-            if (http_event_is_repeated_parameter(parameters, i))
+        for (size_t i = 0; i < parameters.count; i++) {
+            if (http_event_is_repeated(&parameters, i))
                 continue;
-            http_event_begin_member(out, &before, parameters[i].name);
-            write_parameter(parameters, count, i, out);
+            http_event_begin_member(out, &before, parameters.items[i].name);
+            write_parameter(&parameters, i, out);
         }
         json_write_raw(out, "}");
     }
     buffer_fini(&text);
-    return fits ? SLUICE_OK : SLUICE_TOO_LARGE;
+    return error;
 }
 
 static void write_path_parameters(const struct http_event *event, struct buffer *out)

@@ -13,17 +13,19 @@ void http_event_begin_member(struct buffer *out, const char **before, struct spa
 /* A comma, the name and a string. */
 void http_event_write_member(struct buffer *out, const char *name, struct span value);
 
-/* Whether a line before this one has the same name. */
-bool http_event_is_repeated(const struct http_request *request, size_t index);
-
-struct http_parameter {
-    struct span name, value;
+/* Headers, or the parameters of a query: a name may stand there several times. */
+struct http_values {
+    const struct http_header *items;
+    size_t count;
+    bool (*is_same)(struct span a, struct span b); /* of two names */
 };
-/* Decoded into `text`, which has to be empty and lives as long as they do. Returns how many there are;
- * HTTP_EVENT_QUERY_COUNT + 1: too many. */
-size_t http_event_read_query(struct span query, struct http_parameter *parameters, struct buffer *text);
+struct http_values http_event_headers(const struct http_request *request);
 /* Whether one before it has the same name. */
-bool http_event_is_repeated_parameter(const struct http_parameter *parameters, size_t index);
+bool http_event_is_repeated(const struct http_values *values, size_t index);
+/* Decoded into `text`, which has to be empty and lives as long as `parameters`, HTTP_EVENT_QUERY_COUNT of
+ * them. SLUICE_TOO_LARGE: there are more. */
+enum sluice_error http_event_read_query(struct span query, struct http_header *parameters,
+                                        struct buffer *text, struct http_values *ret_values);
 
 /* The members of `pathParameters` with the braces around them. False: there are none, and nothing was
  * written. */

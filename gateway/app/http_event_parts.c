@@ -60,16 +60,22 @@ void http_event_write_member(struct buffer *out, const char *name, struct span v
     json_write_string(out, value);
 }
 
-bool http_event_is_repeated(const struct http_request *request, size_t index)
+struct http_values http_event_headers(const struct http_request *request)
+{
+    return (struct http_values){request->headers, request->header_count, http_same};
+}
+
+bool http_event_is_repeated(const struct http_values *values, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
-        if (http_same(request->headers[i].name, request->headers[index].name))
+        if (values->is_same(values->items[i].name, values->items[index].name))
             return true;
     }
     return false;
 }
 
-size_t http_event_read_query(struct span query, struct http_parameter *parameters, struct buffer *text)
+enum sluice_error http_event_read_query(struct span query, struct http_header *parameters,
+                                        struct buffer *text, struct http_values *ret_values)
 {
     size_t count = 0;
     buffer_reserve(text, query.len + 1);
@@ -79,20 +85,12 @@ size_t http_event_read_query(struct span query, struct http_parameter *parameter
         if (name.len == 0 && value.len == 0)
             continue;
         if (count == HTTP_EVENT_QUERY_COUNT)
-            return count + 1;
+            return SLUICE_TOO_LARGE;
         parameters[count].name = decode(name, true, text);
         parameters[count++].value = decode(value, true, text);
     }
-    return count;
-}
-
-bool http_event_is_repeated_parameter(const struct http_parameter *parameters, size_t index)
-{
-    for (size_t i = 0; i < index; i++) {
-        if (span_equal(parameters[i].name, parameters[index].name))
-            return true;
-    }
-    return false;
+    *ret_values = (struct http_values){parameters, count, span_equal};
+    return SLUICE_OK;
 }
 
 bool http_event_write_path_parameters(const struct http_event *event, struct buffer *out)

@@ -4,110 +4,72 @@
 #include "base/json_write.h"
 #include "wire/topic.h"
 
-/* ---- Headers ---- */
+/* ---- Headers and the query ---- */
 
-static void write_last_header(const struct http_request *request, size_t index, struct buffer *out)
+static void write_last(const struct http_values *values, size_t index, struct buffer *out)
 {
     size_t last = index;
-    for (size_t i = index + 1; i < request->header_count; i++) {
-        if (http_same(request->headers[i].name, request->headers[index].name))
+    for (size_t i = index + 1; i < values->count; i++) {
+        if (values->is_same(values->items[i].name, values->items[index].name))
             last = i;
     }
-    json_write_string(out, request->headers[last].value);
+    json_write_string(out, values->items[last].value);
 }
 
-static void write_all_headers(const struct http_request *request, size_t index, struct buffer *out)
+static void write_all(const struct http_values *values, size_t index, struct buffer *out)
 {
     const char *before = "[";
-    for (size_t i = index; i < request->header_count; i++) {
-        if (!http_same(request->headers[i].name, request->headers[index].name))
+    for (size_t i = index; i < values->count; i++) {
+        if (!values->is_same(values->items[i].name, values->items[index].name))
             continue;
         buffer_append(out, span_from_string(before));
-        json_write_string(out, request->headers[i].value);
+        json_write_string(out, values->items[i].value);
         before = ",";
     }
     json_write_raw(out, "]");
 }
 
-/* Under the name as the first line has it. */
-static void write_headers(const struct http_request *request, struct buffer *out,
-                          void (*write_values)(const struct http_request *request, size_t index,
-                                               struct buffer *out))
+/* An object; each name as it stands there first. */
+static void write_values(const struct http_values *values, struct buffer *out,
+                         void (*write_value)(const struct http_values *values, size_t index,
+                                             struct buffer *out))
 {
     const char *before = "";
     json_write_raw(out, "{");
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (http_event_is_repeated(request, i))
+    for (size_t i = 0; i < values->count; i++) {
+        if (http_event_is_repeated(values, i))
             continue;
-        http_event_begin_member(out, &before, request->headers[i].name);
-        write_values(request, i, out);
+        http_event_begin_member(out, &before, values->items[i].name);
+        write_value(values, i, out);
     }
     json_write_raw(out, "}");
 }
 
-/* ---- The query ---- */
-
-struct query {
-    struct http_parameter parameters[HTTP_EVENT_QUERY_COUNT];
-    size_t count;
-};
-
-static void write_last_parameter(const struct query *query, size_t index, struct buffer *out)
+static void write_headers(const struct http_request *request, struct buffer *out)
 {
-    size_t last = index;
-    for (size_t i = index + 1; i < query->count; i++) {
-        if (span_equal(query->parameters[i].name, query->parameters[index].name))
-            last = i;
-    }
-    json_write_string(out, query->parameters[last].value);
-}
-
-static void write_all_parameters(const struct query *query, size_t index, struct buffer *out)
-{
-    const char *before = "[";
-    for (size_t i = index; i < query->count; i++) {
-        if (!span_equal(query->parameters[i].name, query->parameters[index].name))
-            continue;
-        buffer_append(out, span_from_string(before));
-        json_write_string(out, query->parameters[i].value);
-        before = ",";
-    }
-    json_write_raw(out, "]");
-}
-
-static void write_parameters(const struct query *query, struct buffer *out,
-                             void (*write_values)(const struct query *query, size_t index,
-                                                  struct buffer *out))
-{
-    const char *before = "";
-    if (query->count == 0) {
-        json_write_raw(out, "null");
-        return;
-    }
-    json_write_raw(out, "{");
-    for (size_t i = 0; i < query->count; i++) {
-        if (http_event_is_repeated_parameter(query->parameters, i))
-            continue;
-        http_event_begin_member(out, &before, query->parameters[i].name);
-        write_values(query, i, out);
-    }
-    json_write_raw(out, "}");
+    const struct http_values headers = http_event_headers(request);
+    json_write_raw(out, ",\"headers\":");
+    write_values(&headers, out, write_last);
+    json_write_raw(out, ",\"multiValueHeaders\":");
+    write_values(&headers, out, write_all);
 }
 
 static enum sluice_error write_query(const struct http_request *request, struct buffer *out)
 {
-    struct query query;
+    struct http_header items[HTTP_EVENT_QUERY_COUNT];
+    struct http_values parameters;
     struct buffer text = {0};
-    query.count = http_event_read_query(request->query, query.parameters, &text);
-    bool fits = query.count <= HTTP_EVENT_QUERY_COUNT;
-    if (fits) {
+    enum sluice_error error = http_event_read_query(request->query, items, &text, &parameters);
+    if (!error && parameters.count > 0) {
         json_write_raw(out, ",\"queryStringParameters\":");
-        write_parameters(&query, out, write_last_parameter);
+        write_values(&parameters, out, write_last);
         json_write_raw(out, ",\"multiValueQueryStringParameters\":");
-        write_parameters(&query, out, write_all_parameters);
+        write_values(&parameters, out, write_all);
+    } else if (!error) {
+        json_write_raw(out, ",\"queryStringParameters\":null,\"multiValueQueryStringParameters\":null");
     }
     buffer_fini(&text);
-    return fits ? SLUICE_OK : SLUICE_TOO_LARGE;
+    return error;
 }
 
 /* ---- The context ---- */
@@ -176,10 +138,7 @@ enum sluice_error http_event_write_rest(const struct http_event *event, struct b
         http_event_write_member(out, "version", SPAN_LITERAL("1.0"));
     http_event_write_member(out, "path", request->path);
     http_event_write_member(out, "httpMethod", request->method);
-    json_write_raw(out, ",\"headers\":");
-    write_headers(request, out, write_last_header);
-    json_write_raw(out, ",\"multiValueHeaders\":");
-    write_headers(request, out, write_all_headers);
+    write_headers(request, out);
     enum sluice_error error = write_query(request, out);
     json_write_raw(out, ",\"pathParameters\":");
     if (!http_event_write_path_parameters(event, out))

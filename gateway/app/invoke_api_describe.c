@@ -6,24 +6,6 @@
 
 #include <stdio.h>
 
-static void write_text(struct buffer *out, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    json_write_raw(out, ",\"");
-    buffer_append(out, span_from_string(name));
-    json_write_raw(out, "\":");
-    json_write_string(out, span_from_string(value));
-}
-
-static void write_number(struct buffer *out, const char *name, uint64_t value)
-{
-    json_write_raw(out, ",\"");
-    buffer_append(out, span_from_string(name));
-    json_write_raw(out, "\":");
-    json_write_u64(out, value);
-}
-
 /* A version's ARN has its name behind it; $LATEST's has not. */
 static void write_arn(struct buffer *out, const struct function *function, const char *version)
 {
@@ -31,7 +13,7 @@ static void write_arn(struct buffer *out, const struct function *function, const
     bool is_latest = *version == '$';
     snprintf(arn, sizeof arn, "%s%s%s", function_arn(function), is_latest ? "" : ":",
              is_latest ? "" : version);
-    write_text(out, "FunctionArn", arn);
+    json_write_member(out, "FunctionArn", arn);
 }
 
 void invoke_api_write_configuration(const struct function *function, uint64_t version, struct buffer *out)
@@ -43,14 +25,14 @@ void invoke_api_write_configuration(const struct function *function, uint64_t ve
     json_write_raw(out, "{\"FunctionName\":");
     json_write_string(out, span_from_string(config.name));
     write_arn(out, function, name);
-    write_text(out, "Runtime", config_runtime(&config));
-    write_text(out, "Handler", config_handler(&config));
-    write_number(out, "Timeout", (config.timeout_ms + 999) / 1000);
-    write_number(out, "MemorySize", config.memory_mb);
-    write_text(out, "Version", name);
-    write_text(out, "PackageType", "Zip");
-    write_text(out, "State", "Active");
-    write_text(out, "LastUpdateStatus", "Successful");
+    json_write_member(out, "Runtime", config_runtime(&config));
+    json_write_member(out, "Handler", config_handler(&config));
+    json_write_number_member(out, "Timeout", (config.timeout_ms + 999) / 1000);
+    json_write_number_member(out, "MemorySize", config.memory_mb);
+    json_write_member(out, "Version", name);
+    json_write_member(out, "PackageType", "Zip");
+    json_write_member(out, "State", "Active");
+    json_write_member(out, "LastUpdateStatus", "Successful");
     json_write_raw(out, "}");
     arena_fini(&arena);
 }
@@ -87,8 +69,8 @@ void invoke_api_write_aliases(const struct function *function, uint64_t version,
         function_version_name(live, name);
         snprintf(arn, sizeof arn, "%s:live", function_arn(function));
         json_write_raw(out, "{\"Name\":\"live\"");
-        write_text(out, "AliasArn", arn);
-        write_text(out, "FunctionVersion", name);
+        json_write_member(out, "AliasArn", arn);
+        json_write_member(out, "FunctionVersion", name);
         json_write_raw(out, "}");
     }
     json_write_raw(out, "]}");

@@ -3,10 +3,10 @@
  * the gateway's are. It asks no running gateway, and needs none: what is on the disk now is what runs. The
  * result goes to standard output, what the function prints to standard error.
  */
+#include "app/command_host.h"
 #include "app/commands.h"
 #include "app/file.h"
 #include "app/functions_internal.h"
-#include "app/gateway_internal.h"
 #include "app/invoke_api_internal.h"
 #include "app/sandbox.h"
 #include "base/log.h"
@@ -18,7 +18,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
 static const char usage[] =
     "usage: sluice invoke NAME [--event FILE] [--log] [--config FILE] [--stage NAME] [--verbose]\n"
@@ -94,26 +93,6 @@ static enum sluice_error read_event(const char *file, struct buffer *event)
 
 /* ---- The run ---- */
 
-static uint64_t wall_ms(void *ctx)
-{
-    struct timespec now;
-    (void)ctx;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static uint32_t random_word(void *ctx)
-{
-    uint32_t word;
-    gateway_random(ctx, (uint8_t *)&word, sizeof word);
-    return word;
-}
-
-static void on_stopped(void *ctx)
-{
-    (void)ctx; /* the loop has nothing left */
-}
-
 static void print_line(struct span text, FILE *out)
 {
     if (text.len == 0)
@@ -138,7 +117,7 @@ static void on_done(void *ctx, const struct invoke_result *result)
         print_line(buffer_span(&log), stderr);
         buffer_fini(&log);
     }
-    functions_stop(&run->functions, on_stopped, NULL);
+    command_stop_functions(&run->functions);
 }
 
 static const struct config_function *find(const struct config *config, const char *name)
@@ -164,8 +143,7 @@ static int run_function(const struct config *config, const struct config_functio
     run.functions.workers = workers;
     run.functions.functions = &run.function;
     run.functions.function_count = 1;
-    run.functions.host =
-        (struct functions_host){.loop = &run.loop, .wall_ms = wall_ms, .random = random_word};
+    run.functions.host = command_host(&run.loop);
     run.function =
         (struct function){.all = &run.functions, .given = function, .config = function, .arn = run.arn};
     struct function_version *version;

@@ -154,36 +154,16 @@ void versions_free(struct versions *versions)
 
 /* ---- Writing ---- */
 
-static void write_member(struct buffer *out, const char *name)
-{
-    json_write_string(out, span_from_string(name));
-    json_write_raw(out, ":");
-}
-
-static void write_text(struct buffer *out, const char *name, const char *text)
-{
-    json_write_raw(out, ",");
-    write_member(out, name);
-    json_write_string(out, span_from_string(text));
-}
-
-static void write_number(struct buffer *out, const char *name, uint64_t number)
-{
-    json_write_raw(out, ",");
-    write_member(out, name);
-    json_write_u64(out, number);
-}
-
 static void write_version(const struct version *version, struct buffer *out)
 {
     json_write_raw(out, "{\"version\":");
     json_write_u64(out, version->number);
-    write_number(out, "deployedMs", version->deployed_ms);
-    write_text(out, "code", version->code);
-    write_text(out, "handler", version->handler);
-    write_text(out, "runtime", version->runtime);
-    write_number(out, "timeoutMs", version->timeout_ms);
-    write_number(out, "memoryMb", version->memory_mb);
+    json_write_number_member(out, "deployedMs", version->deployed_ms);
+    json_write_member(out, "code", version->code);
+    json_write_member(out, "handler", version->handler);
+    json_write_member(out, "runtime", version->runtime);
+    json_write_number_member(out, "timeoutMs", version->timeout_ms);
+    json_write_number_member(out, "memoryMb", version->memory_mb);
     json_write_raw(out, ",\"environment\":[");
     for (size_t i = 0; i < version->environment.count; i++) {
         if (i > 0)
@@ -200,10 +180,10 @@ void versions_write(const struct versions *versions, struct buffer *out)
         const struct versions_function *function = &versions->functions[i];
         if (i > 0)
             json_write_raw(out, ",\n");
-        write_member(out, function->name);
-        json_write_raw(out, "{\"live\":");
+        json_write_string(out, span_from_string(function->name));
+        json_write_raw(out, ":{\"live\":");
         json_write_u64(out, function->live);
-        write_number(out, "last", function->last);
+        json_write_number_member(out, "last", function->last);
         json_write_raw(out, ",\"versions\":[");
         for (size_t j = 0; j < function->count; j++) {
             json_write_raw(out, "\n ");

@@ -103,12 +103,23 @@ void json_write_u64(struct buffer *out, uint64_t value)
     buffer_append(out, decimal_write(value, digits));
 }
 
+static void begin_member(struct buffer *out, const char *name)
+{
+    json_write_raw(out, ",");
+    json_write_string(out, span_from_string(name));
+    json_write_raw(out, ":");
+}
+
 void json_write_member(struct buffer *out, const char *name, const char *value)
 {
     if (!value)
         return;
-    json_write_raw(out, ",");
-    json_write_string(out, span_from_string(name));
-    json_write_raw(out, ":");
+    begin_member(out, name);
     json_write_string(out, span_from_string(value));
+}
+
+void json_write_number_member(struct buffer *out, const char *name, uint64_t value)
+{
+    begin_member(out, name);
+    json_write_u64(out, value);
 }

@@ -16,5 +16,6 @@ void json_write_string(struct buffer *out, struct span text);
 void json_write_u64(struct buffer *out, uint64_t value);
 /* A comma, the name and the string; nothing where that is NULL. */
 void json_write_member(struct buffer *out, const char *name, const char *value);
+void json_write_number_member(struct buffer *out, const char *name, uint64_t value);
 
 #endif

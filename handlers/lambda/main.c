@@ -208,8 +208,9 @@ static void invoke(struct lambda *lambda, const struct worker_frame *frame)
 }
 
 /* False: it is time to exit. */
-static bool handle(struct lambda *lambda, const struct worker_frame *frame)
+static bool handle(void *ctx, const struct worker_frame *frame)
 {
+    struct lambda *lambda = ctx;
     if (frame->type == WORKER_INIT && !lambda->invoker)
         start(lambda, frame->init);
     else if (frame->type == WORKER_INVOKE && lambda->invoker)
@@ -217,18 +218,6 @@ static bool handle(struct lambda *lambda, const struct worker_frame *frame)
     else if (frame->type == WORKER_SHUTDOWN)
         lambda->stopping = true;
     return lambda->invoker != NULL || lambda->stopping;
-}
-
-/* False: it is time to exit, or the gateway is gone. */
-static bool handle_all(struct lambda *lambda)
-{
-    struct worker_frame frame;
-    enum sluice_error error = worker_fill(lambda->worker);
-    while (!error && (error = worker_next(lambda->worker, &frame)) == SLUICE_OK) {
-        if (!handle(lambda, &frame))
-            return false;
-    }
-    return error == SLUICE_AGAIN;
 }
 
 static bool is_done(const struct lambda *lambda)
@@ -254,7 +243,7 @@ static bool turn(struct lambda *lambda)
         transfers_wait(lambda->transfers, worker_fd(lambda->worker), worker_clock_ms(CLOCK_MONOTONIC),
                        deadline_ms < until_ms ? deadline_ms : until_ms);
     keep_identity(lambda);
-    if (readable && !handle_all(lambda))
+    if (readable && !worker_handle(lambda->worker, handle, lambda))
         return false;
     const struct transfers_now now = now_of();
     transfers_run(lambda->transfers, &now);
@@ -268,7 +257,7 @@ static int run(struct lambda *lambda)
 {
     bool alive = true;
     while (alive && !lambda->invoker && !lambda->stopping)
-        alive = handle_all(lambda);
+        alive = worker_handle(lambda->worker, handle, lambda);
     while (alive && !is_done(lambda))
         alive = turn(lambda);
     if (lambda->invoker)

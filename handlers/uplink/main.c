@@ -43,8 +43,9 @@ static void start(struct uplink *uplink, struct span init_json)
 }
 
 /* False: it is time to exit. */
-static bool handle(struct uplink *uplink, const struct worker_frame *frame)
+static bool handle(void *ctx, const struct worker_frame *frame)
 {
+    struct uplink *uplink = ctx;
     if (frame->type == WORKER_INIT && !uplink->remote) {
         start(uplink, frame->init);
     } else if (frame->type == WORKER_INVOKE && uplink->forward) {
@@ -58,18 +59,6 @@ static bool handle(struct uplink *uplink, const struct worker_frame *frame)
             forward_stop(uplink->forward);
     }
     return uplink->remote != NULL;
-}
-
-/* False: it is time to exit, or the gateway is gone. */
-static bool handle_frames(struct uplink *uplink)
-{
-    struct worker_frame frame;
-    enum sluice_error error = worker_fill(uplink->worker);
-    while (!error && (error = worker_next(uplink->worker, &frame)) == SLUICE_OK) {
-        if (!handle(uplink, &frame))
-            return false;
-    }
-    return error == SLUICE_AGAIN;
 }
 
 static void handle_events(struct uplink *uplink)
@@ -96,7 +85,7 @@ static void run(struct uplink *uplink)
 {
     bool alive = true;
     while (alive && !uplink->remote)
-        alive = handle_frames(uplink);
+        alive = worker_handle(uplink->worker, handle, uplink);
     while (alive) {
         if (uplink->down)
             down_run(uplink->down, worker_clock_ms(CLOCK_MONOTONIC));
@@ -110,7 +99,7 @@ static void run(struct uplink *uplink)
         if (fds[1].revents)
             handle_events(uplink);
         if (fds[0].revents)
-            alive = handle_frames(uplink);
+            alive = worker_handle(uplink->worker, handle, uplink);
     }
 }
 

@@ -114,6 +114,18 @@ enum sluice_error worker_next(struct worker *worker, struct worker_frame *ret_fr
     return error;
 }
 
+bool worker_handle(struct worker *worker, bool (*handle)(void *ctx, const struct worker_frame *frame),
+                   void *ctx)
+{
+    struct worker_frame frame;
+    enum sluice_error error = worker_fill(worker);
+    while (!error && (error = worker_next(worker, &frame)) == SLUICE_OK) {
+        if (!handle(ctx, &frame))
+            return false;
+    }
+    return error == SLUICE_AGAIN;
+}
+
 enum sluice_error worker_receive(struct worker *worker, struct worker_frame *ret_frame)
 {
     enum sluice_error error;

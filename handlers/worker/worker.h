@@ -45,6 +45,10 @@ enum sluice_error worker_receive(struct worker *worker, struct worker_frame *ret
 enum sluice_error worker_fill(struct worker *worker);
 /* The next frame that is already here, or SLUICE_AGAIN. */
 enum sluice_error worker_next(struct worker *worker, struct worker_frame *ret_frame);
+/* worker_fill, and `handle` for each frame that is here then. False: `handle` said so, or the gateway is
+ * gone. */
+bool worker_handle(struct worker *worker, bool (*handle)(void *ctx, const struct worker_frame *frame),
+                   void *ctx);
 
 /* Sends any frame of a worker; the functions below are what it is mostly used for. An error's type and
  * message and a log's text are cut at their bounds. */
