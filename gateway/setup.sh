@@ -1,15 +1,22 @@
 #!/bin/sh
-# Installs the Debian packages that Sluice is built from, and with --tests those
-# that its tests use too. Packages that are there are left alone, so a second
-# run does nothing and asks no network.
+# Installs the Debian packages that Sluice is built from, with --boards those that
+# boards/ is cross-built with, and with --tests those and what its tests use.
+# Packages that are there are left alone, so a second run does nothing and asks
+# no network.
 set -eu
 
 packages="build-essential cmake ninja-build pkg-config dpkg-dev ca-certificates bzip2 xz-utils
     libuv1-dev libssl-dev libcjson-dev libyaml-dev libsqlite3-dev libpcre2-dev libcurl4-openssl-dev libseccomp-dev
     libwslay-dev libpaho-mqtt-dev mosquitto-clients"
+case "${1:-}" in --boards | --tests)
+    packages="$packages gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-mipsel-linux-gnu gcc-riscv64-linux-gnu
+        libc6-dev-riscv64-cross musl-tools"
+    ;;
+esac
 [ "${1:-}" = --tests ] && packages="$packages libcmocka-dev python3-paho-mqtt openssl mosquitto
     clang libclang-rt-14-dev clang-format clang-tidy curl procps python3 tzdata chromium faketime
-    autoconf automake libtool g++"
+    autoconf automake libtool g++ qemu-user-static qemu-system-arm debootstrap openssh-client dropbear-bin
+    e2fsprogs mtools dosfstools fdisk cpio iproute2 nftables"
 
 missing=
 for package in $packages; do

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Fetches Debian packages of another architecture and unpacks them into a folder.
+#
+#   fetch.sh ARCHITECTURE FOLDER PACKAGE...    does nothing if FOLDER is there
+#
+# Only what is named is fetched, not what it depends on. apt runs with a root of
+# its own beside FOLDER: this machine's architectures, sources and lists stay as
+# they are, nothing is installed, and nobody needs to be root. The mirror is that
+# of the machine's own sources; the release is Debian 12.
+set -eu
+
+suite=bookworm
+
+[ $# -ge 3 ] || { echo "usage: fetch.sh ARCHITECTURE FOLDER PACKAGE..." >&2; exit 2; }
+architecture=$1 folder=$2
+shift 2
+[ -d "$folder" ] && exit 0
+
+work=
+fail() {
+    echo "fetch: $1" >&2
+    exit 1
+}
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+sources=/etc/apt/sources.list.d/debian.sources
+if [ -f "$sources" ]; then
+    mirror=$(sed -n 's/^URIs: *//p' "$sources" | head -n 1)
+else
+    mirror=$(sed -n 's/^deb \(\[[^]]*\] *\)\{0,1\}\([^ ]*\).*/\2/p' /etc/apt/sources.list | head -n 1)
+fi
+[ -n "$mirror" ] || fail "this machine's apt has no Debian mirror configured"
+
+mkdir -p "$(dirname "$folder")"
+work=$(mktemp -d "$folder.XXXXXX")
+mkdir -p "$work/apt/sources" "$work/apt/lists/partial" "$work/apt/cache/archives/partial" "$work/tree"
+: > "$work/apt/status"
+cat > "$work/apt/sources/debian.sources" <<END
+Types: deb
+URIs: $mirror
+Suites: $suite
+Components: main
+Architectures: $architecture
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+END
+apt() {
+    apt-get -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
+        -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/apt/sources" \
+        -o Dir::State::Lists="$work/apt/lists" -o Dir::State::status="$work/apt/status" \
+        -o Dir::Cache="$work/apt/cache" -o APT::Sandbox::User=root "$@"
+}
+apt update || fail "apt-get update for $architecture failed"
+(cd "$work" && apt download "$@") || fail "Debian has not all of these for $architecture: $*"
+for package in "$work"/*.deb; do
+    dpkg-deb --extract "$package" "$work/tree"
+done
+mv "$work/tree" "$folder"
