@@ -33,6 +33,7 @@ fi
 [ -n "$mirror" ] || fail "this machine's apt has no Debian mirror configured"
 
 mkdir -p "$(dirname "$folder")"
+folder=$(cd "$(dirname "$folder")" && pwd)/$(basename "$folder") # apt takes relative paths for its own
 work=$(mktemp -d "$folder.XXXXXX")
 mkdir -p "$work/apt/sources" "$work/apt/lists/partial" "$work/apt/cache/archives/partial" "$work/tree"
 : > "$work/apt/status"
@@ -55,4 +56,4 @@ apt update || fail "apt-get update for $architecture failed"
 for package in "$work"/*.deb; do
     dpkg-deb --extract "$package" "$work/tree"
 done
-mv "$work/tree" "$folder"
+mv -T "$work/tree" "$folder" 2> /dev/null || [ -d "$folder" ] || fail "cannot write $folder" # another one was faster

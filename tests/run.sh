@@ -22,7 +22,7 @@ run() {
     ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
 }
 
-run debug # all, under AddressSanitizer and UBSan
+run debug -LE boards # all, under AddressSanitizer and UBSan, but what cross-builds
 run fuzz  # clang's libFuzzer, a minute each
 # What has threads, under ThreadSanitizer.
 run tsan -R '^(net|tls|tls_trust|port|state|journal_thread|supervisor|authenticator|token)_test$'

@@ -3,11 +3,13 @@
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ${SLUICE_GATEWAY}) # functions are shared objects; an agent for a small board is not
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Asserts stay on: a gateway that has lost its invariants must stop before it acknowledges anything.
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
+set(CMAKE_C_FLAGS_MINSIZEREL "-Os -ffunction-sections -fdata-sections") # boards
+set(CMAKE_EXE_LINKER_FLAGS_MINSIZEREL "-Wl,--gc-sections")
 
 add_library(sluice_options INTERFACE)
 target_compile_definitions(sluice_options INTERFACE _GNU_SOURCE)

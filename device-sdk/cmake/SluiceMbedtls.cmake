@@ -42,7 +42,7 @@ function(sluice_mbedtls_build name config)
   target_include_directories(${target} SYSTEM PUBLIC ${source_dir}/include PRIVATE ${source_dir}/library)
   target_compile_definitions(${target} PUBLIC MBEDTLS_CONFIG_FILE="${config}")
   # Its P-256 at -O0 makes a handshake take a second; its warnings and its UBSan findings are upstream's.
-  target_compile_options(${target} PRIVATE -O2 -w -ffunction-sections -fdata-sections -fno-sanitize=undefined)
+  target_compile_options(${target} PRIVATE $<IF:$<CONFIG:MinSizeRel>,-Os,-O2> -w -ffunction-sections -fdata-sections -fno-sanitize=undefined)
   set_target_properties(${target} PROPERTIES C_CLANG_TIDY "" EXPORT_COMPILE_COMMANDS OFF)
 endfunction()
 

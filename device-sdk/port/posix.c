@@ -335,7 +335,7 @@ static enum sluice_error posix_receive(struct sluice_port *port, void *memory, s
     return SLUICE_OK;
 }
 
-static void posix_close(struct sluice_port *port)
+static void posix_disconnect(struct sluice_port *port)
 {
     struct posix *posix = posix_of(port);
     if (posix->phase == PHASE_OPEN)
@@ -426,7 +426,7 @@ enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
         .connect = posix_connect,
         .send = posix_send,
         .receive = posix_receive,
-        .close = posix_close,
+        .close = posix_disconnect,
         .wait = posix_wait,
         .random = posix_random,
         .error = posix->error,
@@ -454,7 +454,7 @@ void sluice_posix_free(struct sluice_port *port)
     if (!port)
         return;
     struct posix *posix = posix_of(port);
-    posix_close(port);
+    posix_disconnect(port);
     mbedtls_ssl_session_free(&posix->session);
     mbedtls_ssl_config_free(&posix->tls_config);
     mbedtls_pk_free(&posix->key);

@@ -9,15 +9,6 @@ target_include_directories(isolated PRIVATE contract)
 target_link_libraries(isolated PRIVATE sluice_options handlers_includes PkgConfig::CJSON)
 set_target_properties(isolated PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
-# sluice_e2e(BEHAVIOUR...): tests/e2e/BEHAVIOUR.sh; one that cannot run on this machine says why and is skipped.
-function(sluice_e2e)
-  foreach(behaviour IN LISTS ARGN)
-    add_test(NAME e2e_${behaviour} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/e2e/${behaviour}.sh)
-    set_tests_properties(e2e_${behaviour} PROPERTIES SKIP_RETURN_CODE 77
-      ENVIRONMENT "ROOT=${PROJECT_SOURCE_DIR};BUILD=${PROJECT_BINARY_DIR}")
-  endforeach()
-endfunction()
-
 sluice_e2e(clients sessions tls_sessions passwords sys limits dead_letter_bound dead_letters access functions failing_functions isolation contained without_root crashes clean_stop reload paho paho_python malformed sql_command bad_configuration
            bad_start full_disk unstored_letter small_journal lost_state quickstart)
 

@@ -1,0 +1,7 @@
+# Routers with a little-endian 32-bit MIPS, as OpenWrt's ramips (MT7620, MT7621, MT76x8).
+set(board_architecture mipsel)
+set(board_triplet mipsel-linux-gnu)
+set(board_processor mipsel)
+set(board_libc musl)
+set(board_flags "-march=mips32r2")
+include(${CMAKE_CURRENT_LIST_DIR}/../toolchain.cmake)
