@@ -37,6 +37,7 @@ struct agent_config {
     char host[256];
     uint32_t port;
     char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
+    char session_file[PATH_MAX]; /* empty: none */
     char client_id[256];     /* %h is replaced */
     char topic[TOPIC_BYTES]; /* %c and %h are replaced */
     uint32_t keep_alive_ms;

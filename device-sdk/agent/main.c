@@ -74,6 +74,12 @@ static int list_sensors(struct sampler *sampler)
 
 /* ---- start and end ---- */
 
+static void on_notice(void *context, const char *sentence)
+{
+    (void)context;
+    agent_log("%s", sentence);
+}
+
 static bool open_device(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
@@ -83,6 +89,8 @@ static bool open_device(struct agent *agent)
         agent_log("%s", why);
         return false;
     }
+    if (config->session_file[0])
+        sluice_posix_keep_session(agent->port, config->session_file, on_notice, NULL);
     struct sluice_device_config device_config = {
         .host = config->host,
         .port = (uint16_t)config->port,

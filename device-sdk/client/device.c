@@ -255,7 +255,7 @@ static void step_connecting(struct sluice_device *device, uint64_t now_ms)
     } else if (now_ms >= device->connect_deadline_ms) {
         lose(device, now_ms,
              engine_fail(&device->engine, SLUICE_TIMEOUT,
-                         "no connection to the gateway in time: ", device->config.host));
+                         "no connection to the gateway in time: ", port->error));
     }
 }
 

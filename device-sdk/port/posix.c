@@ -1,13 +1,7 @@
-#include "sluice/posix.h"
-
-#include "port/resolve.h"
+#include "port/posix_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mbedtls/ctr_drbg.h>
-#include <mbedtls/entropy.h>
-#include <mbedtls/ssl.h>
-#include <mbedtls/x509_crt.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -17,47 +11,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-/* A resumed session trusts a certificate that was checked this long ago at most. */
-static const uint64_t SESSION_MAX_MS = UINT64_C(24) * 3600 * 1000;
-
-enum phase {
-    PHASE_CLOSED,
-    PHASE_LOOKUP,
-    PHASE_TCP,
-    PHASE_TLS,
-    PHASE_OPEN,
-};
-
-struct posix {
-    struct sluice_port port; /* first: the two addresses are one */
-    mbedtls_entropy_context entropy;
-    mbedtls_ctr_drbg_context random;
-    mbedtls_x509_crt ca;
-    mbedtls_x509_crt certificate;
-    mbedtls_pk_context key;
-    mbedtls_ssl_config tls_config;
-
-    enum phase phase;
-    int descriptor; /* of the lookup or of the connection; -1: none */
-    struct resolve_answer answer;
-    size_t first_address; /* each attempt begins one further, in case one of them swallows packets */
-    size_t tried_count;
-    mbedtls_ssl_context tls; /* from PHASE_TLS on */
-    bool wants_write;
-    size_t pending_bytes; /* taken by mbedTLS in a send that gave SLUICE_AGAIN */
-
-    bool has_session;
-    uint64_t session_since_ms;
-    mbedtls_ssl_session session;
-
-    char error[SLUICE_POSIX_ERROR_BYTES];
-};
-
-static struct posix *posix_of(struct sluice_port *port)
-{
-    return (struct posix *)(void *)port;
-}
 
 uint64_t sluice_posix_now_ms(void)
 {
@@ -161,24 +114,14 @@ static int tls_receive(void *context, unsigned char *memory, size_t capacity)
     return (int)received; /* 0 is MBEDTLS_ERR_SSL_CONN_EOF to mbedTLS */
 }
 
-static void drop_session(struct posix *posix)
-{
-    mbedtls_ssl_session_free(&posix->session);
-    mbedtls_ssl_session_init(&posix->session);
-    posix->has_session = false;
-}
-
-static enum sluice_error start_tls(struct posix *posix, const char *host)
+static enum sluice_error start_tls(struct posix *posix, const char *host, uint16_t tcp_port)
 {
     mbedtls_ssl_init(&posix->tls);
     posix->phase = PHASE_TLS;
     if (mbedtls_ssl_setup(&posix->tls, &posix->tls_config) || mbedtls_ssl_set_hostname(&posix->tls, host))
         return fail(posix, SLUICE_NO_MEMORY, "no memory for a TLS connection");
     mbedtls_ssl_set_bio(&posix->tls, posix, tls_send, tls_receive, NULL);
-    if (posix->has_session && sluice_posix_now_ms() - posix->session_since_ms > SESSION_MAX_MS)
-        drop_session(posix);
-    if (posix->has_session && mbedtls_ssl_set_session(&posix->tls, &posix->session))
-        drop_session(posix);
+    session_offer(&posix->session, &posix->tls, host, tcp_port);
     return SLUICE_OK;
 }
 
@@ -191,7 +134,7 @@ static enum sluice_error finish_tcp(struct posix *posix, const char *host, uint1
     socklen_t len = sizeof error;
     getsockopt(posix->descriptor, SOL_SOCKET, SO_ERROR, &error, &len);
     if (error == 0)
-        return start_tls(posix, host);
+        return start_tls(posix, host, tcp_port);
     close_descriptor(posix);
     errno = error;
     error = (int)start_any_tcp(posix, host, tcp_port);
@@ -228,7 +171,7 @@ static enum sluice_error fail_certificate(struct posix *posix, const char *host)
 
 static enum sluice_error fail_handshake(struct posix *posix, const char *host, int code)
 {
-    drop_session(posix);
+    session_forget(&posix->session);
     switch (code) {
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED: return fail_certificate(posix, host);
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
@@ -243,25 +186,6 @@ static enum sluice_error fail_handshake(struct posix *posix, const char *host, i
     }
 }
 
-/* The session that the connection has, for the next one. */
-static void keep_session(struct posix *posix)
-{
-    unsigned char offered[32] = {0};
-    size_t offered_bytes = 0;
-    if (posix->has_session) {
-        offered_bytes = mbedtls_ssl_session_get_id_len(&posix->session);
-        memcpy(offered, *mbedtls_ssl_session_get_id(&posix->session), offered_bytes);
-    }
-    uint64_t since_ms = posix->session_since_ms;
-    drop_session(posix);
-    posix->has_session = mbedtls_ssl_get_session(&posix->tls, &posix->session) == 0;
-    bool resumed = posix->has_session && offered_bytes > 0 &&
-                   mbedtls_ssl_session_get_id_len(&posix->session) == offered_bytes &&
-                   memcmp(offered, *mbedtls_ssl_session_get_id(&posix->session), offered_bytes) == 0;
-    posix->session_since_ms = resumed ? since_ms : sluice_posix_now_ms();
-    posix->port.resumed_count += resumed;
-}
-
 static enum sluice_error finish_tls(struct posix *posix, const char *host, uint16_t tcp_port)
 {
     (void)tcp_port;
@@ -271,7 +195,7 @@ static enum sluice_error finish_tls(struct posix *posix, const char *host, uint1
         return SLUICE_AGAIN;
     if (code)
         return fail_handshake(posix, host, code);
-    keep_session(posix);
+    posix->port.resumed_count += session_keep(&posix->session, &posix->tls);
     posix->port.connected_count++;
     return SLUICE_OK;
 }
@@ -284,10 +208,14 @@ static enum sluice_error posix_connect(struct sluice_port *port, const char *hos
         [PHASE_TCP] = finish_tcp,
         [PHASE_TLS] = finish_tls,
     };
+    static const char *const awaited[] = {
+        [PHASE_CLOSED] = "lookup", [PHASE_LOOKUP] = "lookup", [PHASE_TCP] = "TCP", [PHASE_TLS] = "TLS"};
     struct posix *posix = posix_of(port);
     while (posix->phase != PHASE_OPEN) {
-        enum phase phase = posix->phase;
+        enum posix_phase phase = posix->phase;
         enum sluice_error error = steps[phase](posix, host, tcp_port);
+        if (error == SLUICE_AGAIN)
+            return fail(posix, error, "no %s answer for %s", awaited[phase], host);
         if (error)
             return error;
         posix->phase = phase + 1;
@@ -438,7 +366,7 @@ enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
     mbedtls_x509_crt_init(&posix->certificate);
     mbedtls_pk_init(&posix->key);
     mbedtls_ssl_config_init(&posix->tls_config);
-    mbedtls_ssl_session_init(&posix->session);
+    session_init(&posix->session);
     enum sluice_error error = load(posix, config);
     if (error) {
         memcpy(ret_error, posix->error, sizeof posix->error);
@@ -455,7 +383,7 @@ void sluice_posix_free(struct sluice_port *port)
         return;
     struct posix *posix = posix_of(port);
     posix_disconnect(port);
-    mbedtls_ssl_session_free(&posix->session);
+    session_fini(&posix->session);
     mbedtls_ssl_config_free(&posix->tls_config);
     mbedtls_pk_free(&posix->key);
     mbedtls_x509_crt_free(&posix->certificate);

@@ -1,3 +1,12 @@
-sluice_test(port_test SOURCES contract/port_test.c unit/fake_port.c LIBS sluice_client sluice_port)
-target_compile_definitions(port_test PRIVATE
-  PORT_CERTIFICATES="${PROJECT_SOURCE_DIR}/tests/contract/port_certificates.sh")
+# The posix port on a machine whose clock and name service the test sets.
+function(sluice_port_test name)
+  sluice_test(${name} ${ARGN})
+  target_sources(${name} PRIVATE contract/port_fixture.c)
+  target_link_libraries(${name} PRIVATE sluice_client sluice_port)
+  target_link_options(${name} PRIVATE LINKER:--wrap=time,--wrap=clock_gettime,--wrap=getaddrinfo)
+  target_compile_definitions(${name} PRIVATE
+    PORT_CERTIFICATES="${PROJECT_SOURCE_DIR}/tests/contract/port_certificates.sh")
+endfunction()
+
+sluice_port_test(port_test SOURCES contract/port_test.c unit/fake_port.c)
+sluice_port_test(silence_test SOURCES contract/silence_test.c)

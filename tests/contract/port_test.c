@@ -4,7 +4,7 @@
  * only the posix port promises: that nobody but the gateway is ever accepted.
  */
 #include "../unit/fake_port.h"
-#include "sluice/posix.h"
+#include "port_fixture.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,86 +14,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 enum { PATIENCE_MS = 20000 }; /* a machine that needs longer fails the test */
-
-static char directory[] = "/tmp/sluice-port-XXXXXX";
-
-static const char *path_of(const char *name, const char *suffix)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s%s", directory, name, suffix);
-    return path;
-}
-
-/* ---- a TLS server that sends each line back, reversed ---- */
-
-struct server {
-    pid_t pid;
-    uint16_t tcp_port;
-    FILE *output; /* open while it runs: it writes a line for each connection */
-};
-
-static void exec_server(int output, const char *certificate, const char *key, const char *accept)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* where a test fails half-way */
-    dup2(output, STDOUT_FILENO);
-    dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
-    execlp("openssl", "openssl", "s_server", "-accept", accept, "-cert", certificate, "-key", key, "-CAfile",
-           path_of("ca", ".crt"), "-Verify", "1", "-verify_return_error", "-tls1_2", "-no_ticket", "-rev",
-           (char *)NULL);
-    _exit(127);
-}
-
-/* On the port given, or on one that the system chooses (0). */
-static struct server server_start(const char *certificate, uint16_t tcp_port)
-{
-    int ends[2];
-    char accept[32];
-    snprintf(accept, sizeof accept, "127.0.0.1:%u", tcp_port);
-    const char *certificate_file = path_of(certificate, ".crt"), *key_file = path_of(certificate, ".key");
-    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    struct server server = {.pid = fork()};
-    if (server.pid == 0)
-        exec_server(ends[1], certificate_file, key_file, accept);
-    close(ends[1]);
-    FILE *output = fdopen(ends[0], "re");
-    assert_non_null(output);
-    char line[256] = "";
-    while (strncmp(line, "ACCEPT", 6) != 0)
-        assert_non_null(fgets(line, sizeof line, output));
-    const char *colon = strrchr(line, ':'); /* the port is told where the system chose it */
-    server.tcp_port = colon ? (uint16_t)strtoul(colon + 1, NULL, 10) : tcp_port;
-    server.output = output;
-    return server;
-}
-
-static void server_stop(struct server *server)
-{
-    kill(server->pid, SIGKILL);
-    waitpid(server->pid, NULL, 0);
-    fclose(server->output);
-}
-
-/* ---- ports ---- */
-
-static struct sluice_port *open_posix(const char *ca, const char *certificate)
-{
-    char why[SLUICE_POSIX_ERROR_BYTES] = "";
-    struct sluice_port *port = NULL;
-    const struct sluice_posix_config config = {path_of(ca, ".crt"), path_of(certificate, ".crt"),
-                                               path_of(certificate, ".key")};
-    if (sluice_posix_new(&config, why, &port))
-        fail_msg("%s", why);
-    return port;
-}
 
 static void wait_for(struct sluice_port *port)
 {
@@ -226,6 +152,167 @@ static void a_session_is_resumed(void **state)
     sluice_posix_free(port);
 }
 
+static void take_notice(void *context, const char *sentence)
+{
+    snprintf(context, SLUICE_POSIX_ERROR_BYTES, "%s", sentence);
+}
+
+/* Connects through a port that is made for it alone, as a process after a restart would have it. */
+static bool resumes(const char *ca, const char *certificate, const char *host, uint16_t tcp_port,
+                    const char *file, char ret_notice[SLUICE_POSIX_ERROR_BYTES])
+{
+    struct sluice_port *port = open_posix(ca, certificate);
+    ret_notice[0] = '\0';
+    sluice_posix_keep_session(port, file, take_notice, ret_notice);
+    enum sluice_error error = connect_to(port, host, tcp_port);
+    if (error)
+        fail_msg("%d, %s", error, port->error);
+    bool resumed = port->resumed_count == 1;
+    sluice_posix_free(port);
+    return resumed;
+}
+
+static void a_session_outlives_the_process(void **state)
+{
+    (void)state;
+    struct server server = server_start("gateway", 0);
+    char notice[SLUICE_POSIX_ERROR_BYTES], file[256];
+    snprintf(file, sizeof file, "%s", path_of("session", ""));
+    assert_false(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+    struct stat status;
+    assert_int_equal(stat(file, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    for (int i = 0; i < 3; i++)
+        assert_true(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+    assert_string_equal(notice, "");
+    assert_int_not_equal(access(path_of("session", ".new"), F_OK), 0);
+    server_stop(&server);
+}
+
+static void damage(const char *file, long at, bool truncate_there)
+{
+    if (truncate_there) {
+        assert_int_equal(truncate(file, at), 0);
+        return;
+    }
+    FILE *stream = fopen(file, "r+e");
+    assert_non_null(stream);
+    assert_int_equal(fseek(stream, at, SEEK_SET), 0);
+    int byte = fgetc(stream);
+    assert_int_equal(fseek(stream, at, SEEK_SET), 0);
+    fputc(byte ^ 1, stream);
+    fclose(stream);
+}
+
+/* Each is ignored and said, and the connection stands by a full handshake. */
+static void a_session_of_elsewhere_or_damaged_is_not_used(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name, *ca, *certificate, *host;
+        long damage_at; /* -1: nothing */
+        bool truncated;
+        int64_t later_s;
+        const char *notice;
+    } rows[] = {
+        {"another host", "ca", "device", "127.0.0.1", -1, false, 0, "is not used"},
+        {"another certificate", "ca", "device2", "localhost", -1, false, 0, "is not used"},
+        {"another CA file", "both", "device", "localhost", -1, false, 0, "is not used"},
+        {"no magic", "ca", "device", "localhost", 0, false, 0, "is not used"},
+        {"another time", "ca", "device", "localhost", 15, false, 0, "is not used"},
+        {"another secret", "ca", "device", "localhost", 120, false, 0, "is not used"},
+        {"torn", "ca", "device", "localhost", 100, true, 0, "is not used"},
+        {"only the header", "ca", "device", "localhost", 48, true, 0, "is not used"},
+        {"empty", "ca", "device", "localhost", 0, true, 0, "is not used"},
+        {"too old", "ca", "device", "localhost", -1, false, 24 * 3600 + 60, ""},
+        {"from the future", "ca", "device", "localhost", -1, false, -3600, ""},
+    };
+    char notice[SLUICE_POSIX_ERROR_BYTES], file[256];
+    struct server server = server_start("gateway", 0);
+    snprintf(file, sizeof file, "%s", path_of("session", ""));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unlink(file);
+        assert_false(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+        if (rows[i].damage_at >= 0)
+            damage(file, rows[i].damage_at, rows[i].truncated);
+        machine_late_s = -rows[i].later_s;
+        if (resumes(rows[i].ca, rows[i].certificate, rows[i].host, server.tcp_port, file, notice))
+            fail_msg("%s: resumed", rows[i].name);
+        if (rows[i].notice[0] ? !strstr(notice, rows[i].notice) : notice[0] != '\0')
+            fail_msg("%s: '%s'", rows[i].name, notice);
+        if (!resumes(rows[i].ca, rows[i].certificate, rows[i].host, server.tcp_port, file, notice))
+            fail_msg("%s: the new session is not kept: %s", rows[i].name, notice);
+        machine_late_s = 0;
+    }
+    server_stop(&server);
+}
+
+static void a_session_file_that_cannot_be_written_is_named(void **state)
+{
+    (void)state;
+    char notice[SLUICE_POSIX_ERROR_BYTES];
+    struct server server = server_start("gateway", 0);
+    assert_false(resumes("ca", "device", "localhost", server.tcp_port, "/nowhere/session", notice));
+    assert_string_equal(notice, "cannot keep the TLS session in /nowhere/session: No such file or directory");
+    server_stop(&server);
+}
+
+/* The session may be what the handshake failed of: the next process does without. */
+static void a_failed_handshake_forgets_the_session(void **state)
+{
+    (void)state;
+    char notice[SLUICE_POSIX_ERROR_BYTES];
+    struct server server = server_start("gateway", 0);
+    assert_false(resumes("ca", "device", "localhost", server.tcp_port, path_of("session", ""), notice));
+    server_stop(&server);
+    server = server_start("foreign", server.tcp_port);
+    struct sluice_port *port = open_posix("ca", "device");
+    sluice_posix_keep_session(port, path_of("session", ""), NULL, NULL);
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_DENIED);
+    assert_int_not_equal(access(path_of("session", ""), F_OK), 0);
+    sluice_posix_free(port);
+    server_stop(&server);
+}
+
+static void a_name_that_moves_is_followed(void **state)
+{
+    (void)state;
+    struct server before = server_start("gateway", 0);
+    struct server after = server_start_as(
+        (struct server_wish){.certificate = "gateway", .address = "127.0.0.2", .tcp_port = before.tcp_port});
+    struct sluice_port *port = open_posix("ca", "device");
+    machine_localhost = "127.0.0.1";
+    assert_int_equal(connect_to(port, "localhost", before.tcp_port), SLUICE_OK);
+    server_stop(&before);
+    port->close(port);
+    assert_int_equal(connect_to(port, "localhost", after.tcp_port), SLUICE_IO);
+    port->close(port);
+    machine_localhost = "127.0.0.2";
+    assert_int_equal(connect_to(port, "localhost", after.tcp_port), SLUICE_OK);
+    assert_int_equal(port->resumed_count, 0); /* the other end knows nothing of the first one's session */
+    port->close(port);
+    machine_localhost = NULL;
+    server_stop(&after);
+    sluice_posix_free(port);
+}
+
+/* A board without a battery begins in 1970: the CA's own certificate is of the future then, too. */
+static void a_clock_that_was_never_set_is_named(void **state)
+{
+    (void)state;
+    struct server server = server_start("gateway", 0);
+    struct sluice_port *port = open_posix("ca", "device");
+    machine_late_s = (int64_t)(sluice_posix_time_ms() / 1000) - 60;
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_DENIED);
+    assert_string_equal(port->error, "the gateway's certificate is not yet valid; this device's clock says "
+                                     "1970-01-01 00:01 UTC: is it set?");
+    port->close(port);
+    machine_late_s = 0;
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_OK);
+    server_stop(&server);
+    sluice_posix_free(port);
+}
+
 /* HOSTILE.md, 59: on the first connection, and on one after a connection to the real gateway. */
 static void only_the_gateway_is_accepted(void **state)
 {
@@ -310,29 +397,17 @@ static void wrong_files_are_named(void **state)
     }
 }
 
-static int make_certificates(void **state)
-{
-    (void)state;
-    char command[512];
-    if (!mkdtemp(directory))
-        return -1;
-    snprintf(command, sizeof command, "sh %s %s >%s/log 2>&1", PORT_CERTIFICATES, directory, directory);
-    return system(command);
-}
-
-static int remove_certificates(void **state)
-{
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", directory);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_port_holds_the_contract),
         cmocka_unit_test(a_session_is_resumed),
+        cmocka_unit_test(a_session_outlives_the_process),
+        cmocka_unit_test(a_session_of_elsewhere_or_damaged_is_not_used),
+        cmocka_unit_test(a_session_file_that_cannot_be_written_is_named),
+        cmocka_unit_test(a_failed_handshake_forgets_the_session),
+        cmocka_unit_test(a_name_that_moves_is_followed),
+        cmocka_unit_test(a_clock_that_was_never_set_is_named),
         cmocka_unit_test(only_the_gateway_is_accepted),
         cmocka_unit_test(a_gateway_that_refuses_the_device_is_named),
         cmocka_unit_test(what_is_no_gateway_is_named),

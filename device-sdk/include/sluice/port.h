@@ -45,7 +45,7 @@ struct sluice_port {
     /* 32 random bits: they spread the reconnects of a fleet, and need not be secret. */
     uint32_t (*random)(struct sluice_port *port);
 
-    const char *error;        /* of the last failure; never NULL after one */
+    const char *error;        /* of the last failure, or what connect waits for while it gives SLUICE_AGAIN */
     uint32_t connected_count; /* kept by the port: connections that were made, */
     uint32_t resumed_count;   /* and how many of them continued a TLS session */
 };

@@ -37,6 +37,20 @@ enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
 /* Only after the device on it is closed or no longer used; NULL is allowed. */
 void sluice_posix_free(struct sluice_port *port);
 
+/*
+ * Keeps the TLS session in `file` too, so that the next process, or this device
+ * after a deep sleep, resumes it: call it before the first connection. Whoever can
+ * read the file can read that session's traffic: it has mode 0600, and its
+ * folder should be this device's own. It is written after each full handshake,
+ * once a day at most on a good connection, and replaced in one step (FILE.new).
+ * It holds for one host, CA and certificate, and for a day after the gateway's
+ * certificate was verified; then, or where it is damaged, the handshake is a full
+ * one. What is wrong with the file goes to `on_notice` (NULL: nowhere) in one
+ * sentence; it never keeps a connection from being made. `file` is not copied.
+ */
+void sluice_posix_keep_session(struct sluice_port *port, const char *file,
+                               void (*on_notice)(void *context, const char *sentence), void *context);
+
 uint64_t sluice_posix_now_ms(void);  /* a clock that never jumps: for sluice_device_poll */
 uint64_t sluice_posix_time_ms(void); /* Unix time: for samples */
 
