@@ -27,12 +27,15 @@ enum {
     FRAME_NAME_BYTES_MAX = 64,
     FRAME_UNIT_BYTES_MAX = 32,
     FRAME_DECIMALS_MAX = 15,
+    FRAME_TEXT_BYTES_MAX = 255, /* of one value of a channel of texts; */
+    FRAME_TEXTS_MAX = 1024,     /* different ones in a frame */
 };
 
 enum frame_type {
     FRAME_DECIMAL = 0, /* a whole number of 10^-decimals; integers have no decimals */
     FRAME_BOOLEAN = 1,
     FRAME_FLOAT32 = 2, /* IEEE 754, bit for bit */
+    FRAME_TEXT = 3,    /* UTF-8; a frame carries each different one once */
 };
 
 /* The name is UTF-8, not empty, unique in its frame, and not "time"; the unit is UTF-8 and may be empty
@@ -46,12 +49,13 @@ struct frame_channel {
 
 struct frame_value {
     bool present;
-    int64_t
-        number; /* FRAME_DECIMAL: in units of 10^-decimals; FRAME_BOOLEAN: 0 or 1; FRAME_FLOAT32: the bits */
+    /* FRAME_DECIMAL: in units of 10^-decimals; FRAME_BOOLEAN: 0 or 1; FRAME_FLOAT32: the bits; FRAME_TEXT:
+     * which of the frame's texts, by frame_encode_text and for frame_text. */
+    int64_t number;
 };
 
 /* `value` rounded to what the channel can say. NaN, infinities, and what is outside of 64 bits at this
- * resolution are missing. */
+ * resolution are missing; so is any number for a channel of texts. */
 struct frame_value frame_value_of(double value, const struct frame_channel *channel);
 
 /* Whether a frame can carry these channels: their count, names, units, decimals. */
@@ -106,6 +110,9 @@ struct frame_encoder {
     int64_t origin_ms;
     uint16_t sample_count;
     bool has_clock, full;
+    uint8_t *texts;     /* their count and they, in the frame, before the body; NULL: no such channel */
+    size_t texts_bytes; /* of that, */
+    size_t texts_sample_bytes; /* and what the samples in the frame need of it */
 };
 
 /*
@@ -127,6 +134,19 @@ enum sluice_error frame_encode_start(struct frame_encoder *encoder, const struct
 enum sluice_error frame_encode_sample(struct frame_encoder *encoder, int64_t time_ms,
                                       const struct frame_value values[]);
 
+/*
+ * What stands for `text` in the next sample, as the value of a channel of texts:
+ * the text joins the frame if it is not there yet. A sample that is refused, here
+ * or by frame_encode_sample, leaves its texts behind, and frame_drop_texts takes
+ * them out again. A program that calls neither is not larger for them.
+ *
+ * SLUICE_INVALID: it is not UTF-8, over FRAME_TEXT_BYTES_MAX, or the frame has no
+ * channel of texts. SLUICE_FULL: as of frame_encode_sample.
+ */
+enum sluice_error frame_encode_text(struct frame_encoder *encoder, struct span text,
+                                    struct frame_value *ret_value);
+void frame_drop_texts(struct frame_encoder *encoder);
+
 /* Bytes of the frame if it were finished now. */
 size_t frame_encoded_size(const struct frame_encoder *encoder);
 
@@ -147,13 +167,15 @@ struct frame_limits {
     uint32_t max_samples; /* a frame of constants can hold 65,535 of them in a few bytes */
 };
 
-/* About 20 KB: one for all frames of a thread is enough. */
+/* About 30 KB: one for all frames of a thread is enough. */
 struct frame_decoder {
     struct frame_coder coder;
     struct frame_channel channels[FRAME_CHANNELS_MAX];
     struct frame_column columns[FRAME_CHANNELS_MAX];
     size_t channel_count;
     struct frame_column time;
+    const uint8_t *texts[FRAME_TEXTS_MAX]; /* each a byte with its length, and so many bytes */
+    size_t text_count;
     struct span body; /* what the range coder reads */
     uint64_t origin_ms;
     uint32_t sample_count;
@@ -163,8 +185,8 @@ struct frame_decoder {
 
 /*
  * Opens a frame and checks all of it, so that what follows cannot fail half-way.
- * The names and units may point into `frame`, which must stay. `received_ms` is the
- * time that the last sample of a frame without a clock gets.
+ * The names, units and texts may point into `frame`, which must stay. `received_ms`
+ * is the time that the last sample of a frame without a clock gets.
  *
  * SLUICE_INVALID: this is no frame, a damaged or truncated one, or one of a later
  * version. SLUICE_TOO_LARGE: over a limit, found before any sample is decoded.
@@ -174,6 +196,9 @@ enum sluice_error frame_decode_open(struct frame_decoder *decoder, struct span f
 
 /* The next sample, a value for each channel, in the order in which they were added; false at the end. */
 bool frame_next_sample(struct frame_decoder *decoder, int64_t *ret_time_ms, struct frame_value ret_values[]);
+
+/* The text that a value of a channel of texts stands for. */
+struct span frame_text(const struct frame_decoder *decoder, const struct frame_value *value);
 
 /* Back before the first sample of an open frame. */
 void frame_rewind(struct frame_decoder *decoder);
@@ -191,8 +216,9 @@ void frame_write_json(struct writer *out, const struct frame_decoder *decoder, i
  * of the names. Rewinds the decoder before and after. */
 void frame_write_senml(struct writer *out, struct frame_decoder *decoder, struct span base_name);
 
-/* Bytes that are enough for frame_write_json of any sample of this frame, and for its frame_write_senml. */
+/* Bytes that are enough for frame_write_json of any sample of this frame, and for its frame_write_senml: this
+ * one reads the frame, and rewinds it. */
 size_t frame_json_bytes_max(const struct frame_decoder *decoder);
-size_t frame_senml_bytes_max(const struct frame_decoder *decoder, struct span base_name);
+size_t frame_senml_bytes_max(struct frame_decoder *decoder, struct span base_name);
 
 #endif

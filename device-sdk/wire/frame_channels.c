@@ -42,6 +42,14 @@ bool frame_common_place(struct span wanted, unsigned *ret_place)
     return false;
 }
 
+bool frame_has_texts(const struct frame_channel channels[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (channels[i].type == FRAME_TEXT)
+            return true;
+    return false;
+}
+
 static bool text_valid(struct span text, size_t max_bytes)
 {
     return text.len <= max_bytes && utf8_valid(text);
@@ -56,6 +64,7 @@ static bool channel_valid(const struct frame_channel *channel)
         break;
     case FRAME_BOOLEAN:
     case FRAME_FLOAT32:
+    case FRAME_TEXT:
         if (channel->decimals != 0)
             return false;
         break;

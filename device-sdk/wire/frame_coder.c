@@ -200,6 +200,16 @@ uint64_t frame_code_number(struct frame_coder *coder, struct frame_column *colum
     return value;
 }
 
+/* Which text it is: seldom another than the latest one, and then likely one that has come often. */
+static uint64_t code_place(struct frame_coder *coder, struct frame_column *column, uint64_t place)
+{
+    bool is_other = code_bit(coder, &column->odds.surprise[column->sign], place != column->last);
+    column->sign = is_other;
+    if (is_other)
+        column->last = code_magnitude(coder, column, place + 1) - 1;
+    return column->last;
+}
+
 /* The bits of a float in the order of the numbers that they mean; its own inverse. */
 static uint32_t order_float(uint32_t bits)
 {
@@ -229,6 +239,7 @@ void frame_code_value(struct frame_coder *coder, enum frame_type type, struct fr
     case FRAME_DECIMAL:
         value->number = (int64_t)frame_code_number(coder, column, (uint64_t)value->number);
         break;
+    case FRAME_TEXT: value->number = (int64_t)code_place(coder, column, (uint64_t)value->number); break;
     }
 }
 

@@ -43,6 +43,10 @@ enum { FRAME_COMMON_TEXT = 0x80 };
 struct span frame_common_text(unsigned place);
 bool frame_common_place(struct span wanted, unsigned *ret_place);
 
+/* Whether the texts stand between the channels and the body: a count of 16 bits and they. */
+bool frame_has_texts(const struct frame_channel channels[], size_t count);
+enum { FRAME_TEXTS_COUNT_BYTES = 2 };
+
 /* CRC-16 of polynomial 0x1021, initial value 0xFFFF. */
 uint16_t frame_checksum(struct span bytes);
 

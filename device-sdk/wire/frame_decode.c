@@ -1,4 +1,5 @@
 #include "frame_coder.h"
+#include "topic.h"
 
 static struct span read_text(struct reader *reader)
 {
@@ -9,6 +10,23 @@ static struct span read_text(struct reader *reader)
     if (text.len == 0)
         reader_fail(reader);
     return text;
+}
+
+static enum sluice_error read_texts(struct reader *reader, struct frame_decoder *decoder)
+{
+    decoder->text_count = 0;
+    if (!frame_has_texts(decoder->channels, decoder->channel_count))
+        return SLUICE_OK;
+    size_t count = read_u16(reader);
+    if (count > FRAME_TEXTS_MAX)
+        return SLUICE_INVALID;
+    while (decoder->text_count < count) {
+        decoder->texts[decoder->text_count++] = reader->at;
+        struct span text = read_bytes(reader, read_u8(reader));
+        if (reader->failed || !utf8_valid(text))
+            return SLUICE_INVALID;
+    }
+    return reader->failed ? SLUICE_INVALID : SLUICE_OK;
 }
 
 static enum sluice_error read_header(struct reader *reader, const struct frame_limits *limits,
@@ -33,7 +51,7 @@ static enum sluice_error read_header(struct reader *reader, const struct frame_l
     }
     if (reader->failed || !frame_channels_valid(decoder->channels, decoder->channel_count))
         return SLUICE_INVALID;
-    return SLUICE_OK;
+    return read_texts(reader, decoder);
 }
 
 void frame_rewind(struct frame_decoder *decoder)
@@ -59,7 +77,23 @@ bool frame_next_sample(struct frame_decoder *decoder, int64_t *ret_time_ms, stru
     return true;
 }
 
-/* Decodes every sample, to know that the body is the right length and when it ends. */
+struct span frame_text(const struct frame_decoder *decoder, const struct frame_value *value)
+{
+    const uint8_t *text = decoder->texts[value->number];
+    return span_of(text + 1, *text);
+}
+
+static bool texts_exist(const struct frame_decoder *decoder, const struct frame_value values[])
+{
+    for (size_t i = 0; i < decoder->channel_count; i++)
+        if (decoder->channels[i].type == FRAME_TEXT && values[i].present &&
+            (uint64_t)values[i].number >= decoder->text_count)
+            return false;
+    return true;
+}
+
+/* Decodes every sample, to know that the body is the right length, that it names texts which there are, and
+ * when it ends. */
 static enum sluice_error check_body(struct frame_decoder *decoder, int64_t *ret_last_ms)
 {
     struct frame_value values[FRAME_CHANNELS_MAX];
@@ -67,7 +101,8 @@ static enum sluice_error check_body(struct frame_decoder *decoder, int64_t *ret_
     frame_rewind(decoder);
     while (decoder->coder.past_end_count <= FRAME_PAST_END_COUNT &&
            frame_next_sample(decoder, &time_ms, values))
-        ;
+        if (!texts_exist(decoder, values))
+            return SLUICE_INVALID;
     if (decoder->left_count > 0 || decoder->coder.past_end_count != FRAME_PAST_END_COUNT)
         return SLUICE_INVALID;
     *ret_last_ms = time_ms;

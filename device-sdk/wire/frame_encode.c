@@ -22,6 +22,7 @@ struct frame_value frame_value_of(double value, const struct frame_channel *chan
         memcpy(&bits, &narrow, sizeof bits);
         return (struct frame_value){true, bits};
     }
+    case FRAME_TEXT: return (struct frame_value){false, 0};
     case FRAME_DECIMAL: break;
     }
     double scale = 1; /* exact up to 10^22, so only the multiplication by it rounds */
@@ -73,6 +74,9 @@ enum sluice_error frame_encode_start(struct frame_encoder *encoder, const struct
         return SLUICE_INVALID;
     struct writer out = writer_of(memory, capacity_bytes);
     write_header(&out, channels, channel_count, has_clock);
+    uint8_t *texts = frame_has_texts(channels, channel_count) ? out.at : NULL;
+    if (texts)
+        write_u16(&out, 0);
     if (out.failed ||
         left(&out) < (channel_count + 1) * CODED_FIRST_BYTES_MAX + FLUSH_BYTES + FRAME_TRAILER_BYTES)
         return SLUICE_TOO_LARGE;
@@ -80,7 +84,10 @@ enum sluice_error frame_encode_start(struct frame_encoder *encoder, const struct
                                       .channels = channels,
                                       .columns = columns,
                                       .channel_count = channel_count,
-                                      .has_clock = has_clock};
+                                      .has_clock = has_clock,
+                                      .texts = texts,
+                                      .texts_bytes = FRAME_TEXTS_COUNT_BYTES,
+                                      .texts_sample_bytes = FRAME_TEXTS_COUNT_BYTES};
     /* What ends the frame always fits, and it is written when the bound is lifted again. */
     encoder->out.end -= FLUSH_BYTES + FRAME_TRAILER_BYTES;
     frame_coder_init_encoder(&encoder->coder, &encoder->out);
@@ -110,6 +117,7 @@ enum sluice_error frame_encode_sample(struct frame_encoder *encoder, int64_t tim
         return SLUICE_FULL;
     }
     encoder->sample_count++;
+    encoder->texts_sample_bytes = encoder->texts_bytes;
     return SLUICE_OK;
 }
 

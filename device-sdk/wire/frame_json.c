@@ -76,13 +76,21 @@ static bool has_json(const struct frame_channel *channel, const struct frame_val
     return value->present && (channel->type != FRAME_FLOAT32 || isfinite(float_of(value->number)));
 }
 
-static void write_value(struct writer *out, const struct frame_channel *channel,
-                        const struct frame_value *value)
+static void write_string(struct writer *out, struct span text)
+{
+    write_u8(out, '"');
+    write_escaped(out, text);
+    write_u8(out, '"');
+}
+
+static void write_value(struct writer *out, const struct frame_decoder *decoder,
+                        const struct frame_channel *channel, const struct frame_value *value)
 {
     switch (channel->type) {
     case FRAME_DECIMAL: write_decimal(out, value->number, channel->decimals); break;
     case FRAME_BOOLEAN: write_text(out, value->number ? "true" : "false"); break;
     case FRAME_FLOAT32: write_float(out, float_of(value->number)); break;
+    case FRAME_TEXT: write_string(out, frame_text(decoder, value)); break;
     }
 }
 
@@ -95,33 +103,37 @@ void frame_write_json(struct writer *out, const struct frame_decoder *decoder, i
         const struct frame_channel *channel = &decoder->channels[i];
         if (!has_json(channel, &values[i]))
             continue;
-        write_text(out, ",\"");
-        write_escaped(out, channel->name);
-        write_text(out, "\":");
-        write_value(out, channel, &values[i]);
+        write_u8(out, ',');
+        write_string(out, channel->name);
+        write_u8(out, ':');
+        write_value(out, decoder, channel, &values[i]);
     }
     write_u8(out, '}');
 }
 
-static void write_record(struct writer *out, const struct frame_channel *channel,
-                         const struct frame_value *value)
+static void write_record(struct writer *out, const struct frame_decoder *decoder,
+                         const struct frame_channel *channel, const struct frame_value *value)
 {
-    write_text(out, "\"n\":\"");
-    write_escaped(out, channel->name);
+    static const char *const labels[] = {[FRAME_DECIMAL] = ",\"v\":",
+                                         [FRAME_BOOLEAN] = ",\"vb\":",
+                                         [FRAME_FLOAT32] = ",\"v\":",
+                                         [FRAME_TEXT] = ",\"vs\":"};
+    write_text(out, "\"n\":");
+    write_string(out, channel->name);
     if (channel->unit.len > 0) {
-        write_text(out, "\",\"u\":\"");
-        write_escaped(out, channel->unit);
+        write_text(out, ",\"u\":");
+        write_string(out, channel->unit);
     }
-    write_text(out, channel->type == FRAME_BOOLEAN ? "\",\"vb\":" : "\",\"v\":");
-    write_value(out, channel, value);
+    write_text(out, labels[channel->type]);
+    write_value(out, decoder, channel, value);
 }
 
 static void write_base(struct writer *out, struct span base_name, int64_t base_ms)
 {
     if (base_name.len > 0) {
-        write_text(out, "\"bn\":\"");
-        write_escaped(out, base_name);
-        write_text(out, "\",");
+        write_text(out, "\"bn\":");
+        write_string(out, base_name);
+        write_u8(out, ',');
     }
     write_text(out, "\"bt\":");
     write_decimal(out, base_ms, TIME_DECIMALS);
@@ -145,7 +157,7 @@ void frame_write_senml(struct writer *out, struct frame_decoder *decoder, struct
                 write_base(out, base_name, base_ms);
                 is_first = false;
             }
-            write_record(out, &decoder->channels[i], &values[i]);
+            write_record(out, decoder, &decoder->channels[i], &values[i]);
             if (time_ms != base_ms) {
                 write_text(out, ",\"t\":");
                 write_decimal(out, (int64_t)((uint64_t)time_ms - (uint64_t)base_ms), TIME_DECIMALS);
@@ -157,22 +169,52 @@ void frame_write_senml(struct writer *out, struct frame_decoder *decoder, struct
     write_u8(out, ']');
 }
 
-size_t frame_json_bytes_max(const struct frame_decoder *decoder)
+static size_t string_bytes_max(struct span text)
 {
-    size_t bytes = sizeof "{\"time\":}" + NUMBER_BYTES_MAX;
-    for (size_t i = 0; i < decoder->channel_count; i++)
-        bytes += sizeof ",\"\":" + decoder->channels[i].name.len * ESCAPED_BYTES_MAX + NUMBER_BYTES_MAX;
+    return sizeof "\"\"" + text.len * ESCAPED_BYTES_MAX;
+}
+
+static size_t longest_text_bytes_max(const struct frame_decoder *decoder)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < decoder->text_count; i++) {
+        size_t text_bytes = string_bytes_max(frame_text(decoder, &(struct frame_value){true, (int64_t)i}));
+        bytes = text_bytes > bytes ? text_bytes : bytes;
+    }
     return bytes;
 }
 
-size_t frame_senml_bytes_max(const struct frame_decoder *decoder, struct span base_name)
+size_t frame_json_bytes_max(const struct frame_decoder *decoder)
 {
-    size_t sample_bytes = 0;
+    size_t bytes = sizeof "{\"time\":}" + NUMBER_BYTES_MAX, text_bytes = longest_text_bytes_max(decoder);
     for (size_t i = 0; i < decoder->channel_count; i++) {
         const struct frame_channel *channel = &decoder->channels[i];
-        sample_bytes += sizeof ",{\"n\":\"\",\"u\":\"\",\"vb\":,\"t\":}" + NUMBER_BYTES_MAX +
-                        NUMBER_BYTES_MAX + (channel->name.len + channel->unit.len) * ESCAPED_BYTES_MAX;
+        bytes += sizeof ",:" + string_bytes_max(channel->name) +
+                 (channel->type == FRAME_TEXT ? text_bytes : NUMBER_BYTES_MAX);
     }
-    return sizeof "[\"bn\":\"\",\"bt\":,]" + base_name.len * ESCAPED_BYTES_MAX + NUMBER_BYTES_MAX +
-           sample_bytes * decoder->sample_count;
+    return bytes;
+}
+
+static size_t record_bytes_max(const struct frame_decoder *decoder, size_t i, const struct frame_value *value)
+{
+    const struct frame_channel *channel = &decoder->channels[i];
+    return sizeof ",{\"n\":,\"u\":,\"vs\":,\"t\":}" + NUMBER_BYTES_MAX + string_bytes_max(channel->name) +
+           string_bytes_max(channel->unit) +
+           (channel->type == FRAME_TEXT ? string_bytes_max(frame_text(decoder, value)) : NUMBER_BYTES_MAX);
+}
+
+/* Of the values that are there: with all of 64 channels and the longest text, a frame of a few hundred bytes
+ * would ask for 500 MB. */
+size_t frame_senml_bytes_max(struct frame_decoder *decoder, struct span base_name)
+{
+    struct frame_value values[FRAME_CHANNELS_MAX];
+    int64_t time_ms;
+    size_t bytes = sizeof "[\"bn\":,\"bt\":,]" + string_bytes_max(base_name) + NUMBER_BYTES_MAX;
+    frame_rewind(decoder);
+    while (frame_next_sample(decoder, &time_ms, values))
+        for (size_t i = 0; i < decoder->channel_count; i++)
+            if (values[i].present)
+                bytes += record_bytes_max(decoder, i, &values[i]);
+    frame_rewind(decoder);
+    return bytes;
 }

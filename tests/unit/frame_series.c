@@ -24,9 +24,19 @@ static void name_channels(struct series *series, size_t channel_count)
         snprintf(names[i], sizeof names[i], "c%zu", i);
         channel->name = span_from_string(names[i]);
         channel->unit = i % 2 ? SPAN_LITERAL("Cel") : SPAN_EMPTY;
-        channel->type = (enum frame_type)(i % 3);
+        channel->type = (enum frame_type)(i % 4);
         channel->decimals = channel->type == FRAME_DECIMAL ? (uint8_t)(i % (FRAME_DECIMALS_MAX + 1)) : 0;
     }
+}
+
+enum { TEXT_COUNT = 200 };
+
+static struct span text_of(const struct frame_value *value)
+{
+    static char texts[TEXT_COUNT][16];
+    char *text = texts[(uint64_t)value->number % TEXT_COUNT];
+    snprintf(text, sizeof texts[0], "state %u", (unsigned)((uint64_t)value->number % TEXT_COUNT));
+    return span_from_string(text);
 }
 
 static int64_t next_number(const struct series_model *model, enum frame_type type, int64_t last,
@@ -61,6 +71,22 @@ void series_make(const struct series_model *model, size_t channel_count, size_t 
     }
 }
 
+static enum sluice_error encode_sample(struct frame_encoder *encoder, const struct series *series, size_t i)
+{
+    struct frame_value row[FRAME_CHANNELS_MAX];
+    enum sluice_error error = SLUICE_OK;
+    for (size_t j = 0; j < series->channel_count && !error; j++) {
+        row[j] = series->values[i][j];
+        if (row[j].present && series->channels[j].type == FRAME_TEXT)
+            error = frame_encode_text(encoder, text_of(&series->values[i][j]), &row[j]);
+    }
+    if (!error)
+        error = frame_encode_sample(encoder, series->times_ms[i], row);
+    if (error)
+        frame_drop_texts(encoder);
+    return error;
+}
+
 struct span series_encode(const struct series *series, void *memory, size_t capacity_bytes, size_t *ret_count)
 {
     static struct frame_column columns[FRAME_CHANNELS_MAX];
@@ -69,11 +95,10 @@ struct span series_encode(const struct series *series, void *memory, size_t capa
                                         series->has_clock, memory, capacity_bytes),
                      SLUICE_OK);
     size_t count = 0;
-    while (count < series->sample_count &&
-           frame_encode_sample(&encoder, series->times_ms[count], series->values[count]) == SLUICE_OK)
+    while (count < series->sample_count && encode_sample(&encoder, series, count) == SLUICE_OK)
         count++;
     if (count < series->sample_count)
-        assert_int_equal(frame_encode_sample(&encoder, 0, series->values[count]), SLUICE_FULL);
+        assert_int_equal(encode_sample(&encoder, series, count), SLUICE_FULL);
     size_t size_bytes = frame_encoded_size(&encoder);
     struct span frame = frame_encode_finish(&encoder);
     if (count > 0)
@@ -94,6 +119,35 @@ static void expect_channels(const struct series *series, const struct frame_deco
     }
 }
 
+static void expect_channel_value(const struct frame_decoder *decoder, const struct frame_channel *channel,
+                                 const struct frame_value *is, const struct frame_value *was)
+{
+    assert_int_equal(is->present, was->present);
+    if (is->present && channel->type == FRAME_TEXT)
+        assert_true(span_equal(frame_text(decoder, is), text_of(was)));
+    else
+        assert_true(is->number == was->number);
+}
+
+/* Each text is there once, and for a sample that is there. */
+static void expect_texts(const struct series *series, size_t count, const struct frame_decoder *decoder)
+{
+    static bool is_used[TEXT_COUNT];
+    size_t used_count = 0;
+    memset(is_used, 0, sizeof is_used);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < series->channel_count; j++) {
+            const struct frame_value *value = &series->values[i][j];
+            if (series->channels[j].type != FRAME_TEXT || !value->present)
+                continue;
+            bool *used = &is_used[(uint64_t)value->number % TEXT_COUNT];
+            used_count += !*used;
+            *used = true;
+        }
+    }
+    assert_int_equal(decoder->text_count, used_count);
+}
+
 void series_expect(const struct series *series, size_t count, struct span frame)
 {
     static struct frame_decoder decoder;
@@ -101,16 +155,15 @@ void series_expect(const struct series *series, size_t count, struct span frame)
     uint64_t received_ms = 1800000000000;
     assert_int_equal(frame_decode_open(&decoder, frame, &limits, received_ms), SLUICE_OK);
     expect_channels(series, &decoder);
+    expect_texts(series, count, &decoder);
     int64_t shift_ms = series->has_clock ? 0 : (int64_t)received_ms - series->times_ms[count - 1];
     for (size_t i = 0; i < count; i++) {
         struct frame_value values[FRAME_CHANNELS_MAX];
         int64_t time_ms;
         assert_true(frame_next_sample(&decoder, &time_ms, values));
         assert_int_equal(time_ms, series->times_ms[i] + shift_ms);
-        for (size_t j = 0; j < series->channel_count; j++) {
-            assert_int_equal(values[j].present, series->values[i][j].present);
-            assert_true(values[j].number == series->values[i][j].number);
-        }
+        for (size_t j = 0; j < series->channel_count; j++)
+            expect_channel_value(&decoder, &series->channels[j], &values[j], &series->values[i][j]);
     }
     int64_t time_ms;
     struct frame_value values[FRAME_CHANNELS_MAX];

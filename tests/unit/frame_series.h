@@ -14,6 +14,7 @@ struct series {
     size_t channel_count;
     size_t sample_count;
     int64_t times_ms[SERIES_SAMPLES_MAX];
+    /* A number for channels of texts too: series_encode says a text for each of 200 remainders. */
     struct frame_value values[SERIES_SAMPLES_MAX][FRAME_CHANNELS_MAX];
     bool has_clock;
 };

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -48,8 +49,8 @@ static void a_frame_fills_its_memory_and_keeps_what_fits(void **state)
     (void)state;
     for (size_t i = 0; i < MODEL_COUNT; i++) {
         size_t previous_count = 0;
-        series_make(&models[i], 3, 40, 7, &series);
-        for (size_t capacity_bytes = 80; capacity_bytes < 800; capacity_bytes++) {
+        series_make(&models[i], 4, 40, 7, &series);
+        for (size_t capacity_bytes = 100; capacity_bytes < 800; capacity_bytes++) {
             /* On the heap, so that the sanitizer sees a byte too many. */
             uint8_t *exact = malloc(capacity_bytes);
             size_t count;
@@ -67,6 +68,75 @@ static void a_frame_fills_its_memory_and_keeps_what_fits(void **state)
             free(exact);
         }
     }
+}
+
+static void a_text_that_does_not_fit_leaves_the_frame_as_it_was(void **state)
+{
+    (void)state;
+    static struct frame_decoder decoder;
+    struct frame_column column;
+    struct frame_encoder encoder;
+    struct frame_value value;
+    const struct frame_channel channel = {.name = SPAN_LITERAL("x"), .type = FRAME_TEXT};
+    char longest[FRAME_TEXT_BYTES_MAX + 1];
+    memset(longest, 'y', sizeof longest);
+    assert_int_equal(frame_encode_start(&encoder, &channel, &column, 1, true, memory, 270), SLUICE_OK);
+    assert_int_equal(frame_encode_text(&encoder, span_of(longest, sizeof longest), &value), SLUICE_INVALID);
+    assert_int_equal(frame_encode_text(&encoder, SPAN_LITERAL("\xFF"), &value), SLUICE_INVALID);
+    assert_int_equal(frame_encode_text(&encoder, SPAN_LITERAL("on"), &value), SLUICE_OK);
+    assert_int_equal(frame_encode_sample(&encoder, 1, &value), SLUICE_OK);
+    size_t before_bytes = frame_encoded_size(&encoder);
+    assert_int_equal(frame_encode_text(&encoder, SPAN_LITERAL("off"), &value), SLUICE_OK);
+    assert_true(frame_encoded_size(&encoder) > before_bytes);
+    frame_drop_texts(&encoder);
+    assert_int_equal(frame_encoded_size(&encoder), before_bytes);
+    assert_int_equal(frame_encode_text(&encoder, span_of(longest, sizeof longest - 1), &value), SLUICE_FULL);
+    assert_int_equal(frame_encode_text(&encoder, SPAN_LITERAL("on"), &value), SLUICE_FULL);
+    struct span frame = frame_encode_finish(&encoder);
+    assert_int_equal(frame.len, before_bytes);
+    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, 1}, 0), SLUICE_OK);
+    assert_int_equal(decoder.text_count, 1);
+}
+
+static void the_count_of_texts_is_bounded(void **state)
+{
+    (void)state;
+    static struct frame_decoder decoder;
+    struct frame_column column;
+    struct frame_encoder encoder;
+    struct frame_value value;
+    const struct frame_channel channel = {.name = SPAN_LITERAL("x"), .type = FRAME_TEXT};
+    assert_int_equal(frame_encode_start(&encoder, &channel, &column, 1, true, memory, sizeof memory),
+                     SLUICE_OK);
+    for (int i = 0; i <= FRAME_TEXTS_MAX; i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%d", i);
+        enum sluice_error error = frame_encode_text(&encoder, span_from_string(text), &value);
+        assert_int_equal(error, i < FRAME_TEXTS_MAX ? SLUICE_OK : SLUICE_FULL);
+        if (!error)
+            assert_int_equal(frame_encode_sample(&encoder, i, &value), SLUICE_OK);
+    }
+    struct span frame = frame_encode_finish(&encoder);
+    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, FRAME_SAMPLES_TAKEN}, 0),
+                     SLUICE_OK);
+    assert_int_equal(decoder.text_count, FRAME_TEXTS_MAX);
+}
+
+/* A state that seldom changes costs its texts and little more; one that changes always, its entropy and a
+ * bit. */
+static void a_text_costs_its_bytes_once(void **state)
+{
+    (void)state;
+    static const struct series_model rare = {"rare", 1, 0, 0, 10000, 0};
+    series_make(&rare, 4, 360, 1, &series);
+    series.channel_count = 1;
+    series.channels[0] = (struct frame_channel){.name = SPAN_LITERAL("state"), .type = FRAME_TEXT};
+    for (size_t i = 0; i < 360; i++)
+        series.values[i][0] = (struct frame_value){true, (int64_t)(i / 60 % 3)};
+    size_t count, texts_bytes = FRAME_CHANNELS_MAX;
+    struct span frame = series_encode(&series, memory, sizeof memory, &count);
+    texts_bytes = 3 * sizeof "state 0";
+    assert_in_range(frame.len, texts_bytes, texts_bytes + 40);
 }
 
 static void limits_of_numbers_and_times_are_exact(void **state)
@@ -236,13 +306,22 @@ static void headers_that_no_encoder_writes_are_refused(void **state)
         struct span header;
         enum sluice_error expected;
     } rows[] = {
+        {"all right", SPAN_LITERAL("\xC1\x1F\x10\x01\x10\x01x\x00"), SLUICE_OK},
         {"version 0", SPAN_LITERAL("\xC1\x1F\x01\x01\x00\x01x\x00"), SLUICE_INVALID},
         {"version 2", SPAN_LITERAL("\xC1\x1F\x21\x01\x00\x01x\x00"), SLUICE_INVALID},
         {"reserved flag", SPAN_LITERAL("\xC1\x1F\x13\x01\x00\x01x\x00"), SLUICE_INVALID},
         {"no channels", SPAN_LITERAL("\xC1\x1F\x11\x00"), SLUICE_INVALID},
         {"over the caller's channels", SPAN_LITERAL("\xC1\x1F\x11\x09"), SLUICE_TOO_LARGE},
         {"over the format's channels", SPAN_LITERAL("\xC1\x1F\x11\xFF"), SLUICE_INVALID},
-        {"unknown type", SPAN_LITERAL("\xC1\x1F\x11\x01\x30\x01x\x00"), SLUICE_INVALID},
+        {"unknown type", SPAN_LITERAL("\xC1\x1F\x11\x01\x40\x01x\x00"), SLUICE_INVALID},
+        {"a text with decimals", SPAN_LITERAL("\xC1\x1F\x11\x01\x31\x01x\x00\x00\x01\x00"), SLUICE_INVALID},
+        {"a value and no text", SPAN_LITERAL("\xC1\x1F\x11\x01\x30\x01x\x00\x00\x00"), SLUICE_INVALID},
+        {"a text past the end", SPAN_LITERAL("\xC1\x1F\x11\x01\x30\x01x\x00\x00\x01\x3F"), SLUICE_INVALID},
+        {"more texts than there are bytes", SPAN_LITERAL("\xC1\x1F\x11\x01\x30\x01x\x00\x04\x00"),
+         SLUICE_INVALID},
+        {"a text that is not UTF-8", SPAN_LITERAL("\xC1\x1F\x11\x01\x30\x01x\x00\x00\x01\x01\xFF"),
+         SLUICE_INVALID},
+        {"a good text", SPAN_LITERAL("\xC1\x1F\x11\x01\x30\x01x\x00\x00\x01\x01y"), SLUICE_OK},
         {"a boolean with decimals", SPAN_LITERAL("\xC1\x1F\x11\x01\x11\x01x\x00"), SLUICE_INVALID},
         {"no name", SPAN_LITERAL("\xC1\x1F\x11\x01\x00\x00\x00"), SLUICE_INVALID},
         {"a name past the end", SPAN_LITERAL("\xC1\x1F\x11\x01\x00\x3Fx\x00"), SLUICE_INVALID},
@@ -262,7 +341,8 @@ static void headers_that_no_encoder_writes_are_refused(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct writer out = writer_of(memory, sizeof memory);
         write_bytes(&out, rows[i].header);
-        write_bytes(&out, SPAN_LITERAL("\0\0\0\0\0\0\0\1\0\0")); /* zeros are a good body; one sample */
+        /* The body of one sample whose first value is there, at place 0; the count; room for the checksum. */
+        write_bytes(&out, SPAN_LITERAL("\1\1\0\1\0\0"));
         set_checksum(memory, writer_len(&out));
         enum sluice_error error =
             frame_decode_open(&decoder, writer_span(&out), &(struct frame_limits){8, 1000}, 0);
@@ -343,6 +423,7 @@ static void readings_are_rounded_to_the_channel(void **state)
         {0, FRAME_BOOLEAN, 0, true, 0},
         {2, FRAME_BOOLEAN, 0, true, 1},
         {NAN, FRAME_BOOLEAN, 0, false, 0},
+        {1, FRAME_TEXT, 0, false, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct frame_channel channel = {.type = rows[i].type, .decimals = rows[i].decimals};
@@ -366,6 +447,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_series_survives_a_round_trip),
         cmocka_unit_test(a_frame_fills_its_memory_and_keeps_what_fits),
+        cmocka_unit_test(a_text_that_does_not_fit_leaves_the_frame_as_it_was),
+        cmocka_unit_test(the_count_of_texts_is_bounded),
+        cmocka_unit_test(a_text_costs_its_bytes_once),
         cmocka_unit_test(limits_of_numbers_and_times_are_exact),
         cmocka_unit_test(the_count_of_samples_is_bounded),
         cmocka_unit_test(a_frame_without_samples_is_empty),

@@ -38,7 +38,7 @@ static cJSON *read_vectors(void)
 
 static size_t read_channels(const cJSON *vector, struct frame_channel channels[])
 {
-    static const char *const types[] = {"decimal", "boolean", "float32"};
+    static const char *const types[] = {"decimal", "boolean", "float32", "text"};
     size_t count = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(vector, "channels"))
@@ -54,16 +54,27 @@ static size_t read_channels(const cJSON *vector, struct frame_channel channels[]
     return count;
 }
 
-static int64_t read_sample(const cJSON *sample, struct frame_value values[])
+static int64_t time_of(const cJSON *sample)
 {
+    return strtoll(text_of(sample, "time"), NULL, 10);
+}
+
+static void encode_sample(struct frame_encoder *encoder, const cJSON *sample)
+{
+    struct frame_value values[FRAME_CHANNELS_MAX] = {0};
     size_t i = 0;
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItem(sample, "values"))
     {
-        values[i++] = cJSON_IsNull(item) ? (struct frame_value){false, 0}
-                                         : (struct frame_value){true, strtoll(item->valuestring, NULL, 10)};
+        struct frame_value *value = &values[i];
+        if (encoder->channels[i++].type != FRAME_TEXT)
+            *value = cJSON_IsNull(item) ? (struct frame_value){false, 0}
+                                        : (struct frame_value){true, strtoll(item->valuestring, NULL, 10)};
+        else if (!cJSON_IsNull(item))
+            assert_int_equal(frame_encode_text(encoder, span_from_string(item->valuestring), value),
+                             SLUICE_OK);
     }
-    return strtoll(text_of(sample, "time"), NULL, 10);
+    assert_int_equal(frame_encode_sample(encoder, time_of(sample), values), SLUICE_OK);
 }
 
 static struct span frame_of(const cJSON *vector, uint8_t *memory)
@@ -101,9 +112,7 @@ static void samples_encode_to_the_frames(void **state)
             SLUICE_OK);
         cJSON_ArrayForEach(sample, cJSON_GetObjectItem(vector, "samples"))
         {
-            struct frame_value values[FRAME_CHANNELS_MAX];
-            int64_t time_ms = read_sample(sample, values);
-            assert_int_equal(frame_encode_sample(&encoder, time_ms, values), SLUICE_OK);
+            encode_sample(&encoder, sample);
         }
         if (!span_equal(frame_encode_finish(&encoder), frame_of(vector, expected)))
             fail_msg("%s", text_of(vector, "name"));
@@ -118,6 +127,16 @@ static void open_vector(const cJSON *vector, struct frame_decoder *decoder, uint
     assert_int_equal(frame_decode_open(decoder, frame_of(vector, memory), &limits, received_ms), SLUICE_OK);
 }
 
+static void expect_channel_value(const struct frame_decoder *decoder, const struct frame_channel *channel,
+                                 const struct frame_value *value, const cJSON *expected)
+{
+    assert_int_equal(value->present, !cJSON_IsNull(expected));
+    if (value->present && channel->type == FRAME_TEXT)
+        assert_true(span_equal(frame_text(decoder, value), span_from_string(expected->valuestring)));
+    else if (value->present)
+        assert_true(value->number == strtoll(expected->valuestring, NULL, 10));
+}
+
 static void expect_samples(const cJSON *vector, struct frame_decoder *decoder)
 {
     const cJSON *samples = cJSON_GetObjectItem(vector, "samples");
@@ -125,16 +144,15 @@ static void expect_samples(const cJSON *vector, struct frame_decoder *decoder)
     const cJSON *sample, *json = cJSON_GetObjectItem(vector, "json")->child;
     cJSON_ArrayForEach(sample, samples)
     {
-        struct frame_value expected[FRAME_CHANNELS_MAX], values[FRAME_CHANNELS_MAX];
-        int64_t time_ms, expected_ms = read_sample(sample, expected);
+        struct frame_value values[FRAME_CHANNELS_MAX];
+        int64_t time_ms;
         assert_true(frame_next_sample(decoder, &time_ms, values));
         if (decoder->has_clock)
-            assert_int_equal(time_ms, expected_ms);
-        for (size_t i = 0; i < decoder->channel_count; i++) {
-            assert_int_equal(values[i].present, expected[i].present);
-            assert_true(values[i].number == expected[i].number);
-        }
-        char text[1024];
+            assert_int_equal(time_ms, time_of(sample));
+        const cJSON *expected = cJSON_GetObjectItem(sample, "values")->child;
+        for (size_t i = 0; i < decoder->channel_count; i++, expected = expected->next)
+            expect_channel_value(decoder, &decoder->channels[i], &values[i], expected);
+        char text[4096];
         struct writer out = writer_of(text, frame_json_bytes_max(decoder));
         assert_true(frame_json_bytes_max(decoder) <= sizeof text);
         frame_write_json(&out, decoder, time_ms, values);
@@ -200,19 +218,22 @@ static void the_promised_bytes_are_enough_for_the_longest_texts(void **state)
         {span_from_string(name), span_of(name, FRAME_UNIT_BYTES_MAX), FRAME_DECIMAL, FRAME_DECIMALS_MAX},
         {span_of(name, 63), span_of(name, FRAME_UNIT_BYTES_MAX), FRAME_FLOAT32, 0},
         {span_of(name, 62), span_of(name, FRAME_UNIT_BYTES_MAX), FRAME_BOOLEAN, 0},
+        {span_of(name, 61), span_of(name, FRAME_UNIT_BYTES_MAX), FRAME_TEXT, 0},
     };
-    const struct frame_value values[] = {{true, -1}, {true, 0x80800001}, {true, 0}};
+    struct frame_value values[] = {{true, -1}, {true, 0x80800001}, {true, 0}, {false, 0}};
     static struct frame_decoder decoder;
-    struct frame_column columns[3];
+    struct frame_column columns[4];
     struct frame_encoder encoder;
     uint8_t memory[1024];
-    char text[8192];
-    assert_int_equal(frame_encode_start(&encoder, channels, columns, 3, true, memory, sizeof memory),
+    char text[16384], longest[FRAME_TEXT_BYTES_MAX];
+    memset(longest, 1, sizeof longest);
+    assert_int_equal(frame_encode_start(&encoder, channels, columns, 4, true, memory, sizeof memory),
                      SLUICE_OK);
+    assert_int_equal(frame_encode_text(&encoder, span_of(longest, sizeof longest), &values[3]), SLUICE_OK);
     assert_int_equal(frame_encode_sample(&encoder, INT64_MIN, values), SLUICE_OK);
     assert_int_equal(frame_encode_sample(&encoder, -1, values), SLUICE_OK);
     assert_int_equal(
-        frame_decode_open(&decoder, frame_encode_finish(&encoder), &(struct frame_limits){3, 2}, 0),
+        frame_decode_open(&decoder, frame_encode_finish(&encoder), &(struct frame_limits){4, 2}, 0),
         SLUICE_OK);
     struct writer out = writer_of(text, frame_json_bytes_max(&decoder));
     frame_write_json(&out, &decoder, INT64_MIN, values);
