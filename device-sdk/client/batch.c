@@ -2,8 +2,10 @@
 
 void batch_declare(struct batch *batch, const struct sluice_channel *channels)
 {
-    static const enum frame_type types[] = {
-        [SLUICE_DECIMAL] = FRAME_DECIMAL, [SLUICE_BOOLEAN] = FRAME_BOOLEAN, [SLUICE_FLOAT] = FRAME_FLOAT32};
+    static const enum frame_type types[] = {[SLUICE_DECIMAL] = FRAME_DECIMAL,
+                                            [SLUICE_BOOLEAN] = FRAME_BOOLEAN,
+                                            [SLUICE_FLOAT] = FRAME_FLOAT32,
+                                            [SLUICE_TEXT] = FRAME_TEXT};
     for (size_t i = 0; i < batch->channel_count; i++)
         batch->channels[i] = (struct frame_channel){
             .name = span_from_string(channels[i].name),
@@ -25,11 +27,12 @@ enum sluice_error batch_check(struct batch *batch)
     return start(batch, true);
 }
 
-enum sluice_error batch_add(struct batch *batch, uint64_t now_ms, uint64_t time_ms, const double *values)
+/* Makes sure that there is a frame for the sample, and rounds its numbers to the channels. */
+static enum sluice_error begin(struct batch *batch, const struct batch_sample *sample,
+                               struct frame_value ret_row[])
 {
-    bool has_clock = time_ms != 0;
-    uint64_t stamp_ms = has_clock ? time_ms : now_ms;
-    if (stamp_ms > INT64_MAX)
+    bool has_clock = sample->time_ms != 0;
+    if ((has_clock ? sample->time_ms : sample->now_ms) > INT64_MAX)
         return SLUICE_INVALID;
     if (batch->finished.len > 0 || batch->sample_count == FRAME_SAMPLES_TAKEN ||
         (batch->sample_count > 0 && batch->has_clock != has_clock))
@@ -38,15 +41,44 @@ enum sluice_error batch_add(struct batch *batch, uint64_t now_ms, uint64_t time_
         enum sluice_error error = start(batch, has_clock);
         if (error)
             return error;
-        batch->first_ms = now_ms;
+        batch->first_ms = sample->now_ms;
     }
-    struct frame_value row[FRAME_CHANNELS_MAX];
     for (size_t i = 0; i < batch->channel_count; i++)
-        row[i] = frame_value_of(values[i], &batch->channels[i]);
-    enum sluice_error error = frame_encode_sample(&batch->encoder, (int64_t)stamp_ms, row);
+        ret_row[i] = frame_value_of(sample->values[i], &batch->channels[i]);
+    return SLUICE_OK;
+}
+
+static enum sluice_error encode(struct batch *batch, const struct batch_sample *sample,
+                                const struct frame_value row[])
+{
+    int64_t time_ms = (int64_t)(batch->has_clock ? sample->time_ms : sample->now_ms);
+    enum sluice_error error = frame_encode_sample(&batch->encoder, time_ms, row);
     if (!error)
         batch->sample_count++;
     return error;
+}
+
+enum sluice_error batch_add(struct batch *batch, const struct batch_sample *sample)
+{
+    struct frame_value row[FRAME_CHANNELS_MAX];
+    enum sluice_error error = begin(batch, sample, row);
+    return error ? error : encode(batch, sample, row);
+}
+
+enum sluice_error batch_add_texts(struct batch *batch, const struct batch_sample *sample)
+{
+    struct frame_value row[FRAME_CHANNELS_MAX];
+    enum sluice_error error = begin(batch, sample, row);
+    if (error)
+        return error;
+    for (size_t i = 0; i < batch->channel_count && !error; i++)
+        if (batch->channels[i].type == FRAME_TEXT && sample->texts[i])
+            error = frame_encode_text(&batch->encoder, span_from_string(sample->texts[i]), &row[i]);
+    if (!error)
+        error = encode(batch, sample, row);
+    if (error)
+        frame_drop_texts(&batch->encoder);
+    return error == SLUICE_FULL && batch->sample_count == 0 ? SLUICE_TOO_LARGE : error;
 }
 
 struct span batch_finish(struct batch *batch)

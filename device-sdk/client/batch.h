@@ -28,8 +28,18 @@ void batch_declare(struct batch *batch, const struct sluice_channel *channels);
 /* SLUICE_INVALID: the channels cannot be in a frame. SLUICE_TOO_LARGE: capacity_bytes are too few. */
 enum sluice_error batch_check(struct batch *batch);
 
-/* SLUICE_FULL: the frame must be taken away first. SLUICE_INVALID: the time cannot be encoded. */
-enum sluice_error batch_add(struct batch *batch, uint64_t now_ms, uint64_t time_ms, const double *values);
+/* What sluice_device_sample and sluice_device_sample_texts were given. */
+struct batch_sample {
+    uint64_t now_ms, time_ms;
+    const double *values;
+    const char *const *texts; /* batch_add does not look at them */
+};
+
+/* SLUICE_FULL: the frame must be taken away first. SLUICE_INVALID: the time, or a text, cannot be encoded.
+ * SLUICE_TOO_LARGE: the texts of this sample alone do not fit. Two functions, so that a program without texts
+ * is not larger for them. */
+enum sluice_error batch_add(struct batch *batch, const struct batch_sample *sample);
+enum sluice_error batch_add_texts(struct batch *batch, const struct batch_sample *sample);
 /* The frame with all samples so far, or nothing if there are none; the same again until batch_clear. */
 struct span batch_finish(struct batch *batch);
 void batch_clear(struct batch *batch);

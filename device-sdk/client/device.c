@@ -80,7 +80,7 @@ static bool config_valid(const struct sluice_device_config *config)
     if (config->channel_count > 0 && !topic_name_valid(span_from_string(config->topic)))
         return false;
     for (size_t i = 0; i < config->channel_count; i++)
-        if ((unsigned)config->channels[i].type > SLUICE_FLOAT)
+        if ((unsigned)config->channels[i].type > SLUICE_TEXT)
             return false;
     for (size_t i = 0; i < config->filter_count; i++)
         if (!topic_filter_valid(span_from_string(config->filters[i])))
@@ -182,20 +182,31 @@ enum sluice_error sluice_device_flush(struct sluice_device *device)
     return SLUICE_OK;
 }
 
-enum sluice_error sluice_device_sample(struct sluice_device *device, uint64_t now_ms, uint64_t time_ms,
-                                       const double *values)
+static enum sluice_error add_sample(struct sluice_device *device, const struct batch_sample *sample,
+                                    enum sluice_error (*add)(struct batch *, const struct batch_sample *))
 {
     device->counters.samples++;
-    enum sluice_error error =
-        device->config.channel_count ? batch_add(&device->batch, now_ms, time_ms, values) : SLUICE_INVALID;
+    enum sluice_error error = device->config.channel_count ? add(&device->batch, sample) : SLUICE_INVALID;
     if (error == SLUICE_FULL) {
         error = sluice_device_flush(device);
         if (!error)
-            error = batch_add(&device->batch, now_ms, time_ms, values);
+            error = add(&device->batch, sample);
     }
     if (error)
         device->counters.samples_dropped++;
     return error;
+}
+
+enum sluice_error sluice_device_sample(struct sluice_device *device, uint64_t now_ms, uint64_t time_ms,
+                                       const double *values)
+{
+    return add_sample(device, &(struct batch_sample){now_ms, time_ms, values, NULL}, batch_add);
+}
+
+enum sluice_error sluice_device_sample_texts(struct sluice_device *device, uint64_t now_ms, uint64_t time_ms,
+                                             const double *values, const char *const *texts)
+{
+    return add_sample(device, &(struct batch_sample){now_ms, time_ms, values, texts}, batch_add_texts);
 }
 
 enum sluice_error sluice_device_publish(struct sluice_device *device, const struct sluice_message *message)

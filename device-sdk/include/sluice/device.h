@@ -60,6 +60,7 @@ enum sluice_channel_type {
     SLUICE_DECIMAL, /* a number, kept exactly to `decimals` places */
     SLUICE_BOOLEAN, /* 0 or not 0 */
     SLUICE_FLOAT,   /* the nearest 32-bit float, for values of any magnitude: takes the most bytes */
+    SLUICE_TEXT, /* a state, a mode, an error: sluice_device_sample_texts; a frame carries each text once */
 };
 
 /* One measured quantity. */
@@ -186,6 +187,20 @@ enum sluice_error sluice_device_open(void *memory, size_t memory_bytes,
  */
 enum sluice_error sluice_device_sample(struct sluice_device *device, uint64_t now_ms, uint64_t time_ms,
                                        const double *values);
+
+/*
+ * As sluice_device_sample, on a device with channels of type SLUICE_TEXT:
+ * `texts[i]` is the text of channel i, a string of UTF-8 of up to 255 bytes, NULL
+ * where there is none. Both arrays have an element for each channel; that of the
+ * other kind is not looked at. (sluice_device_sample gives such channels no value.)
+ * Also SLUICE_INVALID: a text is not UTF-8 or too long; SLUICE_TOO_LARGE: the
+ * sample's texts do not fit packet_bytes. The sample is dropped and counted.
+ *
+ *     sluice_device_sample_texts(device, now_ms, time_ms, (double[]){21.5, 0},
+ *                                (const char *[]){NULL, "heating"});
+ */
+enum sluice_error sluice_device_sample_texts(struct sluice_device *device, uint64_t now_ms, uint64_t time_ms,
+                                             const double *values, const char *const *texts);
 
 /* Publishes what was sampled so far without waiting: call it after an urgent sample. SLUICE_FULL: the
  * outbox is full; the samples stay in the frame and are tried again by poll. */
