@@ -29,12 +29,15 @@ static enum sluice_error publish_properties(const struct sluice_message *message
 {
     struct span response_topic = span_of(message->response_topic.data, message->response_topic.len);
     struct span correlation = span_of(message->correlation.data, message->correlation.len);
-    if (response_topic.len > 0 && !topic_name_valid(response_topic))
+    struct span error_type = span_of(message->error_type.data, message->error_type.len);
+    if ((response_topic.len > 0 && !topic_name_valid(response_topic)) || !utf8_valid(error_type))
         return SLUICE_INVALID;
     if (response_topic.len > 0)
         mqtt_write_bytes_property(block, MQTT_RESPONSE_TOPIC, response_topic);
     if (correlation.len > 0)
         mqtt_write_bytes_property(block, MQTT_CORRELATION_DATA, correlation);
+    if (error_type.len > 0)
+        mqtt_write_user_property(block, SPAN_LITERAL("errorType"), error_type);
     return block->failed ? SLUICE_TOO_LARGE : SLUICE_OK;
 }
 

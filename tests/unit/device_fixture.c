@@ -23,14 +23,9 @@ static void on_message(void *context, const struct sluice_message *message)
     (void)context;
     strncat(commands, message->payload.data, message->payload.len);
     strcat(commands, ";");
-    if (message->response_topic.len > 0)
-        assert_int_equal(sluice_device_publish(device,
-                                               &(struct sluice_message){
-                                                   .topic = message->response_topic,
-                                                   .payload = {"done", 4},
-                                                   .correlation = message->correlation,
-                                               }),
-                         SLUICE_OK);
+    const char *error_type = message->payload.len == 5 ? "Stuck" : NULL; /* "close" */
+    assert_int_equal(sluice_device_answer(device, message, (struct sluice_bytes){"done", 4}, error_type),
+                     SLUICE_OK);
 }
 
 struct sluice_device_config base_config(void)

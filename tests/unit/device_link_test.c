@@ -138,6 +138,8 @@ static void commands_arrive_are_acknowledged_and_answered(void **state)
     assert_true(mqtt_property_bytes(packet.properties, MQTT_CORRELATION_DATA, &correlation));
     assert_true(span_equal(correlation, SPAN_LITERAL("id")));
 
+    take_nothing(); /* the second wants no answer */
+
     break_connection();
     fake.receive_max_bytes = SIZE_MAX;
     go_online(true); /* the Session still has the subscription */
@@ -145,6 +147,30 @@ static void commands_arrive_are_acknowledged_and_answered(void **state)
     break_connection();
     go_online(false);
     take(MQTT_SUBSCRIBE);
+}
+
+/* As the answer of a function that failed does. */
+static void an_answer_says_what_went_wrong(void **state)
+{
+    (void)state;
+    open_device();
+    go_online(false);
+    give_command("close", 1, 78, SPAN_LITERAL("\x08\x00\x03r/2\x09\x00\x02\x00\xff"));
+    poll_device();
+    assert_int_equal(take(MQTT_PUBACK).packet_id, 78);
+    struct mqtt_packet packet = take(MQTT_PUBLISH);
+    assert_true(span_equal(packet.publish.topic, SPAN_LITERAL("r/2")));
+    assert_true(span_equal(packet.publish.payload, SPAN_LITERAL("done")));
+    assert_true(span_equal(packet.properties.bytes, SPAN_LITERAL("\x09\x00\x02\x00\xff\x26\x00\x09"
+                                                                 "errorType\x00\x05Stuck")));
+    const struct sluice_message command = {.response_topic = {"r/3", 3}};
+    const struct sluice_message wildcard = {.response_topic = {"r/#", 3}};
+    assert_int_equal(sluice_device_answer(device, &command, (struct sluice_bytes){"", 0}, "\xff"),
+                     SLUICE_INVALID);
+    assert_int_equal(sluice_device_answer(device, &wildcard, (struct sluice_bytes){"", 0}, NULL),
+                     SLUICE_INVALID);
+    poll_device();
+    take_nothing();
 }
 
 static void a_refused_subscription_is_named(void **state)
@@ -292,6 +318,7 @@ int main(void)
         cmocka_unit_test(attempts_are_spaced_and_start_over_after_an_answer),
         cmocka_unit_test(a_refusing_gateway_is_not_hammered),
         cmocka_unit_test(commands_arrive_are_acknowledged_and_answered),
+        cmocka_unit_test(an_answer_says_what_went_wrong),
         cmocka_unit_test(a_refused_subscription_is_named),
         cmocka_unit_test(a_hostile_server_is_left),
         cmocka_unit_test(an_unlimited_sender_is_left),

@@ -98,6 +98,7 @@ struct sluice_message {
     struct sluice_bytes payload;
     struct sluice_bytes response_topic; /* received: where an answer is wanted; else empty */
     struct sluice_bytes correlation;    /* Correlation Data: goes back with the answer as it came */
+    struct sluice_bytes error_type;     /* published: User Property `errorType`, in an answer that is an error */
     bool retain;
 };
 
@@ -208,12 +209,33 @@ enum sluice_error sluice_device_flush(struct sluice_device *device);
 
 /*
  * Publishes one message with QoS 1, after what is already in the outbox: an event,
- * or the answer to a command (to its response_topic, with its correlation).
- * SLUICE_INVALID: topic or response_topic is no Topic Name; SLUICE_FULL: see
- * when_full; SLUICE_TOO_LARGE: it can never fit the outbox, or response_topic and
- * correlation together are over 250 bytes.
+ * any JSON or bytes on a topic beside that of the telemetry; or a request, whose
+ * answer comes to on_message on the response_topic that it names.
+ * SLUICE_INVALID: topic or response_topic is no Topic Name, or error_type no UTF-8;
+ * SLUICE_FULL: see when_full; SLUICE_TOO_LARGE: it can never fit the outbox, or
+ * response_topic, correlation and error_type together are over 240 bytes.
  */
 enum sluice_error sluice_device_publish(struct sluice_device *device, const struct sluice_message *message);
+
+/*
+ * Answers a command, in on_message or later with copies of its response_topic and
+ * correlation: the payload, and what went wrong in one word ("NoSuchValve"; NULL:
+ * nothing), which the answer carries as errors of functions do. As
+ * sluice_device_publish; a command that wants no answer gets none, and SLUICE_OK.
+ *
+ *     static void on_message(void *context, const struct sluice_message *command)
+ *     {
+ *         struct shed *shed = context;
+ *         bool done = open_valve(shed, command->payload);
+ *         sluice_device_answer(shed->device, command, (struct sluice_bytes){"{}", 2}, done ? NULL : "Stuck");
+ *     }
+ *
+ * A command is acknowledged when on_message returns, so a device that loses power
+ * in it gets the command again. Who may publish to the device's filters may make
+ * it publish to any topic that its own rights cover.
+ */
+enum sluice_error sluice_device_answer(struct sluice_device *device, const struct sluice_message *command,
+                                       struct sluice_bytes payload, const char *error_type);
 
 /*
  * Does what can be done now: connects, sends, receives, runs callbacks. Never
