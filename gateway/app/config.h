@@ -346,6 +346,7 @@ struct config_function {
     size_t event_count;
     char *http_payload; /* the payload format of its httpApi events; NULL: the provider's */
     char *reply;        /* a template of route/reply.h, or NULL: results are not published */
+    char *reply_to;     /* a template too, for their Response Topic, or NULL: they have none */
     struct config_destination on_success;
     struct config_destination on_failure;
     bool is_destination; /* of another one */

@@ -402,6 +402,9 @@ const struct parameter config_parameters[] = {
     {"functions.NAME.reply", PARAMETER_REPLY, FUNCTION(reply),
      .text = "topic of its results; ${a.b} is taken from the event, %c is the Client Identifier; "
              "without it results are not published"},
+    {"functions.NAME.replyTo", PARAMETER_REPLY, FUNCTION(reply_to),
+     .text = "Response Topic of its results, filled as `reply` is: where who gets one answers it, as devices "
+             "answer commands; Correlation Data is the request identifier of the invocation"},
     GROUP("functions.NAME.destinations", "where the record of what became of an event goes"),
     {"functions.NAME.destinations.onSuccess", PARAMETER_GROUP, .short_for = "function",
      .text = "of one that succeeded; the function alone may stand here; without it, `none`"},

@@ -310,6 +310,11 @@ static void settle_function(struct config *config, struct config_function *funct
                      "functions.%s: provisionedConcurrency is over reservedConcurrency; "
                      "allowed: at most %llu",
                      function->name, (unsigned long long)function->reserved_concurrency);
+    if (function->reply_to && !function->reply)
+        config_error(
+            problems, function->place,
+            "functions.%s: replyTo is of its results, which reply publishes; allowed: both, or reply",
+            function->name);
     settle_environment(config, function);
     settle_events(config, function, problems);
 }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "invoke/records.h"
 #include "route/reply.h"
+#include "wire/mqtt.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,6 +85,7 @@ static uint32_t depth_of(const struct invocation *invocation)
 static void hand_over(struct invocation *invocation, struct parcel parcel)
 {
     struct buffer properties = {0};
+    buffer_append(&properties, parcel.message.properties);
     if (parcel.kind != PARCEL_ANSWER)
         chain_continue(depth_of(invocation), &parcel, &properties);
     if (invocation->handover || parcel_send(invocation->mapping, &parcel, NULL) != SLUICE_OK)
@@ -103,31 +105,63 @@ static struct span client_id_of(const struct invocation *invocation)
                                                       : invocation->batch->items[0].message->client_id;
 }
 
+/* Appends the topic that the template makes here. False, and logged: it has a part without a value. */
+static bool write_topic(const struct invocation *invocation, const char *key, const char *topic_template,
+                        struct span answer, struct buffer *out)
+{
+    struct function *function = invocation->mapping->function;
+    buffer_append(out, span_from_string(function->all->config->topic_prefix));
+    if (reply_topic(span_from_string(topic_template), values_of(invocation, answer), client_id_of(invocation),
+                    out) == SLUICE_OK &&
+        buffer_len(out) <= UINT16_MAX)
+        return true;
+    function->all->counters.unpublished++; /* the function did its work; trying again would not help */
+    log_warning(
+        "function %s: its %s %s has a part without a value in this %s, or is too long; the result is not "
+        "published",
+        function->config->name, key, topic_template,
+        invocation->mapping->event->batch_size > 0 ? "result" : "event");
+    return false;
+}
+
+/* Who gets the result answers there, with this identifier. */
+static bool write_reply_to(const struct invocation *invocation, struct span answer, struct buffer *properties)
+{
+    const char *reply_to = invocation->mapping->function->config->reply_to;
+    struct buffer topic = {0};
+    bool written = !reply_to || write_topic(invocation, "Response Topic", reply_to, answer, &topic);
+    if (reply_to && written) {
+        char request_id[REQUEST_ID_BYTES];
+        invocation_request_id(invocation->mapping, invocation->batch->items[0].ordinal, request_id);
+        size_t most = buffer_len(&topic) + REQUEST_ID_BYTES + 16;
+        struct writer block = writer_of(buffer_reserve(properties, most), most);
+        mqtt_write_bytes_property(&block, MQTT_RESPONSE_TOPIC, buffer_span(&topic));
+        mqtt_write_bytes_property(&block, MQTT_CORRELATION_DATA, span_from_string(request_id));
+        buffer_grown(properties, writer_len(&block));
+    }
+    buffer_fini(&topic);
+    return written;
+}
+
 /* Publishes what the function answered. A list of failures is no result. */
 static void publish_result(struct invocation *invocation, struct span answer)
 {
-    struct function *function = invocation->mapping->function;
-    struct functions *all = function->all;
+    const struct function *function = invocation->mapping->function;
     const char *reply = function->config->reply;
     if (!reply || invocation->mapping->event->report_batch_item_failures)
         return;
     if (is_nothing(answer)) {
-        all->counters.empty++;
+        function->all->counters.empty++;
         return;
     }
-    struct buffer topic = {0};
-    buffer_append(&topic, span_from_string(all->config->topic_prefix));
-    if (reply_topic(span_from_string(reply), values_of(invocation, answer), client_id_of(invocation),
-                    &topic)) {
-        all->counters.unpublished++; /* the function did its work; trying again would not help */
-        log_warning(
-            "function %s: its reply topic %s has a part without a value in this %s; the result is not "
-            "published",
-            function->config->name, reply, invocation->mapping->event->batch_size > 0 ? "result" : "event");
-    } else {
+    struct buffer topic = {0}, properties = {0};
+    if (write_topic(invocation, "reply topic", reply, answer, &topic) &&
+        write_reply_to(invocation, answer, &properties))
         hand_over(invocation, (struct parcel){.kind = PARCEL_RESULT,
-                                              .message = {.topic = buffer_span(&topic), .payload = answer}});
-    }
+                                              .message = {.topic = buffer_span(&topic),
+                                                          .payload = answer,
+                                                          .properties = buffer_span(&properties)}});
+    buffer_fini(&properties);
     buffer_fini(&topic);
 }
 

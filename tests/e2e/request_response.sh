@@ -8,7 +8,7 @@ cat > "$DIR/serverless.yml" << END
 gateway:
   listen: {mqtt: "127.0.0.1:0"}
   anonymous: [mqtt]
-  access: [{who: anonymous, publish: ["ask/#"], subscribe: ["answers/%c/#", "answers/all/#", "out/#"]}]
+  access: [{who: anonymous, publish: ["ask/#", "order/#"], subscribe: ["answers/%c/#", "answers/all/#", "out/#", "valve/#"]}]
   workers: {restartBase: 0.01, restartCap: 0.05}
 provider: {runtime: native}
 functions:
@@ -27,6 +27,11 @@ functions:
     maximumEventAge: 1
     events: [{iot: {sql: "SELECT * FROM 'ask/late'", delaySeconds: 1.1}}]
     destinations: {onFailure: none}
+  commander:
+    handler: $BUILD/tests/faulty.so
+    events: [{iot: {sql: "SELECT turn, topic(2) AS valve FROM 'order/+'"}}]
+    reply: valve/\${valve}/commands
+    replyTo: valve/\${valve}/answers/\${turn}
   batched:
     handler: $BUILD/tests/faulty.so
     events: [{iot: {sql: "SELECT * FROM 'ask/batched'", batchSize: 1}}]
@@ -91,6 +96,19 @@ nobody_asks_for_an_answer_to_another() {
     [ "$(got two)" = "" ] || fail "$(got two)"
 }
 
+# What a function says to a device is a request too: where and with what the device answers comes with it.
+functions_ask() {
+    subscribe valve $(plain) -V 5 -q 1 -t 'valve/#' -F 'got %t %R %D %p'
+    publish $(plain) -q 1 -t order/v1 -m '{"turn":"left"}'
+    id='[0-9a-f]\{8\}-[0-9a-f]\{4\}-[0-9a-f]\{4\}-[0-9a-f]\{4\}-[0-9a-f]\{12\}'
+    expect valve "$SUBSCRIBER" "valve/v1/commands valve/v1/answers/left $id {\"turn\":\"left\",\"valve\":\"v1\"}"
+    publish $(plain) -q 1 -t order/v1 -m '{"turn":"#"}'
+    wait_until grep -q 'its Response Topic valve/${valve}/answers/${turn} has a part without a value' "$DIR/gateway.log"
+    publish $(plain) -q 1 -t order/v2 -m '{"turn":1}'
+    expect valve "$SUBSCRIBER" "valve/v2/commands valve/v2/answers/1 $id {\"turn\":1,\"valve\":\"v2\"}"
+    [ "$(got valve | wc -l)" = 2 ] || fail "$(got valve)"
+}
+
 what_comes_in_batches_is_not_answered() {
     publish $(plain) -V 5 -q 1 -t ask/batched -m '{"n":9}' -D publish response-topic answers/all/here
     wait_until grep -q 'out/batched' "$DIR/out.log"
@@ -106,5 +124,6 @@ answers_come_where_they_are_wanted
 correlation_data_comes_back
 errors_are_answers_after_the_last_attempt
 nobody_asks_for_an_answer_to_another
+functions_ask
 what_comes_in_batches_is_not_answered
 stop_gateway

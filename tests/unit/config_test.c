@@ -354,6 +354,8 @@ static void an_error_says_where_what_and_what_is_allowed(void **state)
          "gateway.journal.maxBytes is under 8 times gateway.limits.packetBytes; allowed: at least "
          "1600000000"},
         {FUNCTION("lambda: a, reply: 'a/#'"), "functions.NAME.reply is no topic template"},
+        {FUNCTION("lambda: a, reply: a, replyTo: 'a/#'"), "functions.NAME.replyTo is no topic template"},
+        {FUNCTION("lambda: a, replyTo: a"), "functions.f: replyTo is of its results, which reply publishes"},
         {FUNCTION("lambda: a, destinations: {onFailure: queue}"),
          "functions.f: destinations.onFailure is 'queue'; allowed: dlq, none, a function's name or ARN, or "
          "{topic: TOPIC}"},
