@@ -80,71 +80,86 @@ const char *mqtt_type_name(enum mqtt_type type)
 #define BY_DISCONNECT  BY(MQTT_DISCONNECT)
 #define BY_CLOSING     (BY_CONNACK | BY_DISCONNECT)
 
-/* Section 2.4: which packets may give which Reason Code. */
+/* Section 2.4: what a Reason Code is called, and which packets may give it. */
+#define REASONS(ROW)                                                                                         \
+    ROW(MQTT_SUCCESS, "Success",                                                                             \
+        BY_CLOSING | BY_ANY_ACK | BY(MQTT_PUBREL) | BY(MQTT_PUBCOMP) | BY(MQTT_AUTH))                        \
+    ROW(MQTT_GRANTED_QOS_1, "Granted QoS 1", BY(MQTT_SUBACK))                                                \
+    ROW(MQTT_GRANTED_QOS_2, "Granted QoS 2", BY(MQTT_SUBACK))                                                \
+    ROW(MQTT_DISCONNECT_WITH_WILL, "Disconnect with Will Message", BY_DISCONNECT)                            \
+    ROW(MQTT_NO_MATCHING_SUBSCRIBERS, "No matching subscribers", BY_PUBLISH_ACK)                             \
+    ROW(MQTT_NO_SUBSCRIPTION_EXISTED, "No subscription existed", BY(MQTT_UNSUBACK))                          \
+    ROW(MQTT_CONTINUE_AUTHENTICATION, "Continue authentication", BY(MQTT_AUTH))                              \
+    ROW(MQTT_REAUTHENTICATE, "Re-authenticate", BY(MQTT_AUTH))                                               \
+    ROW(MQTT_UNSPECIFIED_ERROR, "Unspecified error", BY_CLOSING | BY_ANY_ACK)                                \
+    ROW(MQTT_MALFORMED_PACKET, "Malformed Packet", BY_CLOSING)                                               \
+    ROW(MQTT_PROTOCOL_ERROR, "Protocol Error", BY_CLOSING)                                                   \
+    ROW(MQTT_IMPLEMENTATION_SPECIFIC_ERROR, "Implementation specific error", BY_CLOSING | BY_ANY_ACK)        \
+    ROW(MQTT_UNSUPPORTED_PROTOCOL_VERSION, "Unsupported Protocol Version", BY_CONNACK)                       \
+    ROW(MQTT_CLIENT_IDENTIFIER_NOT_VALID, "Client Identifier not valid", BY_CONNACK)                         \
+    ROW(MQTT_BAD_USER_NAME_OR_PASSWORD, "Bad User Name or Password", BY_CONNACK)                             \
+    ROW(MQTT_NOT_AUTHORIZED, "Not authorized", BY_CLOSING | BY_ANY_ACK)                                      \
+    ROW(MQTT_SERVER_UNAVAILABLE, "Server unavailable", BY_CONNACK)                                           \
+    ROW(MQTT_SERVER_BUSY, "Server busy", BY_CLOSING)                                                         \
+    ROW(MQTT_BANNED, "Banned", BY_CONNACK)                                                                   \
+    ROW(MQTT_SERVER_SHUTTING_DOWN, "Server shutting down", BY_DISCONNECT)                                    \
+    ROW(MQTT_BAD_AUTHENTICATION_METHOD, "Bad authentication method", BY_CLOSING)                             \
+    ROW(MQTT_KEEP_ALIVE_TIMEOUT, "Keep Alive timeout", BY_DISCONNECT)                                        \
+    ROW(MQTT_SESSION_TAKEN_OVER, "Session taken over", BY_DISCONNECT)                                        \
+    ROW(MQTT_TOPIC_FILTER_INVALID, "Topic Filter invalid",                                                   \
+        BY(MQTT_SUBACK) | BY(MQTT_UNSUBACK) | BY_DISCONNECT)                                                 \
+    ROW(MQTT_TOPIC_NAME_INVALID, "Topic Name invalid", BY_CLOSING | BY_PUBLISH_ACK)                          \
+    ROW(MQTT_PACKET_IDENTIFIER_IN_USE, "Packet Identifier in use", BY_ANY_ACK)                               \
+    ROW(MQTT_PACKET_IDENTIFIER_NOT_FOUND, "Packet Identifier not found", BY(MQTT_PUBREL) | BY(MQTT_PUBCOMP)) \
+    ROW(MQTT_RECEIVE_MAXIMUM_EXCEEDED, "Receive Maximum exceeded", BY_DISCONNECT)                            \
+    ROW(MQTT_TOPIC_ALIAS_INVALID, "Topic Alias invalid", BY_DISCONNECT)                                      \
+    ROW(MQTT_PACKET_TOO_LARGE, "Packet too large", BY_CLOSING)                                               \
+    ROW(MQTT_MESSAGE_RATE_TOO_HIGH, "Message rate too high", BY_DISCONNECT)                                  \
+    ROW(MQTT_QUOTA_EXCEEDED, "Quota exceeded", BY_CLOSING | BY_PUBLISH_ACK | BY(MQTT_SUBACK))                \
+    ROW(MQTT_ADMINISTRATIVE_ACTION, "Administrative action", BY_DISCONNECT)                                  \
+    ROW(MQTT_PAYLOAD_FORMAT_INVALID, "Payload format invalid", BY_CLOSING | BY_PUBLISH_ACK)                  \
+    ROW(MQTT_RETAIN_NOT_SUPPORTED, "Retain not supported", BY_CLOSING)                                       \
+    ROW(MQTT_QOS_NOT_SUPPORTED, "QoS not supported", BY_CLOSING)                                             \
+    ROW(MQTT_USE_ANOTHER_SERVER, "Use another server", BY_CLOSING)                                           \
+    ROW(MQTT_SERVER_MOVED, "Server moved", BY_CLOSING)                                                       \
+    ROW(MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "Shared Subscriptions not supported",                       \
+        BY(MQTT_SUBACK) | BY_DISCONNECT)                                                                     \
+    ROW(MQTT_CONNECTION_RATE_EXCEEDED, "Connection rate exceeded", BY_CLOSING)                               \
+    ROW(MQTT_MAXIMUM_CONNECT_TIME, "Maximum connect time", BY_DISCONNECT)                                    \
+    ROW(MQTT_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "Subscription Identifiers not supported",               \
+        BY(MQTT_SUBACK) | BY_DISCONNECT)                                                                     \
+    ROW(MQTT_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED, "Wildcard Subscriptions not supported",                   \
+        BY(MQTT_SUBACK) | BY_DISCONNECT)
+
+#define AS_ROW(code, text, packets)  {code, (uint16_t)(packets)},
+#define AS_TEXT(code, text, packets) text "\0"
+
+/* In the order of their codes: what is frequent is found at once. */
 static const struct reason_row {
-    const char *text;
-    unsigned packets;
-} reasons[] = {
-    [MQTT_SUCCESS] = {"Success",
-                      BY_CLOSING | BY_ANY_ACK | BY(MQTT_PUBREL) | BY(MQTT_PUBCOMP) | BY(MQTT_AUTH)},
-    [MQTT_GRANTED_QOS_1] = {"Granted QoS 1", BY(MQTT_SUBACK)},
-    [MQTT_GRANTED_QOS_2] = {"Granted QoS 2", BY(MQTT_SUBACK)},
-    [MQTT_DISCONNECT_WITH_WILL] = {"Disconnect with Will Message", BY_DISCONNECT},
-    [MQTT_NO_MATCHING_SUBSCRIBERS] = {"No matching subscribers", BY_PUBLISH_ACK},
-    [MQTT_NO_SUBSCRIPTION_EXISTED] = {"No subscription existed", BY(MQTT_UNSUBACK)},
-    [MQTT_CONTINUE_AUTHENTICATION] = {"Continue authentication", BY(MQTT_AUTH)},
-    [MQTT_REAUTHENTICATE] = {"Re-authenticate", BY(MQTT_AUTH)},
-    [MQTT_UNSPECIFIED_ERROR] = {"Unspecified error", BY_CLOSING | BY_ANY_ACK},
-    [MQTT_MALFORMED_PACKET] = {"Malformed Packet", BY_CLOSING},
-    [MQTT_PROTOCOL_ERROR] = {"Protocol Error", BY_CLOSING},
-    [MQTT_IMPLEMENTATION_SPECIFIC_ERROR] = {"Implementation specific error", BY_CLOSING | BY_ANY_ACK},
-    [MQTT_UNSUPPORTED_PROTOCOL_VERSION] = {"Unsupported Protocol Version", BY_CONNACK},
-    [MQTT_CLIENT_IDENTIFIER_NOT_VALID] = {"Client Identifier not valid", BY_CONNACK},
-    [MQTT_BAD_USER_NAME_OR_PASSWORD] = {"Bad User Name or Password", BY_CONNACK},
-    [MQTT_NOT_AUTHORIZED] = {"Not authorized", BY_CLOSING | BY_ANY_ACK},
-    [MQTT_SERVER_UNAVAILABLE] = {"Server unavailable", BY_CONNACK},
-    [MQTT_SERVER_BUSY] = {"Server busy", BY_CLOSING},
-    [MQTT_BANNED] = {"Banned", BY_CONNACK},
-    [MQTT_SERVER_SHUTTING_DOWN] = {"Server shutting down", BY_DISCONNECT},
-    [MQTT_BAD_AUTHENTICATION_METHOD] = {"Bad authentication method", BY_CLOSING},
-    [MQTT_KEEP_ALIVE_TIMEOUT] = {"Keep Alive timeout", BY_DISCONNECT},
-    [MQTT_SESSION_TAKEN_OVER] = {"Session taken over", BY_DISCONNECT},
-    [MQTT_TOPIC_FILTER_INVALID] = {"Topic Filter invalid",
-                                   BY(MQTT_SUBACK) | BY(MQTT_UNSUBACK) | BY_DISCONNECT},
-    [MQTT_TOPIC_NAME_INVALID] = {"Topic Name invalid", BY_CLOSING | BY_PUBLISH_ACK},
-    [MQTT_PACKET_IDENTIFIER_IN_USE] = {"Packet Identifier in use", BY_ANY_ACK},
-    [MQTT_PACKET_IDENTIFIER_NOT_FOUND] = {"Packet Identifier not found", BY(MQTT_PUBREL) | BY(MQTT_PUBCOMP)},
-    [MQTT_RECEIVE_MAXIMUM_EXCEEDED] = {"Receive Maximum exceeded", BY_DISCONNECT},
-    [MQTT_TOPIC_ALIAS_INVALID] = {"Topic Alias invalid", BY_DISCONNECT},
-    [MQTT_PACKET_TOO_LARGE] = {"Packet too large", BY_CLOSING},
-    [MQTT_MESSAGE_RATE_TOO_HIGH] = {"Message rate too high", BY_DISCONNECT},
-    [MQTT_QUOTA_EXCEEDED] = {"Quota exceeded", BY_CLOSING | BY_PUBLISH_ACK | BY(MQTT_SUBACK)},
-    [MQTT_ADMINISTRATIVE_ACTION] = {"Administrative action", BY_DISCONNECT},
-    [MQTT_PAYLOAD_FORMAT_INVALID] = {"Payload format invalid", BY_CLOSING | BY_PUBLISH_ACK},
-    [MQTT_RETAIN_NOT_SUPPORTED] = {"Retain not supported", BY_CLOSING},
-    [MQTT_QOS_NOT_SUPPORTED] = {"QoS not supported", BY_CLOSING},
-    [MQTT_USE_ANOTHER_SERVER] = {"Use another server", BY_CLOSING},
-    [MQTT_SERVER_MOVED] = {"Server moved", BY_CLOSING},
-    [MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED] = {"Shared Subscriptions not supported",
-                                                 BY(MQTT_SUBACK) | BY_DISCONNECT},
-    [MQTT_CONNECTION_RATE_EXCEEDED] = {"Connection rate exceeded", BY_CLOSING},
-    [MQTT_MAXIMUM_CONNECT_TIME] = {"Maximum connect time", BY_DISCONNECT},
-    [MQTT_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED] = {"Subscription Identifiers not supported",
-                                                     BY(MQTT_SUBACK) | BY_DISCONNECT},
-    [MQTT_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED] = {"Wildcard Subscriptions not supported",
-                                                   BY(MQTT_SUBACK) | BY_DISCONNECT},
-};
+    uint8_t code;
+    uint16_t packets;
+} reasons[] = {REASONS(AS_ROW)};
+
+/* One after the other: pointers to them would take half as much again on a small device. */
+static const char texts[] = REASONS(AS_TEXT);
 
 enum { REASON_COUNT = sizeof(reasons) / sizeof(reasons[0]) };
 
 bool mqtt_reason_allowed(uint8_t code, enum mqtt_type type)
 {
-    return code < REASON_COUNT && (reasons[code].packets & BY(type));
+    for (size_t i = 0; i < REASON_COUNT && reasons[i].code <= code; i++)
+        if (reasons[i].code == code)
+            return reasons[i].packets & BY(type);
+    return false;
 }
 
 const char *mqtt_reason_text(enum mqtt_reason reason)
 {
-    return (size_t)reason < REASON_COUNT && reasons[reason].text ? reasons[reason].text : "Unknown reason";
+    const char *text = texts;
+    for (size_t i = 0; i < REASON_COUNT; i++, text += strlen(text) + 1)
+        if (reasons[i].code == reason)
+            return text;
+    return "Unknown reason";
 }
 
 enum mqtt_v3_return_code mqtt_v3_return_code(enum mqtt_reason reason)

@@ -238,14 +238,27 @@ struct mqtt_packet {
  */
 enum sluice_error mqtt_frame(struct span input, uint32_t max_bytes, struct span *ret_packet);
 
+/* The decoders of what one role receives. */
+struct mqtt_receiver;
+extern const struct mqtt_receiver mqtt_server_receives, mqtt_client_receives;
+enum sluice_error mqtt_decode_received(const struct mqtt_receiver *receiver, struct span packet,
+                                       enum mqtt_version version, struct mqtt_packet *ret_packet,
+                                       enum mqtt_reason *ret_reason);
+
 /*
  * Decodes one whole packet as framed by mqtt_frame. `version` is that of the
  * connection; for CONNECT it is ignored and found in the packet. On
  * SLUICE_INVALID *ret_reason is the Reason Code to close with (MALFORMED_PACKET,
  * PROTOCOL_ERROR, TOPIC_NAME_INVALID, UNSUPPORTED_PROTOCOL_VERSION, ...).
+ * Inline, so that a device, whose role is a constant, does not link a Server's decoders.
  */
-enum sluice_error mqtt_decode(struct span packet, enum mqtt_role role, enum mqtt_version version,
-                              struct mqtt_packet *ret_packet, enum mqtt_reason *ret_reason);
+static inline enum sluice_error mqtt_decode(struct span packet, enum mqtt_role role,
+                                            enum mqtt_version version, struct mqtt_packet *ret_packet,
+                                            enum mqtt_reason *ret_reason)
+{
+    return mqtt_decode_received(role == MQTT_SERVER ? &mqtt_server_receives : &mqtt_client_receives, packet,
+                                version, ret_packet, ret_reason);
+}
 
 /*
  * The version in which to answer a CONNECT packet that mqtt_decode refused, so

@@ -1,11 +1,9 @@
 #include "mqtt_internal.h"
 #include "topic.h"
 
-#include <assert.h>
-
 enum property_kind {
     UNKNOWN = 0,
-    BYTE,
+    FLAG, /* one byte, 0 or 1: no other number of one byte is in the standard */
     TWO_BYTES,
     FOUR_BYTES,
     VARINT,
@@ -22,48 +20,40 @@ enum property_kind {
 #define IN_SUBSCRIBE_ACK (IN(MQTT_SUBACK) | IN(MQTT_UNSUBACK))
 #define IN_CLOSING       (IN(MQTT_DISCONNECT) | IN(MQTT_AUTH))
 
-/* Section 2.2.2.2 and, for values and repetition, the sections of the packets. A number below `minimum` or
- * above `maximum` is refused with PROTOCOL_ERROR, a Topic Alias with TOPIC_ALIAS_INVALID. */
+/* Section 2.2.2.2 and, for values, the sections of the packets. A number below `minimum` or over what its
+ * kind holds is refused with PROTOCOL_ERROR, a Topic Alias with TOPIC_ALIAS_INVALID. */
 static const struct property_row {
-    enum property_kind kind;
-    uint32_t minimum, maximum;
+    uint8_t kind; /* enum property_kind */
+    uint8_t minimum;
     uint16_t carriers;
-    uint16_t repeats;        /* the carriers in which it may stand more than once */
-    uint16_t only_to_server; /* of the carriers, those in which a Server never sends it, ... */
-    uint16_t only_to_client; /* ... and a Client never does */
 } rows[] = {
-    [MQTT_PAYLOAD_FORMAT_INDICATOR] = {BYTE, 0, 1, IN_MESSAGE, 0, 0, 0},
-    [MQTT_MESSAGE_EXPIRY_INTERVAL] = {FOUR_BYTES, 0, UINT32_MAX, IN_MESSAGE, 0, 0, 0},
-    [MQTT_CONTENT_TYPE] = {STRING, 0, 0, IN_MESSAGE, 0, 0, 0},
-    [MQTT_RESPONSE_TOPIC] = {TOPIC_NAME, 0, 0, IN_MESSAGE, 0, 0, 0},
-    [MQTT_CORRELATION_DATA] = {BINARY, 0, 0, IN_MESSAGE, 0, 0, 0},
-    /* One for each subscription that matched, and only from the Server [MQTT-3.3.4-6]. */
-    [MQTT_SUBSCRIPTION_IDENTIFIER] = {VARINT, 1, REMAINING_LENGTH_MAX, IN(MQTT_PUBLISH) | IN(MQTT_SUBSCRIBE),
-                                      IN(MQTT_PUBLISH), 0, IN(MQTT_PUBLISH)},
-    /* [MQTT-3.14.2-2] */
-    [MQTT_SESSION_EXPIRY_INTERVAL] = {FOUR_BYTES, 0, UINT32_MAX, IN_SETUP | IN(MQTT_DISCONNECT), 0,
-                                      IN(MQTT_DISCONNECT), 0},
-    [MQTT_ASSIGNED_CLIENT_IDENTIFIER] = {STRING, 0, 0, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_SERVER_KEEP_ALIVE] = {TWO_BYTES, 0, UINT16_MAX, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_AUTHENTICATION_METHOD] = {STRING, 0, 0, IN_SETUP | IN(MQTT_AUTH), 0, 0, 0},
-    [MQTT_AUTHENTICATION_DATA] = {BINARY, 0, 0, IN_SETUP | IN(MQTT_AUTH), 0, 0, 0},
-    [MQTT_REQUEST_PROBLEM_INFORMATION] = {BYTE, 0, 1, IN(MQTT_CONNECT), 0, 0, 0},
-    [MQTT_WILL_DELAY_INTERVAL] = {FOUR_BYTES, 0, UINT32_MAX, IN(MQTT_WILL), 0, 0, 0},
-    [MQTT_REQUEST_RESPONSE_INFORMATION] = {BYTE, 0, 1, IN(MQTT_CONNECT), 0, 0, 0},
-    [MQTT_RESPONSE_INFORMATION] = {STRING, 0, 0, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_SERVER_REFERENCE] = {STRING, 0, 0, IN(MQTT_CONNACK) | IN(MQTT_DISCONNECT), 0, 0, 0},
-    [MQTT_REASON_STRING] = {STRING, 0, 0, IN(MQTT_CONNACK) | IN_ACKNOWLEDGE | IN_SUBSCRIBE_ACK | IN_CLOSING,
-                            0, 0, 0},
-    [MQTT_RECEIVE_MAXIMUM] = {TWO_BYTES, 1, UINT16_MAX, IN_SETUP, 0, 0, 0},
-    [MQTT_TOPIC_ALIAS_MAXIMUM] = {TWO_BYTES, 0, UINT16_MAX, IN_SETUP, 0, 0, 0},
-    [MQTT_TOPIC_ALIAS] = {TWO_BYTES, 1, UINT16_MAX, IN(MQTT_PUBLISH), 0, 0, 0}, /* [MQTT-3.3.2-8] */
-    [MQTT_MAXIMUM_QOS] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_RETAIN_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_USER_PROPERTY] = {STRING_PAIR, 0, 0, UINT16_MAX, UINT16_MAX, 0, 0},
-    [MQTT_MAXIMUM_PACKET_SIZE] = {FOUR_BYTES, 1, UINT32_MAX, IN_SETUP, 0, 0, 0},
-    [MQTT_WILDCARD_SUBSCRIPTION_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_SUBSCRIPTION_IDENTIFIER_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
-    [MQTT_SHARED_SUBSCRIPTION_AVAILABLE] = {BYTE, 0, 1, IN(MQTT_CONNACK), 0, 0, 0},
+    [MQTT_PAYLOAD_FORMAT_INDICATOR] = {FLAG, 0, IN_MESSAGE},
+    [MQTT_MESSAGE_EXPIRY_INTERVAL] = {FOUR_BYTES, 0, IN_MESSAGE},
+    [MQTT_CONTENT_TYPE] = {STRING, 0, IN_MESSAGE},
+    [MQTT_RESPONSE_TOPIC] = {TOPIC_NAME, 0, IN_MESSAGE},
+    [MQTT_CORRELATION_DATA] = {BINARY, 0, IN_MESSAGE},
+    [MQTT_SUBSCRIPTION_IDENTIFIER] = {VARINT, 1, IN(MQTT_PUBLISH) | IN(MQTT_SUBSCRIBE)},
+    [MQTT_SESSION_EXPIRY_INTERVAL] = {FOUR_BYTES, 0, IN_SETUP | IN(MQTT_DISCONNECT)},
+    [MQTT_ASSIGNED_CLIENT_IDENTIFIER] = {STRING, 0, IN(MQTT_CONNACK)},
+    [MQTT_SERVER_KEEP_ALIVE] = {TWO_BYTES, 0, IN(MQTT_CONNACK)},
+    [MQTT_AUTHENTICATION_METHOD] = {STRING, 0, IN_SETUP | IN(MQTT_AUTH)},
+    [MQTT_AUTHENTICATION_DATA] = {BINARY, 0, IN_SETUP | IN(MQTT_AUTH)},
+    [MQTT_REQUEST_PROBLEM_INFORMATION] = {FLAG, 0, IN(MQTT_CONNECT)},
+    [MQTT_WILL_DELAY_INTERVAL] = {FOUR_BYTES, 0, IN(MQTT_WILL)},
+    [MQTT_REQUEST_RESPONSE_INFORMATION] = {FLAG, 0, IN(MQTT_CONNECT)},
+    [MQTT_RESPONSE_INFORMATION] = {STRING, 0, IN(MQTT_CONNACK)},
+    [MQTT_SERVER_REFERENCE] = {STRING, 0, IN(MQTT_CONNACK) | IN(MQTT_DISCONNECT)},
+    [MQTT_REASON_STRING] = {STRING, 0, IN(MQTT_CONNACK) | IN_ACKNOWLEDGE | IN_SUBSCRIBE_ACK | IN_CLOSING},
+    [MQTT_RECEIVE_MAXIMUM] = {TWO_BYTES, 1, IN_SETUP},
+    [MQTT_TOPIC_ALIAS_MAXIMUM] = {TWO_BYTES, 0, IN_SETUP},
+    [MQTT_TOPIC_ALIAS] = {TWO_BYTES, 1, IN(MQTT_PUBLISH)}, /* [MQTT-3.3.2-8] */
+    [MQTT_MAXIMUM_QOS] = {FLAG, 0, IN(MQTT_CONNACK)},
+    [MQTT_RETAIN_AVAILABLE] = {FLAG, 0, IN(MQTT_CONNACK)},
+    [MQTT_USER_PROPERTY] = {STRING_PAIR, 0, UINT16_MAX},
+    [MQTT_MAXIMUM_PACKET_SIZE] = {FOUR_BYTES, 1, IN_SETUP},
+    [MQTT_WILDCARD_SUBSCRIPTION_AVAILABLE] = {FLAG, 0, IN(MQTT_CONNACK)},
+    [MQTT_SUBSCRIPTION_IDENTIFIER_AVAILABLE] = {FLAG, 0, IN(MQTT_CONNACK)},
+    [MQTT_SHARED_SUBSCRIPTION_AVAILABLE] = {FLAG, 0, IN(MQTT_CONNACK)},
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -71,7 +61,7 @@ enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
 static uint32_t read_number(struct reader *at, enum property_kind kind)
 {
     switch (kind) {
-    case BYTE: return read_u8(at);
+    case FLAG: return read_u8(at);
     case TWO_BYTES: return read_u16(at);
     case FOUR_BYTES: return read_u32(at);
     default: return read_varint(at);
@@ -121,18 +111,34 @@ bool mqtt_property_bytes(struct mqtt_properties properties, enum mqtt_property i
 
 /* Whether the property may stand where it was found: a wrong carrier makes the packet malformed (section
  * 2.2.2.2), the wrong sender is a Protocol Error. */
-static enum mqtt_reason check_place(const struct property_row *row, unsigned carrier, enum mqtt_role role)
+static enum mqtt_reason check_place(enum mqtt_property id, unsigned carrier, enum mqtt_role role)
 {
-    if (!(row->carriers & IN(carrier)))
+    if (!(rows[id].carriers & IN(carrier)))
         return MQTT_MALFORMED_PACKET;
-    unsigned excluded = role == MQTT_SERVER ? row->only_to_client : row->only_to_server;
-    return excluded & IN(carrier) ? MQTT_PROTOCOL_ERROR : MQTT_SUCCESS;
+    if (id == MQTT_SUBSCRIPTION_IDENTIFIER && carrier == MQTT_PUBLISH && role == MQTT_SERVER)
+        return MQTT_PROTOCOL_ERROR; /* [MQTT-3.3.4-6] */
+    if (id == MQTT_SESSION_EXPIRY_INTERVAL && carrier == MQTT_DISCONNECT && role == MQTT_CLIENT)
+        return MQTT_PROTOCOL_ERROR; /* [MQTT-3.14.2-2] */
+    return MQTT_SUCCESS;
+}
+
+/* A message has a Subscription Identifier of each subscription that it matched. */
+static bool may_repeat(enum mqtt_property id, unsigned carrier)
+{
+    return id == MQTT_USER_PROPERTY || (id == MQTT_SUBSCRIPTION_IDENTIFIER && carrier == MQTT_PUBLISH);
+}
+
+static bool number_valid(const struct property_row *row, uint32_t number)
+{
+    static const uint32_t maxima[] = {
+        [FLAG] = 1, [TWO_BYTES] = UINT16_MAX, [FOUR_BYTES] = UINT32_MAX, [VARINT] = REMAINING_LENGTH_MAX};
+    return number >= row->minimum && number <= maxima[row->kind];
 }
 
 static enum mqtt_reason check_value(const struct property_row *row, const struct mqtt_property_value *value)
 {
     if (row->kind <= VARINT) {
-        if (value->number >= row->minimum && value->number <= row->maximum)
+        if (number_valid(row, value->number))
             return MQTT_SUCCESS;
         return value->id == MQTT_TOPIC_ALIAS ? MQTT_TOPIC_ALIAS_INVALID : MQTT_PROTOCOL_ERROR;
     }
@@ -152,12 +158,11 @@ enum mqtt_reason mqtt_properties_check(struct span block, unsigned carrier, enum
     struct reader at = reader_of(block);
     uint64_t seen = 0;
     while (mqtt_property_next(&at, &value)) {
-        const struct property_row *row = &rows[value.id];
-        enum mqtt_reason reason = check_place(row, carrier, role);
-        if (reason == MQTT_SUCCESS && (seen >> value.id & 1) && !(row->repeats & IN(carrier)))
+        enum mqtt_reason reason = check_place(value.id, carrier, role);
+        if (reason == MQTT_SUCCESS && (seen >> value.id & 1) && !may_repeat(value.id, carrier))
             reason = MQTT_PROTOCOL_ERROR;
         if (reason == MQTT_SUCCESS)
-            reason = check_value(row, &value);
+            reason = check_value(&rows[value.id], &value);
         if (reason != MQTT_SUCCESS)
             return reason;
         seen |= (uint64_t)1 << value.id;
@@ -172,14 +177,13 @@ enum mqtt_reason mqtt_properties_check(struct span block, unsigned carrier, enum
 
 void mqtt_write_number_property(struct writer *block, enum mqtt_property id, uint32_t value)
 {
-    assert((size_t)id < ROW_COUNT && rows[id].kind != UNKNOWN && rows[id].kind <= VARINT);
-    if (value < rows[id].minimum || value > rows[id].maximum) {
+    if (!number_valid(&rows[id], value)) {
         block->failed = true;
         return;
     }
     write_varint(block, id);
     switch (rows[id].kind) {
-    case BYTE: write_u8(block, (uint8_t)value); break;
+    case FLAG: write_u8(block, (uint8_t)value); break;
     case TWO_BYTES: write_u16(block, (uint16_t)value); break;
     case FOUR_BYTES: write_u32(block, value); break;
     default: write_varint(block, value); break;
@@ -188,14 +192,12 @@ void mqtt_write_number_property(struct writer *block, enum mqtt_property id, uin
 
 void mqtt_write_bytes_property(struct writer *block, enum mqtt_property id, struct span value)
 {
-    assert((size_t)id < ROW_COUNT && rows[id].kind >= STRING && rows[id].kind != STRING_PAIR);
     write_varint(block, id);
     write_u16_bytes(block, value);
 }
 
 void mqtt_write_user_property(struct writer *block, struct span name, struct span value)
 {
-    write_varint(block, MQTT_USER_PROPERTY);
-    write_u16_bytes(block, name);
+    mqtt_write_bytes_property(block, MQTT_USER_PROPERTY, name);
     write_u16_bytes(block, value);
 }

@@ -1,5 +1,17 @@
 #include "span.h"
 
+extern inline struct span span_of(const void *data, size_t len);
+extern inline size_t reader_left(const struct reader *reader);
+extern inline void reader_fail(struct reader *reader);
+extern inline struct span read_bytes(struct reader *reader, size_t len);
+extern inline uint64_t read_integer(struct reader *reader, size_t size);
+extern inline uint16_t read_u16(struct reader *reader);
+extern inline struct span read_u16_bytes(struct reader *reader);
+extern inline void write_bytes(struct writer *writer, struct span bytes);
+extern inline void write_integer(struct writer *writer, uint64_t value, size_t size);
+extern inline void write_u16(struct writer *writer, uint16_t value);
+extern inline void write_u16_bytes(struct writer *writer, struct span bytes);
+
 enum { VARINT_MAX = 268435455 };
 
 uint32_t read_varint(struct reader *reader)

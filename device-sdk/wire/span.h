@@ -26,7 +26,7 @@ struct span {
 /* A span over a string literal, without its NUL. */
 #define SPAN_LITERAL(literal) ((struct span){(const uint8_t *)("" literal), sizeof(literal) - 1})
 
-static inline struct span span_of(const void *data, size_t len)
+inline struct span span_of(const void *data, size_t len)
 {
     return (struct span){(const uint8_t *)data, len};
 }
@@ -59,7 +59,8 @@ struct reader {
     bool failed; /* something was read past the end, or was malformed */
 };
 
-/* These are inline: a PUBLISH is decoded and encoded twice as fast for it (tests/bench/codec_bench.c). */
+/* These are inline: a PUBLISH is decoded and encoded twice as fast for it (tests/bench/codec_bench.c). The
+ * larger ones are not static: where the compiler looks for size, all callers share the one in span.c. */
 static inline struct reader reader_of(struct span span)
 {
     static const uint8_t nothing[1];
@@ -67,18 +68,18 @@ static inline struct reader reader_of(struct span span)
     return (struct reader){data, data + span.len, false};
 }
 
-static inline size_t reader_left(const struct reader *reader)
+inline size_t reader_left(const struct reader *reader)
 {
     return (size_t)(reader->end - reader->at);
 }
 
-static inline void reader_fail(struct reader *reader)
+inline void reader_fail(struct reader *reader)
 {
     reader->failed = true;
     reader->at = reader->end;
 }
 
-static inline struct span read_bytes(struct reader *reader, size_t len)
+inline struct span read_bytes(struct reader *reader, size_t len)
 {
     if (len > reader_left(reader)) {
         reader_fail(reader);
@@ -95,7 +96,7 @@ static inline struct span read_rest(struct reader *reader)
 }
 
 /* A big-endian integer of `size` bytes, 1 to 8. */
-static inline uint64_t read_integer(struct reader *reader, size_t size)
+inline uint64_t read_integer(struct reader *reader, size_t size)
 {
     struct span bytes = read_bytes(reader, size);
     uint64_t value = 0;
@@ -109,7 +110,7 @@ static inline uint8_t read_u8(struct reader *reader)
     return (uint8_t)read_integer(reader, 1);
 }
 
-static inline uint16_t read_u16(struct reader *reader)
+inline uint16_t read_u16(struct reader *reader)
 {
     return (uint16_t)read_integer(reader, 2);
 }
@@ -125,7 +126,7 @@ static inline uint64_t read_u64(struct reader *reader)
 }
 
 /* A two-byte length and as many bytes: MQTT Binary Data, and strings before the UTF-8 check. */
-static inline struct span read_u16_bytes(struct reader *reader)
+inline struct span read_u16_bytes(struct reader *reader)
 {
     return read_bytes(reader, read_u16(reader));
 }
@@ -157,7 +158,7 @@ static inline struct span writer_span(const struct writer *writer)
     return writer->failed ? SPAN_EMPTY : span_of(writer->start, writer_len(writer));
 }
 
-static inline void write_bytes(struct writer *writer, struct span bytes)
+inline void write_bytes(struct writer *writer, struct span bytes)
 {
     if (writer->failed || bytes.len > (size_t)(writer->end - writer->at)) {
         writer->failed = true;
@@ -169,7 +170,7 @@ static inline void write_bytes(struct writer *writer, struct span bytes)
 }
 
 /* The low `size` bytes of `value`, 1 to 8, big-endian. */
-static inline void write_integer(struct writer *writer, uint64_t value, size_t size)
+inline void write_integer(struct writer *writer, uint64_t value, size_t size)
 {
     uint8_t bytes[8];
     for (size_t i = 0; i < size; i++)
@@ -182,7 +183,7 @@ static inline void write_u8(struct writer *writer, uint8_t value)
     write_integer(writer, value, 1);
 }
 
-static inline void write_u16(struct writer *writer, uint16_t value)
+inline void write_u16(struct writer *writer, uint16_t value)
 {
     write_integer(writer, value, 2);
 }
@@ -198,7 +199,7 @@ static inline void write_u64(struct writer *writer, uint64_t value)
 }
 
 /* Spans over 65,535 bytes fail the writer. */
-static inline void write_u16_bytes(struct writer *writer, struct span bytes)
+inline void write_u16_bytes(struct writer *writer, struct span bytes)
 {
     if (bytes.len > UINT16_MAX) {
         writer->failed = true;
