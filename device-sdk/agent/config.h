@@ -43,6 +43,7 @@ struct agent_config {
     uint32_t keep_alive_ms;
 
     uint32_t interval_ms, flush_ms, linger_ms;
+    uint32_t connect_ms; /* 0: stays connected */
     uint32_t outbox_bytes;
     uint32_t when_full; /* enum sluice_when_full */
 

@@ -27,9 +27,10 @@ const struct config_row config_rows[] = {
 
     {"sampling", "interval", CONFIG_DURATION, AT(interval_ms), 100, DAY_MS, NULL, "10s", "time between samples"},
     {"sampling", "flush", CONFIG_DURATION, AT(flush_ms), 1, DAY_MS, NULL, "60s", "samples are published when the first of them is this old"},
+    {"sampling", "connect", CONFIG_DURATION, AT(connect_ms), 0, DAY_MS, NULL, "0s", "connects this often, delivers and disconnects; 0s: stays connected"},
     {"sampling", "outbox", CONFIG_SIZE, AT(outbox_bytes), 4096, 1024u * MEGABYTE, NULL, "256k", "memory for what the gateway has not acknowledged"},
     {"sampling", "when_full", CONFIG_CHOICE, AT(when_full), 0, 0, "drop-oldest thin-out refuse", "drop-oldest", "what happens when the outbox is full"},
-    {"sampling", "linger", CONFIG_DURATION, AT(linger_ms), 0, HOUR_MS, NULL, "10s", "time to deliver what is left when the agent is told to end"},
+    {"sampling", "linger", CONFIG_DURATION, AT(linger_ms), 0, HOUR_MS, NULL, "10s", "time to deliver what is left when the agent is told to end, or with connect"},
 
     {"sensors", "hwmon", CONFIG_CHOICE, AT(hwmon), 0, 0, YES_NO, "yes", "hardware monitors"},
     {"sensors", "iio", CONFIG_CHOICE, AT(iio), 0, 0, YES_NO, "yes", "industrial I/O: converters, environment, motion"},

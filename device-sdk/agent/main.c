@@ -31,6 +31,7 @@ struct agent {
     FILE *stats;
     int signals;
     uint64_t next_sample_ms;
+    uint64_t next_delivery_ms; /* with [sampling] connect */
     uint64_t end_ms;
     bool stopping;
     bool was_online;
@@ -51,7 +52,8 @@ static void on_state(void *context, enum sluice_device_state state)
         agent_log("%s: %s", sluice_device_state_name(state), error);
         snprintf(agent->told_error, sizeof agent->told_error, "%s", error);
     }
-    agent->was_online = is_online;
+    if (is_online || state == SLUICE_DEVICE_OFFLINE)
+        agent->was_online = is_online;
 }
 
 static int list_sensors(struct sampler *sampler)
@@ -102,6 +104,7 @@ static bool open_device(struct agent *agent)
         .context = agent,
         .flush_ms = config->flush_ms,
         .when_full = (enum sluice_when_full)config->when_full,
+        .sleeps = config->connect_ms > 0,
         .keep_alive_s = (uint16_t)(config->keep_alive_ms / 1000),
     };
     size_t bytes = sluice_device_size(&device_config, config->outbox_bytes);
@@ -220,8 +223,12 @@ static void take_samples(struct agent *agent, uint64_t now_ms)
         return;
     uint64_t time_ms = sluice_posix_time_ms();
     sluice_device_sample(agent->device, now_ms, time_ms < CLOCK_SET_MS ? 0 : time_ms, values);
-    if (agent->options.once)
+    if (agent->options.once) {
         stop(agent, now_ms);
+    } else if (agent->config.connect_ms > 0 && now_ms >= agent->next_delivery_ms) {
+        agent->next_delivery_ms = now_ms + agent->config.connect_ms;
+        sluice_device_deliver(agent->device, now_ms, agent->config.linger_ms);
+    }
 }
 
 static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)

@@ -23,6 +23,13 @@ enum link {
     LINK_CLOSED,
 };
 
+/* What comes when all is delivered, or late_ms is over. */
+enum then {
+    THEN_STAY,
+    THEN_SLEEP, /* sluice_device_deliver */
+    THEN_CLOSE, /* sluice_device_close */
+};
+
 struct sluice_device {
     struct sluice_device_config config;
     struct sluice_device_counters counters;
@@ -35,8 +42,9 @@ struct sluice_device {
     uint64_t connect_deadline_ms; /* LINK_CONNECTING */
     unsigned failed_count;        /* attempts since the gateway last answered */
     bool more_to_receive;         /* poll was left before the port had nothing more */
-    bool closing;
-    uint64_t linger_deadline_ms;
+    bool asleep;                  /* LINK_WAITING: not for attempt_ms, but to be told to deliver */
+    enum then then;
+    uint64_t late_ms;
 
     enum sluice_device_state told_state; /* on_state knows this much */
     unsigned told_failure_count;
@@ -147,7 +155,7 @@ enum sluice_error sluice_device_open(void *memory, size_t memory_bytes,
     if (memory_bytes < layout_bytes(&layout) + 2 * outbox_entry_bytes(filled.packet_bytes))
         return SLUICE_NO_MEMORY;
     struct sluice_device *device = memory;
-    *device = (struct sluice_device){.config = filled, .port = port};
+    *device = (struct sluice_device){.config = filled, .port = port, .asleep = filled.sleeps};
     uint8_t *at = (uint8_t *)memory + layout.device;
     device->batch.channels = (struct frame_channel *)(void *)at;
     device->batch.columns = (struct frame_column *)(void *)(at += layout.channels);
@@ -221,9 +229,9 @@ enum sluice_error sluice_device_publish(struct sluice_device *device, const stru
 static void flush_due(struct sluice_device *device, uint64_t now_ms)
 {
     const struct batch *batch = &device->batch;
-    bool due = batch->finished.len > 0 ||
-               (batch->sample_count > 0 && now_ms >= batch->first_ms + device->config.flush_ms);
-    if (due || device->closing)
+    bool due = batch->finished.len > 0 || (batch->sample_count > 0 && !device->asleep &&
+                                           now_ms >= batch->first_ms + device->config.flush_ms);
+    if (due || device->then)
         sluice_device_flush(device);
 }
 
@@ -247,7 +255,7 @@ static void lose(struct sluice_device *device, uint64_t now_ms, enum sluice_erro
 
 static void step_waiting(struct sluice_device *device, uint64_t now_ms)
 {
-    if (now_ms < device->attempt_ms)
+    if (device->asleep || now_ms < device->attempt_ms)
         return;
     device->counters.attempts++;
     device->connect_deadline_ms = now_ms + device->config.connect_ms;
@@ -320,16 +328,24 @@ static void step_up(struct sluice_device *device, uint64_t now_ms)
 
 static bool all_settled(const struct sluice_device *device)
 {
-    return device->engine.outbox.count == 0 && device->batch.sample_count == 0;
+    const struct engine *engine = &device->engine;
+    if (engine->outbox.count > 0 || device->batch.sample_count > 0)
+        return false;
+    /* Commands come with a connection only. */
+    return device->then == THEN_CLOSE || device->config.filter_count == 0 ||
+           (engine->state == ENGINE_ONLINE && !engine->subscribe_id);
 }
 
-/* What sluice_device_close asked for, after the link has done what it can. */
-static void step_closing(struct sluice_device *device, uint64_t now_ms)
+/* What sluice_device_deliver and sluice_device_close asked for, after the link has done what it can. */
+static void step_leaving(struct sluice_device *device, uint64_t now_ms)
 {
     struct engine *engine = &device->engine;
-    bool late = now_ms >= device->linger_deadline_ms;
-    if (!late && !all_settled(device))
+    bool late = now_ms >= device->late_ms, settled = all_settled(device);
+    if (!late && !settled)
         return;
+    if (!settled && device->link != LINK_WAITING) /* where it waits, the reason was said before */
+        engine_fail(engine, SLUICE_TIMEOUT, "not all was delivered in time",
+                    device->link == LINK_CONNECTING ? ": there is no connection" : "");
     if (device->link == LINK_UP && engine->state == ENGINE_ONLINE) {
         engine_leave(engine);
         send_all(device, now_ms);
@@ -338,7 +354,9 @@ static void step_closing(struct sluice_device *device, uint64_t now_ms)
         return;
     device->port->close(device->port);
     engine_lost(engine);
-    device->link = LINK_CLOSED;
+    device->link = device->then == THEN_CLOSE ? LINK_CLOSED : LINK_WAITING;
+    device->asleep = device->then == THEN_SLEEP;
+    device->then = THEN_STAY;
 }
 
 /* ---- the caller's side of it ---- */
@@ -363,14 +381,14 @@ static uint64_t next_ms(const struct sluice_device *device, uint64_t now_ms)
 {
     uint64_t next = ENGINE_NEVER;
     switch (device->link) {
-    case LINK_WAITING: next = device->attempt_ms; break;
+    case LINK_WAITING: next = device->asleep ? ENGINE_NEVER : device->attempt_ms; break;
     case LINK_CONNECTING: next = device->connect_deadline_ms; break;
     case LINK_UP: next = device->more_to_receive ? now_ms : engine_deadline_ms(&device->engine); break;
     case LINK_CLOSED: return ENGINE_NEVER;
     }
-    if (device->batch.sample_count > 0 && device->batch.finished.len == 0)
+    if (device->batch.sample_count > 0 && device->batch.finished.len == 0 && !device->asleep)
         next = earlier(next, device->batch.first_ms + device->config.flush_ms);
-    return device->closing ? earlier(next, device->linger_deadline_ms) : next;
+    return device->then ? earlier(next, device->late_ms) : next;
 }
 
 uint64_t sluice_device_poll(struct sluice_device *device, uint64_t now_ms)
@@ -384,8 +402,8 @@ uint64_t sluice_device_poll(struct sluice_device *device, uint64_t now_ms)
     for (enum link before = LINK_CLOSED; device->link != before && device->link != LINK_CLOSED;) {
         before = device->link;
         steps[before](device, now_ms);
-        if (device->closing)
-            step_closing(device, now_ms);
+        if (device->then)
+            step_leaving(device, now_ms);
         tell_state(device);
     }
     return next_ms(device, now_ms);
@@ -397,18 +415,34 @@ struct sluice_wait sluice_device_wait(const struct sluice_device *device)
     return has_connection ? device->port->wait(device->port) : (struct sluice_wait){.descriptor = -1};
 }
 
+static void leave(struct sluice_device *device, uint64_t now_ms, uint32_t limit_ms, enum then then)
+{
+    device->then = then;
+    device->late_ms = now_ms + limit_ms;
+    if (device->asleep)
+        device->attempt_ms = now_ms;
+    device->asleep = false;
+}
+
+void sluice_device_deliver(struct sluice_device *device, uint64_t now_ms, uint32_t limit_ms)
+{
+    if (device->config.sleeps && device->then != THEN_CLOSE)
+        leave(device, now_ms, limit_ms, THEN_SLEEP);
+}
+
 void sluice_device_close(struct sluice_device *device, uint64_t now_ms, uint32_t linger_ms)
 {
-    device->closing = true;
-    device->linger_deadline_ms = now_ms + linger_ms;
+    leave(device, now_ms, linger_ms, THEN_CLOSE);
 }
 
 enum sluice_device_state sluice_device_state(const struct sluice_device *device)
 {
     if (device->link == LINK_CLOSED)
         return SLUICE_DEVICE_CLOSED;
-    if (device->closing)
+    if (device->then == THEN_CLOSE)
         return SLUICE_DEVICE_CLOSING;
+    if (device->asleep)
+        return SLUICE_DEVICE_ASLEEP;
     if (device->link == LINK_WAITING)
         return SLUICE_DEVICE_OFFLINE;
     if (device->link == LINK_CONNECTING)
@@ -418,7 +452,8 @@ enum sluice_device_state sluice_device_state(const struct sluice_device *device)
 
 const char *sluice_device_state_name(enum sluice_device_state state)
 {
-    static const char *const names[] = {"offline", "connecting", "opening", "online", "closing", "closed"};
+    static const char *const names[] = {"offline", "connecting", "opening", "online",
+                                        "closing", "closed",     "asleep"};
     return names[state];
 }
 

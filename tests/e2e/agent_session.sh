@@ -1,5 +1,6 @@
 #!/bin/sh
-# The agent's next process continues its TLS session, and says so where it cannot keep one.
+# The agent's next process continues its TLS session, and says so where it cannot keep one; with `connect` it
+# connects only to deliver.
 . "$ROOT/tests/e2e/lib.sh"
 need openssl
 
@@ -51,4 +52,14 @@ grep -q "session holds no TLS session for this host, CA and certificate, or is d
 once --session-file "$DIR/nowhere/session"
 grep -q "cannot keep the TLS session in .*nowhere/session: No such file" "$DIR/agent.log" ||
     fail "the folder that is missing is not named"
+
+"$BUILD/bin/sluice-agent" --config "$DIR/agent.conf" --interval 100ms --connect 500ms --for 2 --stats "$DIR/stats" \
+    2>> "$DIR/agent.log" || fail "the agent ended with status $?"
+counter() {
+    sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$DIR/stats"
+}
+[ "$(counter samples_acknowledged)" = "$(counter samples)" ] || fail "not all is delivered: $(cat "$DIR/stats")"
+[ "$(counter connects)" -ge 2 ] || fail "connected $(counter connects) times"
+[ "$(counter tls_resumed)" -ge 1 ] || fail "no connection was resumed"
+[ "$(counter published)" = "$(counter connects)" ] || fail "a delivery has more than one message: $(cat "$DIR/stats")"
 stop_gateway

@@ -26,6 +26,18 @@
  *         ... poll(2) on sluice_device_wait(device) until next_ms or the next measurement ...
  *     }
  *
+ * A device that is mostly off sets `sleeps`: it gathers samples without a connection,
+ * and connects, flushes and disconnects in one go when it is told to:
+ *
+ *     sluice_device_sample(device, now_ms, time_ms, values); // whenever there are some
+ *     if (an_hour_is_over)
+ *         sluice_device_deliver(device, now_ms, 30000); // takes 30 s at most
+ *     while (sluice_device_state(device) != SLUICE_DEVICE_ASLEEP)
+ *         ... sluice_device_poll and poll(2), as above ...
+ *     ... sleep until the next measurement ...
+ *
+ * tests/bench/README.md has what each phase of that costs in bytes.
+ *
  * Ownership: the device lives in the caller's memory and allocates nothing (the
  * port may: see its header). The strings and arrays of the configuration are not
  * copied: they must outlive the device. What is given to sample and publish is
@@ -85,6 +97,7 @@ enum sluice_device_state {
     SLUICE_DEVICE_ONLINE,     /* the gateway has accepted this device */
     SLUICE_DEVICE_CLOSING,    /* sluice_device_close was called: what is left is being sent */
     SLUICE_DEVICE_CLOSED,     /* the end */
+    SLUICE_DEVICE_ASLEEP,     /* of a device that sleeps: until sluice_device_deliver */
 };
 
 struct sluice_bytes {
@@ -125,6 +138,7 @@ struct sluice_device_config {
     uint32_t receive_bytes; /* 1,024: the largest packet that the gateway may send */
     uint16_t in_flight_max; /* 16: PUBLISH packets that may await PUBACK at a time */
     enum sluice_when_full when_full;
+    bool sleeps; /* connects in sluice_device_deliver only; flush_ms does not count then */
 
     uint16_t keep_alive_s;     /* 300: a gateway that is gone is noticed after this and answer_ms */
     uint32_t session_expiry_s; /* 86,400: how long the gateway keeps commands for an absent device */
@@ -247,6 +261,15 @@ uint64_t sluice_device_poll(struct sluice_device *device, uint64_t now_ms);
 
 /* What poll(2) should watch until then. */
 struct sluice_wait sluice_device_wait(const struct sluice_device *device);
+
+/*
+ * For a device that sleeps: poll connects, publishes what was gathered and what is
+ * in the outbox, takes the commands that have waited, and disconnects when all is
+ * acknowledged or `limit_ms` have passed; the state is then SLUICE_DEVICE_ASLEEP, and
+ * counters.queued is what is left for the next time. Where there is nothing to
+ * publish and no filter, it does not connect.
+ */
+void sluice_device_deliver(struct sluice_device *device, uint64_t now_ms, uint32_t limit_ms);
 
 /*
  * Begins the end: poll goes on sending until all is acknowledged or `linger_ms`
