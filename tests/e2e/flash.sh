@@ -1,0 +1,195 @@
+#!/bin/sh
+# boards/flash makes a device of a card's image, of a disk, of a system's tree and of a running board: what it wrote
+# publishes to the gateway as that device. What it must not touch it refuses, and --dry-run touches nothing.
+. "$ROOT/tests/e2e/lib.sh"
+PATH=$PATH:/usr/sbin:/sbin
+need debootstrap debugfs sfdisk mkfs.vfat dropbearkey ssh python3
+[ "$(id -u)" = 0 ] || skip "only root can make a Debian system"
+
+# Debian as it is on a board, for this machine's processor; made once.
+SYSTEM=$ROOT/.cache/debian-system
+if [ ! -d "$SYSTEM" ]; then
+    mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2> /dev/null | head -n 1)
+    mkdir -p "$ROOT/.cache"
+    made=$(mktemp -d "$SYSTEM.XXXXXX")
+    # shellcheck disable=SC2086 # no mirror: debootstrap's own
+    debootstrap --variant=minbase --include=systemd,dropbear-bin bookworm "$made" $mirror > "$DIR/debootstrap.log" 2>&1 ||
+        { rm -rf "$made"; skip "there is no Debian to be had: $(tail -n 1 "$DIR/debootstrap.log")"; }
+    rm -rf "$made"/var/cache/apt "$made"/var/lib/apt/lists "$made"/usr/share/doc "$made"/usr/share/man \
+        "$made"/usr/share/locale
+    chmod 755 "$made"
+    mv -T "$made" "$SYSTEM"
+fi
+
+make_pki
+cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
+  anonymous: [mqtt]
+  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt, crl: pki/ca.crl}
+  access:
+    - {who: "device:*", publish: ["farm/%c/#"]}
+    - {who: anonymous, subscribe: ["farm/#"]}
+END
+start_gateway
+# shellcheck disable=SC2046 # a list of options
+subscribe telemetry $(plain) -t 'farm/#'
+
+# The board's sensors are one file, so that its telemetry is known; [gateway] of a profile is not taken over.
+cat > "$DIR/profile.conf" << END
+[gateway]
+host = another.example
+[sensors]
+hwmon = no
+iio = no
+thermal = no
+power = no
+proc = no
+[file level]
+path = /etc/level
+decimals = 0
+END
+flash() {
+    sh "$ROOT/boards/flash" --gateway 127.0.0.1 --port "$MQTTS" --pki "$DIR/pki" --sluice "$BUILD/bin/sluice" \
+        --agent "$BUILD/bin/sluice-agent" --profile "$DIR/profile.conf" "$@" > "$DIR/flash.log" 2>&1
+}
+refuses() {
+    sentence=$1
+    shift
+    ! flash "$@" || fail "flash $* was done"
+    grep -q -- "$sentence" "$DIR/flash.log" || fail "flash $* does not say '$sentence': $(cat "$DIR/flash.log")"
+}
+# publishes DEVICE LEVEL ROOT-FOLDER: the agent in the system there, as its service runs it.
+publishes() {
+    [ "$(stat -c '%a %u' "$3/etc/sluice/device.key")" = "600 0" ] || fail "the key of $1 is not root's alone"
+    systemctl --root="$3" is-enabled sluice-agent > /dev/null || fail "the service of $1 is not enabled"
+    chroot "$3" systemd-analyze verify sluice-agent.service || fail "the service of $1 is not right"
+    echo "$2" > "$3/etc/level"
+    chroot "$3" /usr/bin/sluice-agent --config /etc/sluice/agent.conf --once 2> "$DIR/agent.log" ||
+        fail "the agent of $1: $(cat "$DIR/agent.log")"
+    wait_for "^got farm/$1/telemetry .*\"level\":$2[,}]" "$DIR/telemetry.log" "$SUBSCRIBER"
+}
+
+# ---- a card's image ----
+
+truncate -s 400M "$DIR/card.img"
+printf 'label: dos\n, 64M, c\n, , L\n' | sfdisk -q "$DIR/card.img"
+mkfs.vfat --offset=2048 "$DIR/card.img" 65536 > "$DIR/mkfs.log" 2>&1
+mke2fs -q -t ext4 -d "$SYSTEM" -E offset=$((133120 * 512)) "$DIR/card.img" 320M
+cp "$DIR/card.img" "$DIR/before.img"
+
+flash --name shed --dry-run "$DIR/card.img" || fail "--dry-run"
+for line in 'partition 2: Debian GNU/Linux 12' '/usr/bin/sluice-agent -rwxr-xr-x' '/etc/sluice/device.key' \
+    '^host = 127.0.0.1' '^client_id = shed' '^path = /etc/level'; do
+    grep -q "$line" "$DIR/flash.log" || fail "--dry-run does not show '$line': $(cat "$DIR/flash.log")"
+done
+! grep -q another.example "$DIR/flash.log" || fail "the profile's gateway was taken over"
+echo n | refuses "nothing was written" --name shed "$DIR/card.img"
+refuses "nothing was written" --name shed "$DIR/card.img" < /dev/null
+cmp "$DIR/card.img" "$DIR/before.img" || fail "the image was changed though nobody said yes"
+[ ! -e "$DIR/pki/shed.key" ] || fail "a key was issued though nobody said yes"
+
+echo y | flash --name shed "$DIR/card.img" || fail "flash: $(cat "$DIR/flash.log")"
+mkdir "$DIR/card"
+debugfs -R "rdump / $DIR/card" "$DIR/card.img?offset=$((133120 * 512))" > "$DIR/rdump.log" 2>&1
+publishes shed 11 "$DIR/card"
+cmp -s -n $((133120 * 512)) "$DIR/card.img" "$DIR/before.img" || fail "something was written before the system's partition"
+
+# A second time there is nothing but a new key; the old one is no longer good.
+refuses "'shed' has a key already" --name shed --yes "$DIR/card.img"
+flash --name shed --renew --yes "$DIR/card.img" || fail "--renew: $(cat "$DIR/flash.log")"
+"$BUILD/bin/sluice" reload --config "$DIR/serverless.yml" > "$DIR/reload.log"
+! chroot "$DIR/card" /usr/bin/sluice-agent --config /etc/sluice/agent.conf --once --linger 1s 2> "$DIR/agent.log" ||
+    fail "the key that was replaced is still good"
+
+# ---- what is refused ----
+
+truncate -s 8M "$DIR/blank.img"
+refuses "holds no Linux system" --name barn --yes "$DIR/blank.img"
+refuses "no Linux system.* in partition 1" --name barn --partition 1 --yes "$DIR/card.img"
+printf '\177ELF\002\001\001\0\0\0\0\0\0\0\0\0\002\0\267\0' > "$DIR/arm64"
+refuses "the agent is for arm64, and the system on .* for" --name barn --agent "$DIR/arm64" --yes "$DIR/card.img"
+refuses "is the system of this machine" --name barn --dry-run /
+cat "$BUILD/bin/sluice-agent" /dev/zero | head -c 300M > "$DIR/large"
+refuses "KB are needed" --name barn --agent "$DIR/large" --yes "$DIR/card.img"
+# A file system that e2fsck does not mend by itself.
+cp "$DIR/card.img" "$DIR/damaged.img"
+debugfs -w -R "clri /usr/share" "$DIR/damaged.img?offset=$((133120 * 512))" > "$DIR/clri.log" 2>&1
+refuses "damaged: nothing was written" --name barn --yes "$DIR/damaged.img"
+for disk in $(lsblk --noheadings --nodeps --paths --output NAME,TYPE 2> /dev/null | sed -n 's/ *disk$//p'); do
+    ! lsblk --noheadings --output MOUNTPOINT "$disk" | grep -qx / ||
+        refuses "may be this machine's own\|in use by this machine" --name barn --dry-run "$disk"
+done
+[ ! -e "$DIR/pki/barn.key" ] || fail "a key was issued for what was refused"
+
+# ---- a disk ----
+
+if LOOP=$(losetup --find --show --offset 0 "$DIR/card.img" 2> "$DIR/losetup.log"); then
+    trap 'losetup --detach "$LOOP" 2> /dev/null; clean_up' EXIT
+    refuses "in use as a loop device" --name barn --yes "$DIR/card.img"
+    flash --name barn --yes "$LOOP" || fail "a disk: $(cat "$DIR/flash.log")"
+    losetup --detach "$LOOP"
+    rm -rf "$DIR/card" && mkdir "$DIR/card"
+    debugfs -R "rdump / $DIR/card" "$DIR/card.img?offset=$((133120 * 512))" > "$DIR/rdump.log" 2>&1
+    publishes barn 12 "$DIR/card"
+    if LOOP=$(losetup --find --show --offset $((133120 * 512)) "$DIR/card.img") && mkdir "$DIR/disk" &&
+        mount "$LOOP" "$DIR/disk" 2> /dev/null; then
+        refuses "in use by this machine: unmount it first" --name cellar --yes "$LOOP"
+        umount "$DIR/disk"
+    else
+        echo "this machine cannot mount: a mounted disk was not tried"
+    fi
+    losetup --detach "$LOOP"
+    trap clean_up EXIT
+else
+    echo "this machine has no loop devices: a disk was not tried"
+fi
+
+# ---- a tree ----
+
+rm -rf "$DIR/card"
+cp -a "$SYSTEM" "$DIR/board"
+flash --name attic --yes "$DIR/board" || fail "a folder: $(cat "$DIR/flash.log")"
+publishes attic 13 "$DIR/board"
+mkdir "$DIR/trap"
+ln -s /etc "$DIR/trap/etc"
+refuses "leads out of" --name roof --yes "$DIR/trap"
+
+# ---- a running board, whose ssh server is this machine's in that tree ----
+
+ssh-keygen -q -t ed25519 -N '' -f "$DIR/id"
+chroot "$DIR/board" dropbearkey -t ed25519 -f /etc/hostkey > "$DIR/hostkey.log" 2>&1
+chroot "$DIR/board" useradd --create-home --shell /bin/sh pi
+for home in root home/pi; do
+    mkdir -p "$DIR/board/$home/.ssh"
+    cp "$DIR/id.pub" "$DIR/board/$home/.ssh/authorized_keys"
+done
+chroot "$DIR/board" chown -R pi: /home/pi
+python3 "$ROOT/tests/e2e/inetd.py" "$DIR/port" chroot "$DIR/board" /usr/sbin/dropbear -i -r /etc/hostkey &
+SSHD=$!
+started "$SSHD"
+wait_until test -s "$DIR/port"
+cat > "$DIR/ssh.conf" << END
+Host board
+  HostName 127.0.0.1
+  Port $(cat "$DIR/port")
+  IdentityFile $DIR/id
+  IdentitiesOnly yes
+  UserKnownHostsFile $DIR/known_hosts
+  StrictHostKeyChecking accept-new
+  BatchMode yes
+END
+# The board has booted with systemd; its systemctl tells what it is asked for.
+mkdir -p "$DIR/board/run/systemd/system"
+mv "$DIR/board/usr/bin/systemctl" "$DIR/systemctl"
+printf '#!/bin/sh\necho "$@" >> /systemctl.log\n' > "$DIR/board/usr/bin/systemctl"
+chmod 755 "$DIR/board/usr/bin/systemctl"
+refuses "neither root nor may it use sudo" --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes pi@board
+refuses "cannot be reached over ssh" --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes ann@board
+flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --dry-run root@board || fail "--dry-run over ssh: $(cat "$DIR/flash.log")"
+grep -q '^client_id = attic' "$DIR/board/etc/sluice/agent.conf" || fail "--dry-run changed the board"
+flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes root@board || fail "over ssh: $(cat "$DIR/flash.log")"
+expect_lines "$DIR/board/systemctl.log" daemon-reload 'restart sluice-agent'
+mv "$DIR/systemctl" "$DIR/board/usr/bin/systemctl"
+publishes cellar 14 "$DIR/board"
+stop_gateway
