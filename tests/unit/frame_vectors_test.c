@@ -27,7 +27,7 @@ static cJSON *read_vectors(void)
 {
     FILE *file = fopen(FRAME_VECTORS, "r");
     assert_non_null(file);
-    static char text[1 << 17];
+    static char text[1 << 18];
     size_t len = fread(text, 1, sizeof text - 1, file);
     assert_true(len < sizeof text - 1);
     fclose(file);
