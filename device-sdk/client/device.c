@@ -391,6 +391,11 @@ static uint64_t next_ms(const struct sluice_device *device, uint64_t now_ms)
     return device->then ? earlier(next, device->late_ms) : next;
 }
 
+static bool has_connection(const struct sluice_device *device)
+{
+    return device->link == LINK_CONNECTING || device->link == LINK_UP;
+}
+
 uint64_t sluice_device_poll(struct sluice_device *device, uint64_t now_ms)
 {
     static void (*const steps[])(struct sluice_device *, uint64_t) = {
@@ -406,13 +411,14 @@ uint64_t sluice_device_poll(struct sluice_device *device, uint64_t now_ms)
             step_leaving(device, now_ms);
         tell_state(device);
     }
+    if (has_connection(device) && device->port->flush)
+        device->port->flush(device->port);
     return next_ms(device, now_ms);
 }
 
 struct sluice_wait sluice_device_wait(const struct sluice_device *device)
 {
-    bool has_connection = device->link == LINK_CONNECTING || device->link == LINK_UP;
-    return has_connection ? device->port->wait(device->port) : (struct sluice_wait){.descriptor = -1};
+    return has_connection(device) ? device->port->wait(device->port) : (struct sluice_wait){.descriptor = -1};
 }
 
 static void leave(struct sluice_device *device, uint64_t now_ms, uint32_t limit_ms, enum then then)

@@ -230,7 +230,7 @@ enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms)
             return engine_fail(engine, SLUICE_TIMEOUT, "the gateway is silent: no ", answers[i].packet);
     if (now_ms >= engine->paused_until_ms)
         engine->paused_until_ms = 0;
-    if (now_ms >= ping_due_ms(engine) &&
+    if (now_ms >= ping_due_ms(engine) && engine_output(engine, now_ms).len == 0 &&
         engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_PINGREQ, .version = MQTT_5}))
         engine->ping_deadline_ms = now_ms + engine->config->answer_ms;
     return SLUICE_OK;

@@ -46,16 +46,27 @@ static enum sluice_error start_lookup(struct posix *posix, const char *host, uin
     return SLUICE_OK;
 }
 
-/* Begins to connect to the next address of the answer. */
+static void set_option(struct posix *posix, int option, int value)
+{
+    setsockopt(posix->descriptor, IPPROTO_TCP, option, &value, sizeof value);
+}
+
+/*
+ * Begins to connect to the next address of the answer. Each packet costs 52 bytes
+ * and more beside its content: so small pieces are gathered until posix_flush (the
+ * end of the handshake goes with CONNECT, DISCONNECT with the end of the
+ * connection), and TCP's acknowledgements wait a moment for something to go with.
+ */
 static enum sluice_error start_tcp(struct posix *posix)
 {
     size_t index = (posix->first_address + posix->tried_count++) % posix->answer.count;
     const union resolve_address *address = &posix->answer.addresses[index];
-    int one = 1;
     posix->descriptor = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (posix->descriptor < 0)
         return SLUICE_IO;
-    setsockopt(posix->descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    set_option(posix, TCP_NODELAY, 1);
+    set_option(posix, TCP_CORK, 1);
+    set_option(posix, TCP_QUICKACK, 0);
     if (connect(posix->descriptor, &address->any, resolve_address_bytes(address)) && errno != EINPROGRESS)
         return SLUICE_IO;
     return SLUICE_OK;
@@ -102,6 +113,7 @@ static int tls_send(void *context, const unsigned char *data, size_t len)
     if (sent < 0)
         return errno == EAGAIN || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_WRITE
                                                  : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    posix->is_held = true;
     return (int)sent;
 }
 
@@ -250,6 +262,16 @@ static enum sluice_error posix_send(struct sluice_port *port, const void *data, 
     return SLUICE_OK;
 }
 
+static void posix_flush(struct sluice_port *port)
+{
+    struct posix *posix = posix_of(port);
+    if (!posix->is_held)
+        return;
+    set_option(posix, TCP_CORK, 0);
+    set_option(posix, TCP_CORK, 1);
+    posix->is_held = false;
+}
+
 static enum sluice_error posix_receive(struct sluice_port *port, void *memory, size_t capacity,
                                        size_t *ret_received)
 {
@@ -272,7 +294,7 @@ static void posix_disconnect(struct sluice_port *port)
         mbedtls_ssl_free(&posix->tls);
     close_descriptor(posix);
     posix->phase = PHASE_CLOSED;
-    posix->wants_write = false;
+    posix->wants_write = posix->is_held = false;
     posix->pending_bytes = 0;
 }
 
@@ -353,6 +375,7 @@ enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
     posix->port = (struct sluice_port){
         .connect = posix_connect,
         .send = posix_send,
+        .flush = posix_flush,
         .receive = posix_receive,
         .close = posix_disconnect,
         .wait = posix_wait,

@@ -33,6 +33,7 @@ struct posix {
     size_t tried_count;
     mbedtls_ssl_context tls; /* from PHASE_TLS on */
     bool wants_write;
+    bool is_held;         /* the kernel holds what was sent, so that more may join it in its packet */
     size_t pending_bytes; /* taken by mbedTLS in a send that gave SLUICE_AGAIN */
     struct session session;
 

@@ -9,6 +9,7 @@
  * the differences from one value to the next (for times, of the differences of
  * these), as if a decoder knew their distribution beforehand.
  */
+#include "room.h"
 #include "wire/frame.h"
 
 #include <math.h>
@@ -27,47 +28,21 @@ struct series {
     size_t sample_count;
 };
 
-static uint64_t random_next(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
-
-/* About normal, with a standard deviation of 1: the sum of 12 uniform numbers. */
-static double random_normal(uint64_t *state)
-{
-    double sum = -6;
-    for (int i = 0; i < 12; i++)
-        sum += (double)(random_next(state) >> 11) / 9007199254740992.0;
-    return sum;
-}
-
-/* Random walks as a room's sensors show them, over a slow wave. */
 static void make_synthetic(struct series *series)
 {
-    static const struct {
-        struct frame_channel channel;
-        double start, step, wave, noise;
-    } models[] = {
-        {{SPAN_LITERAL("temperature"), SPAN_LITERAL("Cel"), FRAME_DECIMAL, 2}, 21.5, 0.02, 0.8, 0.01},
-        {{SPAN_LITERAL("humidity"), SPAN_LITERAL("%RH"), FRAME_DECIMAL, 1}, 45, 0.1, 2, 0.05},
-        {{SPAN_LITERAL("pressure"), SPAN_LITERAL("hPa"), FRAME_DECIMAL, 2}, 1013.25, 0.02, 0.3, 0.02},
-        {{SPAN_LITERAL("battery"), SPAN_LITERAL("V"), FRAME_DECIMAL, 3}, 3.912, 0.0002, -0.01, 0.0008},
-    };
-    uint64_t random = 88172645463325252;
-    series->channel_count = 4;
-    series->sample_count = 360;
-    for (size_t column = 0; column < 4; column++) {
-        series->channels[column] = models[column].channel;
-        double walk = models[column].start;
-        for (size_t i = 0; i < 360; i++) {
-            walk += models[column].step * random_normal(&random);
-            double value = walk + models[column].wave * sin((double)i / 57.3) +
-                           models[column].noise * random_normal(&random);
-            series->times_ms[i] = 1700000000000 + 10000 * (int64_t)i;
-            series->values[i][column] = frame_value_of(value, &series->channels[column]);
+    static double values[ROOM_SAMPLES][ROOM_CHANNELS];
+    room_series(values);
+    series->channel_count = ROOM_CHANNELS;
+    series->sample_count = ROOM_SAMPLES;
+    for (size_t column = 0; column < ROOM_CHANNELS; column++) {
+        const struct room_channel *channel = &room_channels[column];
+        series->channels[column] = (struct frame_channel){.name = span_from_string(channel->name),
+                                                          .unit = span_from_string(channel->unit),
+                                                          .type = FRAME_DECIMAL,
+                                                          .decimals = channel->decimals};
+        for (size_t i = 0; i < ROOM_SAMPLES; i++) {
+            series->times_ms[i] = 1700000000000 + ROOM_INTERVAL_MS * (int64_t)i;
+            series->values[i][column] = frame_value_of(values[i][column], &series->channels[column]);
         }
     }
 }

@@ -23,6 +23,8 @@ enum { PATIENCE_MS = 20000 }; /* a machine that needs longer fails the test */
 
 static void wait_for(struct sluice_port *port)
 {
+    if (port->flush)
+        port->flush(port);
     struct sluice_wait wait = port->wait(port);
     struct pollfd entry = {wait.descriptor,
                            (short)((wait.readable ? POLLIN : 0) | (wait.writable ? POLLOUT : 0)), 0};

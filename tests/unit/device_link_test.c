@@ -58,6 +58,20 @@ static void an_idle_connection_is_kept_alive(void **state)
     assert_int_equal(poll_at(now_ms + 1), SLUICE_DEVICE_ONLINE);
 }
 
+/* A frame an hour, and a Keep Alive of an hour: both come due together. */
+static void a_message_takes_the_place_of_a_ping(void **state)
+{
+    (void)state;
+    open_device();
+    go_online(false);
+    poll_at(now_ms + KEEP_ALIVE_MS - 1);
+    publish("x");
+    poll_at(now_ms + 1);
+    fake_port_give_ack(&fake, MQTT_PUBACK, take(MQTT_PUBLISH).packet_id, MQTT_SUCCESS);
+    take_nothing();
+    assert_int_equal(poll_device(), now_ms + KEEP_ALIVE_MS);
+}
+
 static void attempts_are_spaced_and_start_over_after_an_answer(void **state)
 {
     (void)state;
@@ -423,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_is_found_out),
         cmocka_unit_test(an_idle_connection_is_kept_alive),
+        cmocka_unit_test(a_message_takes_the_place_of_a_ping),
         cmocka_unit_test(attempts_are_spaced_and_start_over_after_an_answer),
         cmocka_unit_test(a_refusing_gateway_is_not_hammered),
         cmocka_unit_test(commands_arrive_are_acknowledged_and_answered),

@@ -21,7 +21,7 @@ static enum sluice_error fake_connect(struct sluice_port *port, const char *host
         return fake->connect_result;
     fake->is_open = true;
     fake->open_count++;
-    fake->sent_bytes = fake->taken_bytes = fake->incoming_bytes = fake->given_bytes = 0;
+    fake->sent_bytes = fake->flushed_bytes = fake->taken_bytes = fake->incoming_bytes = fake->given_bytes = 0;
     return SLUICE_OK;
 }
 
@@ -37,6 +37,11 @@ static enum sluice_error fake_send(struct sluice_port *port, const void *data, s
     fake->sent_bytes += len;
     *ret_sent = len;
     return SLUICE_OK;
+}
+
+static void fake_flush(struct sluice_port *port)
+{
+    fake_of(port)->flushed_bytes = fake_of(port)->sent_bytes;
 }
 
 static enum sluice_error fake_receive(struct sluice_port *port, void *memory, size_t capacity,
@@ -59,6 +64,7 @@ static void fake_close(struct sluice_port *port)
 {
     struct fake_port *fake = fake_of(port);
     fake->is_open = false;
+    fake->flushed_bytes = fake->sent_bytes;
     fake->close_count++;
 }
 
@@ -78,6 +84,7 @@ void fake_port_init(struct fake_port *fake)
     fake->port = (struct sluice_port){
         .connect = fake_connect,
         .send = fake_send,
+        .flush = fake_flush,
         .receive = fake_receive,
         .close = fake_close,
         .wait = fake_wait,
@@ -90,7 +97,8 @@ void fake_port_init(struct fake_port *fake)
 
 bool fake_port_take(struct fake_port *fake, struct mqtt_packet *ret_packet)
 {
-    struct span rest = span_of(fake->sent + fake->taken_bytes, fake->sent_bytes - fake->taken_bytes), packet;
+    struct span rest = span_of(fake->sent + fake->taken_bytes, fake->flushed_bytes - fake->taken_bytes),
+                packet;
     if (mqtt_frame(rest, UINT32_MAX, &packet))
         return false;
     enum mqtt_reason reason;

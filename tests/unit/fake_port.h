@@ -22,7 +22,8 @@ struct fake_port {
 
     uint8_t sent[65536]; /* by the device, in this connection */
     size_t sent_bytes;
-    size_t taken_bytes; /* of them, by fake_port_take */
+    size_t flushed_bytes; /* of them: what is not flushed does not arrive */
+    size_t taken_bytes;   /* of them, by fake_port_take */
     uint8_t incoming[65536];
     size_t incoming_bytes;
     size_t given_bytes;

@@ -35,6 +35,9 @@ struct sluice_port {
     /* Takes 1 to `len` bytes, or SLUICE_AGAIN, SLUICE_CLOSED, SLUICE_IO. After SLUICE_AGAIN the next call
      * begins with the same bytes, and may bring more. */
     enum sluice_error (*send)(struct sluice_port *port, const void *data, size_t len, size_t *ret_sent);
+    /* What connect and send have taken goes out now, where the port gathers small pieces to one packet; NULL:
+     * it does not. Called after them, before the device waits; close sends what is left, too. */
+    void (*flush)(struct sluice_port *port);
     /* Gives 1 to `capacity` bytes, or SLUICE_AGAIN, SLUICE_CLOSED, SLUICE_IO. */
     enum sluice_error (*receive)(struct sluice_port *port, void *memory, size_t capacity,
                                  size_t *ret_received);

@@ -1,0 +1,5 @@
+add_executable(wire_cost bench/wire_cost.c bench/room.c)
+target_link_libraries(wire_cost PRIVATE sluice_options sluice_client sluice_port m)
+set_target_properties(wire_cost PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+add_test(NAME wire_cost COMMAND sh ${PROJECT_SOURCE_DIR}/tests/bench/wire_cost.sh ${PROJECT_BINARY_DIR})
+set_tests_properties(wire_cost PROPERTIES SKIP_RETURN_CODE 77)
