@@ -97,8 +97,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct fuzz_port port;
     static _Alignas(max_align_t) uint8_t memory[8192];
     struct sluice_device *device;
-    port = (struct fuzz_port){.port = {fuzz_connect, fuzz_send, fuzz_receive, fuzz_close, fuzz_wait,
-                                       fuzz_random, .error = "the connection is closed"}};
+    port = (struct fuzz_port){.port = {.connect = fuzz_connect,
+                                       .send = fuzz_send,
+                                       .receive = fuzz_receive,
+                                       .close = fuzz_close,
+                                       .wait = fuzz_wait,
+                                       .random = fuzz_random,
+                                       .error = "the connection is closed"}};
     const struct sluice_device_config config = {
         .host = "h",
         .client_id = "c",
