@@ -1,5 +1,5 @@
 /*
- * A command whose output is a measurement: started by /bin/sh -c, read without
+ * A command whose output is a measurement, or the answer of an action: started by /bin/sh -c, read without
  * waiting, killed with all its children when it takes too long. The caller's loop
  * watches `descriptor` and SIGCHLD.
  */
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { COMMAND_OUTPUT_BYTES = 128 }; /* what comes after is read and forgotten */
+enum { COMMAND_OUTPUT_BYTES = 512 }; /* what comes after is read and forgotten */
 
 struct command {
     uint32_t timeout_ms;

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static void set_defaults(const char *section, void *object)
 {
     for (size_t i = 0; i < config_row_count; i++)
         if (config_rows[i].otherwise && strcmp(config_rows[i].section, section) == 0)
-            config_set(&config_rows[i], object, config_rows[i].otherwise);
+            config_set(&config_rows[i], (char *)object + config_rows[i].offset, config_rows[i].otherwise);
 }
 
 void config_init(struct agent_config *config)
@@ -58,7 +59,7 @@ static const struct config_row *find_row(const char *section, const char *key)
 static void set(struct agent_config *config, struct place place, const struct config_row *row, void *object,
                 const char *text)
 {
-    if (config_set(row, object, text))
+    if (config_set(row, (char *)object + row->offset, text))
         return;
     char allowed[160];
     config_allowed(row, allowed, sizeof allowed);
@@ -71,7 +72,7 @@ struct parser {
     struct agent_config *config;
     struct place place;
     char section[16];      /* empty: none yet, or an unknown one */
-    struct source *source; /* of [file] and [command], else NULL */
+    struct source *source; /* of a section with a name, else NULL */
 };
 
 static char *trim(char *text)
@@ -84,11 +85,37 @@ static char *trim(char *text)
     return text;
 }
 
-static void start_source(struct parser *parser, const char *name)
+/* Sections with a name, by enum source_kind, and the key that they cannot be without. */
+static const struct {
+    const char *section, *target;
+} kinds[] = {
+    [SOURCE_FILE] = {"file", "path"},
+    [SOURCE_COMMAND] = {"command", "run"},
+    [SOURCE_ACTION] = {"action", "run"},
+    [SOURCE_WATCH] = {"watch", NULL},
+};
+enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
+
+/* KIND_COUNT: the section has no name. */
+static size_t kind_of(const char *section)
+{
+    size_t kind = 0;
+    while (kind < KIND_COUNT && strcmp(kinds[kind].section, section) != 0)
+        kind++;
+    return kind;
+}
+
+/* Files and commands are sensors, which have their names in common. */
+static bool share_names(enum source_kind a, enum source_kind b)
+{
+    return a == b || (a <= SOURCE_COMMAND && b <= SOURCE_COMMAND);
+}
+
+static void start_source(struct parser *parser, enum source_kind kind, const char *name)
 {
     struct agent_config *config = parser->config;
     for (size_t i = 0; i < config->source_count; i++)
-        if (strcmp(config->sources[i].name, name) == 0)
+        if (share_names(config->sources[i].kind, kind) && strcmp(config->sources[i].name, name) == 0)
             complain(config, parser->place, "the name '%s' is taken by line %u", name,
                      config->sources[i].line);
     if (*name == '\0' || strlen(name) >= sizeof config->sources[0].name) {
@@ -98,13 +125,15 @@ static void start_source(struct parser *parser, const char *name)
         return;
     }
     if (config->source_count == SOURCES_MAX) {
-        complain(config, parser->place, "more than %d [file] and [command] sections", SOURCES_MAX);
+        complain(config, parser->place, "more than %d sections with a name", SOURCES_MAX);
         parser->section[0] = '\0';
         return;
     }
+    if (kind == SOURCE_ACTION && strpbrk(name, "/+#"))
+        complain(config, parser->place, "the name of an action is a topic level, without / + #");
     parser->source = &config->sources[config->source_count++];
     *parser->source =
-        (struct source){.is_command = strcmp(parser->section, "command") == 0, .line = parser->place.line};
+        (struct source){.kind = kind, .above = INFINITY, .below = -INFINITY, .line = parser->place.line};
     memcpy(parser->source->name, name, strlen(name) + 1);
     set_defaults(parser->section, parser->source);
 }
@@ -112,7 +141,8 @@ static void start_source(struct parser *parser, const char *name)
 /* `text` is what stands after the opening bracket. */
 static void start_section(struct parser *parser, char *text)
 {
-    static const char *const sections[] = {"gateway", "sampling", "sensors", "file", "command"};
+    static const char *const sections[] = {"gateway", "sampling", "sensors", "file",
+                                           "command", "action",   "watch"};
     char *end = strchr(text, ']');
     parser->section[0] = '\0';
     parser->source = NULL;
@@ -127,15 +157,16 @@ static void start_section(struct parser *parser, char *text)
         if (strlen(sections[i]) == len && strncmp(text, sections[i], len) == 0)
             snprintf(parser->section, sizeof parser->section, "%s", sections[i]);
     bool has_name = text[len] != '\0';
-    bool wants_name = strcmp(parser->section, "file") == 0 || strcmp(parser->section, "command") == 0;
-    if (!parser->section[0] || (has_name && !wants_name)) {
+    size_t kind = kind_of(parser->section);
+    if (!parser->section[0] || (has_name && kind == KIND_COUNT)) {
         complain(
             parser->config, parser->place,
-            "there is no section [%s]; there are [gateway] [sampling] [sensors] [file NAME] [command NAME]",
+            "there is no section [%s]; there are [gateway] [sampling] [sensors] [file NAME] [command NAME] "
+            "[action NAME] [watch NAME]",
             text);
         parser->section[0] = '\0';
-    } else if (wants_name) {
-        start_source(parser, trim(text + len));
+    } else if (kind < KIND_COUNT) {
+        start_source(parser, (enum source_kind)kind, trim(text + len));
     }
 }
 
@@ -239,6 +270,13 @@ bool config_option(struct agent_config *config, const char *option, const char *
     return false;
 }
 
+bool config_parse_interval(const char *text, uint32_t *ret_ms, char *ret_allowed, size_t capacity)
+{
+    const struct config_row *row = find_row("sampling", "interval");
+    config_allowed(row, ret_allowed, capacity);
+    return config_set(row, ret_ms, text);
+}
+
 void config_print_options(void)
 {
     for (size_t i = 0; i < config_row_count; i++) {
@@ -278,11 +316,27 @@ static bool expand(char *text, size_t capacity, const char *client_id, const cha
 
 static void check_sources(struct agent_config *config)
 {
-    for (size_t i = 0; i < config->source_count; i++)
-        if (config->sources[i].target[0] == '\0')
-            complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has no '%s'",
-                     config->sources[i].is_command ? "command" : "file", config->sources[i].name,
-                     config->sources[i].line, config->sources[i].is_command ? "run" : "path");
+    for (size_t i = 0; i < config->source_count; i++) {
+        const struct source *source = &config->sources[i];
+        const char *section = kinds[source->kind].section, *target = kinds[source->kind].target;
+        if (target && source->target[0] == '\0')
+            complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has no '%s'", section, source->name,
+                     source->line, target);
+        if (source->kind == SOURCE_WATCH && isinf(source->above) && isinf(source->below))
+            complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has neither 'above' nor 'below'",
+                     section, source->name, source->line);
+    }
+}
+
+/* `text` becomes a Topic Name; what may be left empty then stays so. */
+static void finish_topic(struct agent_config *config, const char *key, char text[TOPIC_BYTES],
+                         bool may_be_empty, const char *host_name)
+{
+    if (!expand(text, TOPIC_BYTES, config->client_id, host_name) || (text[0] == '\0' && !may_be_empty) ||
+        strpbrk(text, "+#"))
+        complain(config, (struct place){NULL, 0},
+                 "%s: '%s' is no Topic Name of at most %d bytes with %%c, %%h and %%%% in it", key, text,
+                 TOPIC_BYTES - 1);
 }
 
 void config_finish(struct agent_config *config, bool for_connecting)
@@ -292,11 +346,9 @@ void config_finish(struct agent_config *config, bool for_connecting)
     gethostname(host_name, sizeof host_name - 1);
     if (!expand(config->client_id, sizeof config->client_id, NULL, host_name))
         complain(config, place, "client_id: only %%h and %%%% can stand in '%s'", config->client_id);
-    if (!expand(config->topic, sizeof config->topic, config->client_id, host_name) ||
-        config->topic[0] == '\0' || strpbrk(config->topic, "+#"))
-        complain(config, place,
-                 "topic: '%s' is no Topic Name of at most %d bytes with %%c, %%h and %%%% in it",
-                 config->topic, TOPIC_BYTES - 1);
+    finish_topic(config, "topic", config->topic, false, host_name);
+    finish_topic(config, "events", config->events, true, host_name);
+    finish_topic(config, "commands", config->commands, true, host_name);
     if (config->client_id[0] == '\0')
         complain(config, place, "client_id: it is empty; allowed are 1 to 255 bytes");
     check_sources(config);

@@ -21,14 +21,23 @@ enum {
     TARGET_BYTES = 512,
 };
 
-/* A [file NAME] or [command NAME] section. */
+enum source_kind {
+    SOURCE_FILE,    /* measures */
+    SOURCE_COMMAND, /* measures */
+    SOURCE_ACTION,  /* is run when the gateway asks */
+    SOURCE_WATCH,   /* limits for the sensor of its name */
+};
+
+/* A section with a name: [file NAME], [command NAME], [action NAME], [watch NAME]. */
 struct source {
-    bool is_command;
+    enum source_kind kind;
     char name[64];
     char target[TARGET_BYTES]; /* the file, or the command's text */
     char unit[33];
     uint32_t decimals;
     double scale, offset;
+    double above, below; /* infinite: no such limit */
+    double hysteresis;
     uint32_t timeout_ms;
     unsigned line;
 };
@@ -38,8 +47,10 @@ struct agent_config {
     uint32_t port;
     char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
     char session_file[PATH_MAX]; /* empty: none */
-    char client_id[256];     /* %h is replaced */
-    char topic[TOPIC_BYTES]; /* %c and %h are replaced */
+    char client_id[256];         /* %h is replaced */
+    char topic[TOPIC_BYTES];     /* %c and %h are replaced in this and the next two */
+    char events[TOPIC_BYTES];    /* empty: events are not published */
+    char commands[TOPIC_BYTES];  /* empty: no commands are taken */
     uint32_t keep_alive_ms;
 
     uint32_t interval_ms, flush_ms, linger_ms;
@@ -68,6 +79,9 @@ bool config_option(struct agent_config *config, const char *option, const char *
 /* Replaces %c and %h, and checks what only the whole can show: what is needed to connect (where
  * `for_connecting`), and the sources. */
 void config_finish(struct agent_config *config, bool for_connecting);
+
+/* A text as `interval` has it; false: it is none, and ret_allowed is what it may be. */
+bool config_parse_interval(const char *text, uint32_t *ret_ms, char *ret_allowed, size_t capacity);
 
 /* The keys, as lines for --help. */
 void config_print_options(void);

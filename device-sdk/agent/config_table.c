@@ -23,6 +23,8 @@ const struct config_row config_rows[] = {
     {"gateway", "session_file", CONFIG_TEXT, AT(session_file), 0, SIZE(session_file), NULL, "", "file that keeps the TLS session over restarts; none: each start is a full handshake"},
     {"gateway", "client_id", CONFIG_TEXT, AT(client_id), 0, SIZE(client_id), NULL, "%h", "MQTT Client Identifier; %h is the host name of this machine"},
     {"gateway", "topic", CONFIG_TEXT, AT(topic), 0, SIZE(topic), NULL, "farm/%c/telemetry", "Topic Name for telemetry; %c is the client_id, %h the host name"},
+    {"gateway", "events", CONFIG_TEXT, AT(events), 0, SIZE(events), NULL, "farm/%c/events", "Topic Name for events, see [watch]; empty: none are published"},
+    {"gateway", "commands", CONFIG_TEXT, AT(commands), 0, SIZE(commands), NULL, "", "commands are taken on this topic and their name, as farm/%c/commands; empty: none are"},
     {"gateway", "keep_alive", CONFIG_DURATION, AT(keep_alive_ms), 1000, 65535000, NULL, "5min", "an idle connection is tested this often"},
 
     {"sampling", "interval", CONFIG_DURATION, AT(interval_ms), 100, DAY_MS, NULL, "10s", "time between samples"},
@@ -52,6 +54,13 @@ const struct config_row config_rows[] = {
     {"command", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", ""},
     {"command", "offset", CONFIG_REAL, SOURCE(offset), 0, 0, NULL, "0", ""},
     {"command", "timeout", CONFIG_DURATION, SOURCE(timeout_ms), 1, HOUR_MS, NULL, "2s", "it is killed after this, and gives no value"},
+
+    {"action", "run", CONFIG_TEXT, SOURCE(target), 0, TARGET_BYTES, NULL, NULL, "a shell command to be run when the gateway asks"},
+    {"action", "timeout", CONFIG_DURATION, SOURCE(timeout_ms), 1, HOUR_MS, NULL, "30s", "it is killed after this"},
+
+    {"watch", "above", CONFIG_REAL, SOURCE(above), 0, 0, NULL, NULL, "a value over this is urgent"},
+    {"watch", "below", CONFIG_REAL, SOURCE(below), 0, 0, NULL, NULL, "a value under this is urgent"},
+    {"watch", "hysteresis", CONFIG_REAL, SOURCE(hysteresis), 0, 0, NULL, "0", "how far within the limit a value is back again"},
 };
 /* clang-format on */
 const size_t config_row_count = sizeof config_rows / sizeof config_rows[0];
@@ -106,9 +115,8 @@ static bool set_choice(const char *choices, uint32_t *place, const char *text)
     return false;
 }
 
-bool config_set(const struct config_row *row, void *object, const char *text)
+bool config_set(const struct config_row *row, void *place, const char *text)
 {
-    void *place = (char *)object + row->offset;
     switch (row->type) {
     case CONFIG_TEXT:
         if (strlen(text) >= row->max)

@@ -16,7 +16,7 @@ enum config_type {
 struct config_row {
     const char *section, *key;
     enum config_type type;
-    size_t offset; /* in struct agent_config, or in struct source for [file] and [command] */
+    size_t offset; /* in struct agent_config, or in struct source for sections with a name */
     uint32_t min, max;
     const char *choices;   /* words with spaces between them */
     const char *otherwise; /* the default, as one would write it; NULL: none */
@@ -26,8 +26,8 @@ struct config_row {
 extern const struct config_row config_rows[];
 extern const size_t config_row_count;
 
-/* Sets `row` of `object` from text; false: the text is not allowed. */
-bool config_set(const struct config_row *row, void *object, const char *text);
+/* Sets what `row` describes, at `place`, from text; false: the text is not allowed. */
+bool config_set(const struct config_row *row, void *place, const char *text);
 /* What is allowed, for a sentence: "a number from 1 to 65535". */
 void config_allowed(const struct config_row *row, char *ret_text, size_t capacity);
 

@@ -5,7 +5,10 @@
  */
 #include "agent/log.h"
 #include "agent/options.h"
+#include "agent/remote.h"
 #include "agent/sampler.h"
+#include "agent/stats.h"
+#include "agent/watch.h"
 #include "sluice/device.h"
 #include "sluice/posix.h"
 
@@ -25,12 +28,14 @@ struct agent {
     struct agent_config config;
     struct options options;
     struct sampler sampler;
+    struct watches watches;
+    struct remote remote;
+    struct schedule schedule;
     struct sluice_port *port;
     struct sluice_device *device;
     void *memory; /* of the device */
     FILE *stats;
     int signals;
-    uint64_t next_sample_ms;
     uint64_t next_delivery_ms; /* with [sampling] connect */
     uint64_t end_ms;
     bool stopping;
@@ -54,6 +59,12 @@ static void on_state(void *context, enum sluice_device_state state)
     }
     if (is_online || state == SLUICE_DEVICE_OFFLINE)
         agent->was_online = is_online;
+}
+
+static void on_message(void *context, const struct sluice_message *message)
+{
+    struct agent *agent = context;
+    remote_message(&agent->remote, message);
 }
 
 static int list_sensors(struct sampler *sampler)
@@ -93,6 +104,7 @@ static bool open_device(struct agent *agent)
     }
     if (config->session_file[0])
         sluice_posix_keep_session(agent->port, config->session_file, on_notice, NULL);
+    remote_init(&agent->remote, config, &agent->sampler, &agent->schedule, agent->port);
     struct sluice_device_config device_config = {
         .host = config->host,
         .port = (uint16_t)config->port,
@@ -100,6 +112,9 @@ static bool open_device(struct agent *agent)
         .topic = config->topic,
         .channels = agent->sampler.channels,
         .channel_count = agent->sampler.list.count,
+        .filters = agent->remote.filters,
+        .filter_count = agent->remote.filter_count,
+        .on_message = on_message,
         .on_state = on_state,
         .context = agent,
         .flush_ms = config->flush_ms,
@@ -112,6 +127,7 @@ static bool open_device(struct agent *agent)
     enum sluice_error error =
         agent->memory ? sluice_device_open(agent->memory, bytes, &device_config, agent->port, &agent->device)
                       : SLUICE_NO_MEMORY;
+    agent->remote.device = agent->device;
     if (error)
         agent_log("these settings and %zu sensors cannot be used together: %s", agent->sampler.list.count,
                   sluice_error_text(error));
@@ -131,36 +147,8 @@ static bool open_stats(struct agent *agent)
 
 static void write_stats(const struct agent *agent)
 {
-    struct sluice_device_counters c = sluice_device_counters(agent->device);
-    uint64_t dropped = c.dropped_oldest + c.dropped_thinned + c.dropped_rejected + c.dropped_too_large;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[] = {
-        {"samples", c.samples},
-        {"samples_published", c.samples_published},
-        {"samples_acknowledged", c.samples_acknowledged},
-        {"samples_dropped", c.samples_dropped},
-        {"published", c.published},
-        {"acknowledged", c.acknowledged},
-        {"dropped", dropped},
-        {"dropped_oldest", c.dropped_oldest},
-        {"dropped_thinned", c.dropped_thinned},
-        {"dropped_rejected", c.dropped_rejected},
-        {"dropped_too_large", c.dropped_too_large},
-        {"queued", c.queued},
-        {"resent", c.resent},
-        {"sensors", agent->sampler.list.count},
-        {"attempts", c.attempts},
-        {"connects", c.connects},
-        {"tls_resumed", agent->port->resumed_count},
-        {"bytes_sent", c.bytes_sent},
-        {"bytes_received", c.bytes_received},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        fprintf(agent->stats, "%s\"%s\":%llu", i ? "," : "{", rows[i].name,
-                (unsigned long long)rows[i].value);
-    fputs("}\n", agent->stats);
+    stats_write(agent->stats, agent->device, agent->port, agent->sampler.list.count);
+    fputc('\n', agent->stats);
     if (fflush(agent->stats))
         agent_log("--stats: cannot write %s: %s", agent->options.stats, strerror(errno));
 }
@@ -168,6 +156,7 @@ static void write_stats(const struct agent *agent)
 static void free_agent(struct agent *agent)
 {
     sampler_stop(&agent->sampler);
+    command_stop(&agent->remote.action);
     if (agent->stats && agent->stats != stdout)
         fclose(agent->stats);
     if (agent->signals >= 0)
@@ -194,6 +183,7 @@ static void stop(struct agent *agent, uint64_t now_ms)
 {
     agent->stopping = true;
     sampler_stop(&agent->sampler);
+    remote_stop(&agent->remote);
     sluice_device_close(agent->device, now_ms, agent->config.linger_ms);
 }
 
@@ -211,24 +201,38 @@ static bool read_signals(struct agent *agent, uint64_t now_ms)
     return false;
 }
 
+/* Publishes what is gathered without waiting: after an urgent sample, or because it is time to connect. */
+static void deliver(struct agent *agent, uint64_t now_ms)
+{
+    if (agent->config.connect_ms == 0) {
+        sluice_device_flush(agent->device);
+        return;
+    }
+    agent->next_delivery_ms = now_ms + agent->config.connect_ms;
+    sluice_device_deliver(agent->device, now_ms, agent->config.linger_ms);
+}
+
 static void take_samples(struct agent *agent, uint64_t now_ms)
 {
-    if (!agent->sampler.collecting && now_ms >= agent->next_sample_ms) {
-        uint64_t missed_count = (now_ms - agent->next_sample_ms) / agent->config.interval_ms;
-        agent->next_sample_ms += (missed_count + 1) * agent->config.interval_ms;
+    struct schedule *schedule = &agent->schedule;
+    if (!agent->sampler.collecting && now_ms >= schedule->next_ms) {
+        uint64_t missed_count = (now_ms - schedule->next_ms) / schedule->interval_ms;
+        schedule->next_ms += (missed_count + 1) * schedule->interval_ms;
         sampler_start(&agent->sampler, now_ms);
     }
     double values[SENSORS_MAX];
     if (!sampler_finish(&agent->sampler, now_ms, values))
         return;
     uint64_t time_ms = sluice_posix_time_ms();
-    sluice_device_sample(agent->device, now_ms, time_ms < CLOCK_SET_MS ? 0 : time_ms, values);
-    if (agent->options.once) {
+    if (time_ms < CLOCK_SET_MS)
+        time_ms = 0;
+    sluice_device_sample(agent->device, now_ms, time_ms, values);
+    bool urgent = watch_sample(&agent->watches, agent->device, time_ms, values);
+    remote_sampled(&agent->remote, values);
+    if (agent->options.once)
         stop(agent, now_ms);
-    } else if (agent->config.connect_ms > 0 && now_ms >= agent->next_delivery_ms) {
-        agent->next_delivery_ms = now_ms + agent->config.connect_ms;
-        sluice_device_deliver(agent->device, now_ms, agent->config.linger_ms);
-    }
+    else if (urgent || (agent->config.connect_ms > 0 && now_ms >= agent->next_delivery_ms))
+        deliver(agent, now_ms);
 }
 
 static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
@@ -238,16 +242,18 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 
 static void wait_until(const struct agent *agent, uint64_t now_ms, uint64_t next_ms)
 {
-    struct pollfd entries[SENSORS_MAX + 2];
+    struct pollfd entries[SENSORS_MAX + 3];
     struct sluice_wait wait = sluice_device_wait(agent->device);
     entries[0] = (struct pollfd){agent->signals, POLLIN, 0};
     entries[1] = (struct pollfd){wait.descriptor,
                                  (short)((wait.readable ? POLLIN : 0) | (wait.writable ? POLLOUT : 0)), 0};
-    size_t count = 2 + sampler_poll_entries(&agent->sampler, entries + 2);
+    entries[2] = remote_poll_entry(&agent->remote);
+    size_t count = 3 + sampler_poll_entries(&agent->sampler, entries + 3);
+    next_ms = earlier(next_ms, remote_deadline_ms(&agent->remote));
     if (!agent->stopping)
         next_ms = earlier(next_ms, earlier(agent->end_ms, agent->sampler.collecting
                                                               ? sampler_deadline_ms(&agent->sampler)
-                                                              : agent->next_sample_ms));
+                                                              : agent->schedule.next_ms));
     uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     poll(entries, count, left_ms > 60000 ? 60000 : (int)left_ms);
 }
@@ -255,7 +261,7 @@ static void wait_until(const struct agent *agent, uint64_t now_ms, uint64_t next
 static int run(struct agent *agent)
 {
     uint64_t now_ms = sluice_posix_now_ms();
-    agent->next_sample_ms = now_ms;
+    agent->schedule = (struct schedule){now_ms, agent->config.interval_ms};
     agent->end_ms = agent->options.for_ms ? now_ms + agent->options.for_ms : UINT64_MAX;
     bool aborted = false;
     while (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED && !aborted) {
@@ -263,6 +269,7 @@ static int run(struct agent *agent)
         aborted = read_signals(agent, now_ms);
         if (!agent->stopping)
             take_samples(agent, now_ms);
+        remote_step(&agent->remote, now_ms);
         if (!agent->stopping && now_ms >= agent->end_ms)
             stop(agent, now_ms);
         uint64_t next_ms = sluice_device_poll(agent->device, now_ms);
@@ -294,7 +301,9 @@ static int start(struct agent *agent)
         agent_log("this board has none of the sensors that are asked for");
         return 2;
     }
-    return open_device(agent) && open_stats(agent) ? run(agent) : 2;
+    bool ready = watch_init(&agent->watches, &agent->config, &agent->sampler) && open_device(agent) &&
+                 open_stats(agent);
+    return ready ? run(agent) : 2;
 }
 
 int main(int count, char **arguments)

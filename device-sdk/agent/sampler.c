@@ -11,7 +11,7 @@ static void add_source(struct sensor_list *list, const struct source *source)
         .decimals = (uint8_t)source->decimals,
         .scale = source->scale,
         .offset = source->offset,
-        .read = source->is_command ? sensor_read_command : sensor_read_file,
+        .read = source->kind == SOURCE_COMMAND ? sensor_read_command : sensor_read_file,
         .command = {.timeout_ms = source->timeout_ms, .descriptor = -1},
     };
     snprintf(sensor.name, sizeof sensor.name, "%s", source->name);
@@ -25,7 +25,8 @@ void sampler_init(struct sampler *sampler, const struct agent_config *config)
     memset(sampler, 0, sizeof *sampler);
     struct sensor_list *list = &sampler->list;
     for (size_t i = 0; i < config->source_count; i++)
-        add_source(list, &config->sources[i]); /* first: what was asked for is never left out */
+        if (config->sources[i].kind <= SOURCE_COMMAND)
+            add_source(list, &config->sources[i]); /* first: what was asked for is never left out */
     sensor_find(list, &(struct sensor_search){.root = config->root,
                                               .hwmon = config->hwmon,
                                               .iio = config->iio,

@@ -1,6 +1,7 @@
 /* agent/config.h: every error with its line and what is allowed; files, options and defaults. */
 #include "agent/config.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,7 +82,7 @@ static void a_whole_file_is_read(void **state)
     assert_string_equal(config.sources[0].name, "soil moisture");
     assert_true(config.sources[0].scale == -0.05);
     assert_int_equal(config.sources[0].decimals, 2);
-    assert_true(config.sources[1].is_command);
+    assert_int_equal(config.sources[1].kind, SOURCE_COMMAND);
     assert_string_equal(config.sources[1].target, "iw dev | grep '#signal = '");
     assert_int_equal(config.sources[1].timeout_ms, 2000);
 }
@@ -112,6 +113,13 @@ static void each_error_is_named_with_its_line(void **state)
         {"[file a]\npath = x\n[command a]\nrun = x\n", ":3: the name 'a' is taken by line 1"},
         {"[file a]\nunit = V\n", "[file a] in line 1 has no 'path'"},
         {"[command a]\nunit = V\n", "[command a] in line 1 has no 'run'"},
+        {"[action a]\ntimeout = 1s\n", "[action a] in line 1 has no 'run'"},
+        {"[action a/b]\nrun = x\n", ":1: the name of an action is a topic level, without / + #"},
+        {"[action a]\nrun = x\n[action a]\nrun = x\n", ":3: the name 'a' is taken by line 1"},
+        {"[watch a]\nhysteresis = 1\n", "[watch a] in line 1 has neither 'above' nor 'below'"},
+        {"[watch a]\nabove = inf\n", ":2: above: 'inf' is not allowed; allowed is a number"},
+        {"[gateway]\ncommands = farm/+\n", "commands: 'farm/+' is no Topic Name"},
+        {"[gateway]\nevents = farm/%x\n", "events: 'farm/%x' is no Topic Name"},
         {"[command a]\nrun = x\nscale = inf\n", ":3: scale: 'inf' is not allowed; allowed is a number"},
         {"[gateway]\ntopic = farm/#\n", "topic: 'farm/#' is no Topic Name"},
         {"[gateway]\ntopic = farm/%x\n", "topic: 'farm/%x' is no Topic Name"},
@@ -175,6 +183,22 @@ static void give_options(const char *host)
     assert_true(config_option(&config, "port", "70000"));
 }
 
+/* A sensor, its limits and an action may have one name. */
+static void sections_with_names_are_kept_apart(void **state)
+{
+    (void)state;
+    catch_errors(read_text, "[gateway]\nclient_id = shed\ncommands = farm/%c/commands\nevents =\n"
+                            "[file a]\npath = x\n[watch a]\nbelow = -1.5\n[action a]\nrun = x\n");
+    assert_string_equal(errors, "");
+    assert_string_equal(config.commands, "farm/shed/commands");
+    assert_string_equal(config.events, "");
+    assert_int_equal(config.sources[0].kind, SOURCE_FILE);
+    assert_int_equal(config.sources[1].kind, SOURCE_WATCH);
+    assert_true(config.sources[1].below == -1.5 && isinf(config.sources[1].above));
+    assert_int_equal(config.sources[2].kind, SOURCE_ACTION);
+    assert_int_equal(config.sources[2].timeout_ms, 30000);
+}
+
 static void options_set_the_same_keys(void **state)
 {
     (void)state;
@@ -189,9 +213,10 @@ static void options_set_the_same_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_whole_file_is_read),     cmocka_unit_test(each_error_is_named_with_its_line),
-        cmocka_unit_test(all_errors_come_at_once),  cmocka_unit_test(a_line_of_any_length_is_one_error),
-        cmocka_unit_test(what_is_missing_is_named), cmocka_unit_test(options_set_the_same_keys),
+        cmocka_unit_test(a_whole_file_is_read),      cmocka_unit_test(each_error_is_named_with_its_line),
+        cmocka_unit_test(all_errors_come_at_once),   cmocka_unit_test(a_line_of_any_length_is_one_error),
+        cmocka_unit_test(what_is_missing_is_named),  cmocka_unit_test(sections_with_names_are_kept_apart),
+        cmocka_unit_test(options_set_the_same_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,9 +226,9 @@ static void more_sensors_than_a_frame_holds_are_counted(void **state)
     assert_string_equal(list.sensors[1].name, "time_3");
 }
 
-static struct source source(bool is_command, const char *name, const char *target, uint32_t timeout_ms)
+static struct source source(enum source_kind kind, const char *name, const char *target, uint32_t timeout_ms)
 {
-    struct source source = {.is_command = is_command, .scale = 2, .offset = 1, .timeout_ms = timeout_ms};
+    struct source source = {.kind = kind, .scale = 2, .offset = 1, .timeout_ms = timeout_ms};
     snprintf(source.name, sizeof source.name, "%s", name);
     snprintf(source.target, sizeof source.target, "%s", target);
     return source;
@@ -252,12 +252,12 @@ static void files_and_commands_are_sensors_too(void **state)
     struct agent_config config = board_config();
     config.hwmon = config.iio = config.thermal = config.power = config.proc = 0;
     const struct source sources[] = {
-        source(false, "a file", path, 0),
-        source(true, "number", "echo signal: -67.5 dBm", 1000),
-        source(true, "fails", "echo 5; exit 3", 1000),
-        source(true, "words", "echo none", 1000),
-        source(true, "talkative", "yes 12 | head -n 100000", 1000),
-        source(true, "leaves a child", "sleep 1000 & echo 3", 1000),
+        source(SOURCE_FILE, "a file", path, 0),
+        source(SOURCE_COMMAND, "number", "echo signal: -67.5 dBm", 1000),
+        source(SOURCE_COMMAND, "fails", "echo 5; exit 3", 1000),
+        source(SOURCE_COMMAND, "words", "echo none", 1000),
+        source(SOURCE_COMMAND, "talkative", "yes 12 | head -n 100000", 1000),
+        source(SOURCE_COMMAND, "leaves a child", "sleep 1000 & echo 3", 1000),
     };
     config.source_count = sizeof sources / sizeof sources[0];
     memcpy(config.sources, sources, sizeof sources);
@@ -281,7 +281,7 @@ static void a_command_that_hangs_is_killed_with_its_children(void **state)
     struct agent_config config = board_config();
     config.hwmon = config.iio = config.thermal = config.power = config.proc = 0;
     config.source_count = 1;
-    config.sources[0] = source(true, "hangs", "echo 7; sleep 1000 | cat", 500);
+    config.sources[0] = source(SOURCE_COMMAND, "hangs", "echo 7; sleep 1000 | cat", 500);
     sampler_init(&sampler, &config);
     double values[SENSORS_MAX];
     sampler_start(&sampler, 10000);

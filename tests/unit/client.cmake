@@ -5,3 +5,4 @@ sluice_test(device_link_test SOURCES unit/device_link_test.c unit/device_fixture
 sluice_test(device_texts_test SOURCES unit/device_texts_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client)
 sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent_parts)
 sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
+sluice_test(agent_watch_test SOURCES unit/agent_watch_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_agent_parts sluice_client m)
