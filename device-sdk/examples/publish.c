@@ -37,10 +37,18 @@ static void measure(double values[2])
         values[1] = NAN;
 }
 
+static void say(const char *what, const char *detail)
+{
+    fputs(what, stderr);
+    fputs(": ", stderr);
+    fputs(detail, stderr);
+    fputc('\n', stderr);
+}
+
 static void on_state(void *context, enum sluice_device_state state)
 {
     struct sluice_device *const *device = context;
-    fprintf(stderr, "%s: %s\n", sluice_device_state_name(state), sluice_device_error(*device));
+    say(sluice_device_state_name(state), sluice_device_error(*device));
 }
 
 static void run(struct sluice_device *device)
@@ -69,13 +77,13 @@ int main(int argc, char **argv)
     struct sluice_port *port;
     char why[SLUICE_POSIX_ERROR_BYTES];
     if (argc != 5) {
-        fputs("usage: sluice-publish HOST PORT CLIENT_ID TOPIC\n", stderr);
+        say("usage", "sluice-publish HOST PORT CLIENT_ID TOPIC");
         return 2;
     }
     const struct sluice_posix_config files = {
         .ca_file = "ca.crt", .certificate_file = "device.crt", .key_file = "device.key"};
     if (sluice_posix_new(&files, why, &port)) {
-        fprintf(stderr, "sluice-publish: %s\n", why);
+        say("sluice-publish", why);
         return 1;
     }
     const struct sluice_device_config config = {.host = argv[1],
@@ -88,7 +96,7 @@ int main(int argc, char **argv)
                                                 .context = &device};
     enum sluice_error error = sluice_device_open(memory, sizeof memory, &config, port, &device);
     if (error) {
-        fprintf(stderr, "sluice-publish: %s\n", sluice_error_text(error));
+        say("sluice-publish", sluice_error_text(error));
         return 2;
     }
     run(device);

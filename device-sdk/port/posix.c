@@ -1,4 +1,5 @@
 #include "port/posix_internal.h"
+#include "port/sentence.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,7 @@ __attribute__((format(printf, 3, 4))) static enum sluice_error fail(struct posix
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(posix->error, sizeof posix->error, format, arguments);
+    sentence_write_arguments(posix->error, sizeof posix->error, format, arguments);
     va_end(arguments);
     return error;
 }
@@ -153,11 +154,25 @@ static enum sluice_error finish_tcp(struct posix *posix, const char *host, uint1
     return error ? (enum sluice_error)error : SLUICE_AGAIN;
 }
 
-static void format_clock(char text[static 24])
+/* Two digits in the place of those at `text`. */
+static void put_digits(char *text, int number)
+{
+    text[0] = (char)('0' + number / 10 % 10);
+    text[1] = (char)('0' + number % 10);
+}
+
+static void format_clock(char text[static sizeof "2000-00-00 00:00 UTC"])
 {
     time_t now = time(NULL);
     struct tm utc;
-    strftime(text, 24, "%Y-%m-%d %H:%M UTC", gmtime_r(&now, &utc));
+    gmtime_r(&now, &utc);
+    strcpy(text, "2000-00-00 00:00 UTC");
+    put_digits(text, (utc.tm_year + 1900) / 100);
+    put_digits(text + 2, utc.tm_year);
+    put_digits(text + 5, utc.tm_mon + 1);
+    put_digits(text + 8, utc.tm_mday);
+    put_digits(text + 11, utc.tm_hour);
+    put_digits(text + 14, utc.tm_min);
 }
 
 /* The sentence for what is wrong with the gateway's certificate: the first that applies. */
@@ -193,7 +208,7 @@ static enum sluice_error fail_handshake(struct posix *posix, const char *host, i
         return fail(posix, SLUICE_CLOSED, "the gateway closed the connection in the TLS handshake");
     case MBEDTLS_ERR_SSL_ALLOC_FAILED: return fail(posix, SLUICE_NO_MEMORY, "no memory for a TLS handshake");
     default:
-        return fail(posix, SLUICE_INVALID, "the TLS handshake with %s failed (mbedTLS -0x%04X)", host,
+        return fail(posix, SLUICE_INVALID, "the TLS handshake with %s failed (mbedTLS -0x%x)", host,
                     (unsigned)-code);
     }
 }
@@ -243,7 +258,7 @@ static enum sluice_error fail_stream(struct posix *posix, int code)
         return fail(posix, SLUICE_CLOSED, "the gateway closed the connection");
     if (code == MBEDTLS_ERR_SSL_INTERNAL_ERROR)
         return fail(posix, SLUICE_IO, "the connection broke: %s", strerror(errno));
-    return fail(posix, SLUICE_IO, "the TLS connection broke (mbedTLS -0x%04X)", (unsigned)-code);
+    return fail(posix, SLUICE_IO, "the TLS connection broke (mbedTLS -0x%x)", (unsigned)-code);
 }
 
 /* mbedTLS wants a write that it could not finish repeated as it was. */
@@ -369,7 +384,7 @@ enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
 {
     struct posix *posix = calloc(1, sizeof *posix);
     if (!posix) {
-        snprintf(ret_error, SLUICE_POSIX_ERROR_BYTES, "no memory for a port");
+        sentence_write(ret_error, SLUICE_POSIX_ERROR_BYTES, "no memory for a port");
         return SLUICE_NO_MEMORY;
     }
     posix->port = (struct sluice_port){

@@ -1,10 +1,11 @@
 #include "port/resolve.h"
 
+#include "port/sentence.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,7 +79,7 @@ enum sluice_error resolve_start(const char *host, uint16_t tcp_port, int *ret_de
         return SLUICE_IO;
     }
     lookup->descriptor = pair[1];
-    snprintf(lookup->service, sizeof lookup->service, "%u", tcp_port);
+    sentence_write(lookup->service, sizeof lookup->service, "%u", tcp_port);
     memcpy(lookup->host, host, len);
     if (start_thread(lookup)) {
         close(pair[0]);

@@ -10,6 +10,7 @@
  * against accidents, and mode 0600 against people.
  */
 #include "port/posix_internal.h"
+#include "port/sentence.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +39,7 @@ __attribute__((format(printf, 2, 3))) static void notice(const struct session *s
     char sentence[SLUICE_POSIX_ERROR_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(sentence, sizeof sentence, format, arguments);
+    sentence_write_arguments(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
     if (session->on_notice)
         session->on_notice(session->notice_context, sentence);
@@ -127,7 +128,7 @@ static void restore(struct session *session)
 static bool write_file(const char *file, const unsigned char *memory, size_t len)
 {
     char next[PATH_MAX_BYTES];
-    if (snprintf(next, sizeof next, "%s.new", file) >= (int)sizeof next) {
+    if (sentence_write(next, sizeof next, "%s.new", file) >= sizeof next) {
         errno = ENAMETOOLONG;
         return false;
     }

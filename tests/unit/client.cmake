@@ -6,3 +6,4 @@ sluice_test(device_texts_test SOURCES unit/device_texts_test.c unit/device_fixtu
 sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent_parts)
 sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
 sluice_test(agent_watch_test SOURCES unit/agent_watch_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_agent_parts sluice_client m)
+sluice_test(sentence_test SOURCES unit/sentence_test.c LIBS sluice_port)
