@@ -9,34 +9,40 @@
 
 #include <cmocka.h>
 
-/* As snprintf does it, for what both know. */
-#define EXPECT_AS_PRINTF(capacity, ...)                                                                      \
-    do {                                                                                                     \
-        char expected[capacity], sentence[(capacity) + 1];                                                   \
-        int len = snprintf(expected, capacity, __VA_ARGS__);                                                 \
-        sentence[capacity] = '!';                                                                            \
-        assert_int_equal(sentence_write(sentence, capacity, __VA_ARGS__), len);                              \
-        assert_string_equal(sentence, expected);                                                             \
-        assert_int_equal(sentence[capacity], '!');                                                           \
-    } while (0)
+/* Both say the same, of the same length, and stay within their bound. */
+__attribute__((format(printf, 2, 3))) static void expect_as_printf(size_t capacity_bytes, const char *format,
+                                                                   ...)
+{
+    char expected[64], sentence[65];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(expected, capacity_bytes, format, arguments);
+    va_end(arguments);
+    sentence[capacity_bytes] = '!';
+    va_start(arguments, format);
+    assert_int_equal(sentence_write_arguments(sentence, capacity_bytes, format, arguments), len);
+    va_end(arguments);
+    assert_string_equal(sentence, expected);
+    assert_int_equal(sentence[capacity_bytes], '!');
+}
 
 static void says_what_printf_says(void **state)
 {
     (void)state;
-    EXPECT_AS_PRINTF(64, "plain");
-    EXPECT_AS_PRINTF(64, "%s", "");
-    EXPECT_AS_PRINTF(64, "cannot connect to %s port %u: %s", "gateway", 8883u, "refused");
-    EXPECT_AS_PRINTF(64, "%u%u", 0u, UINT_MAX);
-    EXPECT_AS_PRINTF(64, "(mbedTLS -0x%x)", 0x7a80u);
+    expect_as_printf(64, "plain");
+    expect_as_printf(64, "%s", "");
+    expect_as_printf(64, "cannot connect to %s port %u: %s", "gateway", 8883u, "refused");
+    expect_as_printf(64, "%u%u", 0u, UINT_MAX);
+    expect_as_printf(64, "(mbedTLS -0x%x)", 0x7a80u);
 }
 
 static void cuts_off_what_does_not_fit(void **state)
 {
     (void)state;
-    EXPECT_AS_PRINTF(1, "%s", "long");
-    EXPECT_AS_PRINTF(5, "%s", "long");
-    EXPECT_AS_PRINTF(4, "%s", "long");
-    EXPECT_AS_PRINTF(8, "port %u of %s", 8883u, "gateway");
+    expect_as_printf(1, "%s", "long");
+    expect_as_printf(5, "%s", "long");
+    expect_as_printf(4, "%s", "long");
+    expect_as_printf(8, "port %u of %s", 8883u, "gateway");
 }
 
 int main(void)
