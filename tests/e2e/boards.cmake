@@ -18,3 +18,5 @@ function(sluice_boards)
     set_tests_properties(e2e_${behaviour} PROPERTIES LABELS boards FIXTURES_REQUIRED boards_build)
   endforeach()
 endfunction()
+
+sluice_boards(boards_agents)

@@ -1,0 +1,90 @@
+#!/bin/sh
+# The agent of each board, as it was cross-built and with that board's profile, under qemu's emulation of its
+# processor: it publishes readings over mutual TLS to the gateway, and ends as it is told to.
+. "$ROOT/tests/e2e/lib.sh"
+boards="raspberrypi-arm64 raspberrypi-armhf beaglebone openwrt visionfive qemu-arm64"
+
+# emulator BOARD: the program that runs what was built for it.
+emulator() {
+    case $1 in
+    *arm64) echo qemu-aarch64-static ;;
+    *armhf | beaglebone) echo qemu-arm-static ;;
+    openwrt) echo qemu-mipsel-static ;;
+    visionfive) echo qemu-riscv64-static ;;
+    esac
+}
+
+# profile BOARD: a folder serves both sizes of a board.
+profile() {
+    for folder in "$1" "${1%-*}"; do
+        [ ! -f "$ROOT/boards/$folder/agent.conf" ] || { cat "$ROOT/boards/$folder/agent.conf"; return; }
+    done
+    fail "$1 has no agent.conf"
+}
+
+start_agent() {
+    profile=$(profile "$1")
+    cat > "$DIR/$1.conf" << END
+[gateway]
+host = localhost
+port = $MQTTS
+ca = $DIR/pki/ca.crt
+certificate = $DIR/pki/$1.crt
+key = $DIR/pki/$1.key
+client_id = $1
+$profile
+[sampling]
+interval = 1s
+flush = 1s
+[file soil]
+path = $DIR/soil
+unit = %RH
+scale = 0.1
+decimals = 1
+END
+    "$(emulator "$1")" "$BUILD/boards/$1/bin/sluice-agent" --config "$DIR/$1.conf" --stats "$DIR/$1.json" \
+        2> "$DIR/$1.log" &
+    eval "agent_$(echo "$1" | tr - _)=$!"
+    started "$!"
+}
+
+# Real readings of this machine, and one whose value is known.
+readings_arrive() {
+    wait_for "^got farm/$1/telemetry 1 0 {\"time\":[0-9.]*,.*\"soil\":-21.5,.*\"load1\":[0-9.]*,.*\"disk_free\":[0-9]" \
+        "$DIR/all.log" "$2"
+}
+
+ends_with_everything_acknowledged() {
+    kill "$2"
+    wait "$2" || fail "the agent of $1 ended with status $?"
+    grep -q '"samples_acknowledged":[1-9]' "$DIR/$1.json" || fail "$1 had nothing acknowledged: $(cat "$DIR/$1.json")"
+}
+
+for board in $boards; do
+    need "$(emulator "$board")"
+done
+# shellcheck disable=SC2086 # a list of words
+make_pki $boards
+cat > "$DIR/serverless.yml" << END
+gateway:
+  listen: {mqtt: "127.0.0.1:0", mqtts: "127.0.0.1:0"}
+  anonymous: [mqtt]
+  tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
+  access:
+    - {who: "device:*", publish: ["farm/%c/#"], subscribe: ["farm/%c/#"]}
+    - {who: anonymous, publish: ["farm/#"], subscribe: ["farm/#"]}
+END
+start_gateway
+# shellcheck disable=SC2046 # a list of words
+subscribe all $(plain) -q 1 -t 'farm/#'
+all=$SUBSCRIBER
+
+echo -215 > "$DIR/soil"
+for board in $boards; do
+    start_agent "$board"
+done
+for board in $boards; do
+    readings_arrive "$board" "$all"
+    eval "ends_with_everything_acknowledged $board \$agent_$(echo "$board" | tr - _)"
+done
+stop_gateway
