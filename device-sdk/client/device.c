@@ -3,6 +3,7 @@
 #include "client/backoff.h"
 #include "client/batch.h"
 #include "client/engine.h"
+#include "client/spool.h"
 #include "wire/topic.h"
 
 enum {
@@ -166,6 +167,8 @@ enum sluice_error sluice_device_open(void *memory, size_t memory_bytes,
     outbox_init(&device->engine.outbox, at, memory_bytes - layout_bytes(&layout));
     engine_init(&device->engine, &device->config, &device->counters, engine_memory);
     enum sluice_error error = filled.channel_count ? open_batch(device) : SLUICE_OK;
+    if (!error && filled.store)
+        error = filled.store->spool->open(&device->engine);
     if (error)
         return error;
     *ret_device = device;
@@ -329,7 +332,7 @@ static void step_up(struct sluice_device *device, uint64_t now_ms)
 static bool all_settled(const struct sluice_device *device)
 {
     const struct engine *engine = &device->engine;
-    if (engine->outbox.count > 0 || device->batch.sample_count > 0)
+    if (outbox_queued(&engine->outbox) > 0 || device->batch.sample_count > 0)
         return false;
     /* Commands come with a connection only. */
     return device->then == THEN_CLOSE || device->config.filter_count == 0 ||
@@ -354,6 +357,8 @@ static void step_leaving(struct sluice_device *device, uint64_t now_ms)
         return;
     device->port->close(device->port);
     engine_lost(engine);
+    if (device->config.store) /* the power may go now */
+        device->config.store->commit(device->config.store);
     device->link = device->then == THEN_CLOSE ? LINK_CLOSED : LINK_WAITING;
     device->asleep = device->then == THEN_SLEEP;
     device->then = THEN_STAY;
@@ -413,7 +418,9 @@ uint64_t sluice_device_poll(struct sluice_device *device, uint64_t now_ms)
     }
     if (has_connection(device) && device->port->flush)
         device->port->flush(device->port);
-    return next_ms(device, now_ms);
+    struct sluice_store *store = device->config.store;
+    uint64_t commit_ms = store ? store->spool->tick(&device->engine, now_ms) : ENGINE_NEVER;
+    return earlier(next_ms(device, now_ms), commit_ms);
 }
 
 struct sluice_wait sluice_device_wait(const struct sluice_device *device)
@@ -471,6 +478,6 @@ const char *sluice_device_error(const struct sluice_device *device)
 struct sluice_device_counters sluice_device_counters(const struct sluice_device *device)
 {
     struct sluice_device_counters counters = device->counters;
-    counters.queued = device->engine.outbox.count;
+    counters.queued = outbox_queued(&device->engine.outbox);
     return counters;
 }

@@ -1,4 +1,5 @@
 #include "client/engine_internal.h"
+#include "client/spool.h"
 
 enum {
     /* Messages that the gateway may send before we acknowledge: each PUBACK needs its place in `control`. */
@@ -149,6 +150,8 @@ static struct outbox_entry *start_publish(struct engine *engine, uint64_t now_ms
         engine->in_flight >= engine->in_flight_max)
         return NULL;
     struct outbox_entry *entry;
+    if (engine->outbox.store)
+        engine->outbox.store->spool->refill(engine);
     while ((entry = outbox_unsent(&engine->outbox)) && entry->len > engine->packet_max_bytes)
         drop_too_large(engine, entry);
     if (!entry)

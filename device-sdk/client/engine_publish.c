@@ -1,5 +1,5 @@
 #include "client/engine_internal.h"
-
+#include "client/spool.h"
 #include "wire/topic.h"
 
 enum { PROPERTIES_MAX_BYTES = 256 };
@@ -7,6 +7,8 @@ enum { PROPERTIES_MAX_BYTES = 256 };
 static bool make_room(struct engine *engine)
 {
     struct outbox *outbox = &engine->outbox;
+    if (outbox->store)
+        outbox->store->spool->refill(engine);
     struct outbox_entry *sending = engine->sending_id ? outbox_find(outbox, engine->sending_id) : NULL;
     struct outbox_entry *first = outbox_first(outbox);
     switch (engine->config->when_full) {
@@ -17,9 +19,10 @@ static bool make_room(struct engine *engine)
         engine->counters->dropped_oldest++;
         return true;
     case SLUICE_THIN_OUT:;
-        size_t thinned_count = outbox_thin(outbox, sending);
-        engine->counters->dropped_thinned += thinned_count;
-        return thinned_count > 0;
+        size_t thinned_count = outbox_thin(outbox, sending), stored_count = 0;
+        bool has_room = outbox->store && outbox->store->thin(outbox->store, &stored_count);
+        engine->counters->dropped_thinned += thinned_count + stored_count;
+        return thinned_count > 0 || has_room;
     case SLUICE_REFUSE: return false;
     }
     return false;
@@ -41,6 +44,21 @@ static enum sluice_error publish_properties(const struct sluice_message *message
     return block->failed ? SLUICE_TOO_LARGE : SLUICE_OK;
 }
 
+/* Into the outbox, and from there to the store. */
+static enum sluice_error add(struct engine *engine, const struct mqtt_packet *packet, uint16_t sample_count)
+{
+    struct outbox *outbox = &engine->outbox;
+    size_t len = mqtt_encoded_size(packet);
+    uint8_t *place;
+    enum sluice_error error =
+        len ? outbox_add(outbox, len, packet->packet_id, sample_count, &place) : SLUICE_TOO_LARGE;
+    if (error)
+        return error;
+    struct writer out = writer_of(place, len);
+    mqtt_encode(&out, packet);
+    return outbox->store ? outbox->store->spool->keep(engine, outbox_entry_of(place)) : SLUICE_OK;
+}
+
 enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message,
                                  uint16_t sample_count)
 {
@@ -60,16 +78,9 @@ enum sluice_error engine_publish(struct engine *engine, const struct sluice_mess
                     .qos = 1,
                     .retain = message->retain},
     };
-    size_t len = mqtt_encoded_size(&packet);
-    uint8_t *place;
     do
-        error =
-            len ? outbox_add(&engine->outbox, len, packet.packet_id, sample_count, &place) : SLUICE_TOO_LARGE;
+        error = add(engine, &packet, sample_count);
     while (error == SLUICE_FULL && make_room(engine));
-    if (error)
-        return error;
-    struct writer out = writer_of(place, len);
-    mqtt_encode(&out, &packet);
-    engine->counters->published++;
-    return SLUICE_OK;
+    engine->counters->published += error == SLUICE_OK;
+    return error;
 }

@@ -44,24 +44,35 @@ uint8_t *outbox_packet(struct outbox_entry *entry)
     return (uint8_t *)(entry + 1);
 }
 
-static void move_to_start(struct outbox *outbox)
+struct outbox_entry *outbox_entry_of(uint8_t *packet)
 {
-    memmove(outbox->memory, outbox->memory + outbox->head, outbox->tail - outbox->head);
-    outbox->tail -= outbox->head;
-    outbox->head = 0;
+    return (struct outbox_entry *)(void *)packet - 1;
+}
+
+struct outbox_entry *outbox_place(struct outbox *outbox, size_t bytes)
+{
+    if (bytes > outbox->capacity_bytes - outbox->tail) {
+        memmove(outbox->memory, outbox->memory + outbox->head, outbox->tail - outbox->head);
+        outbox->tail -= outbox->head;
+        outbox->head = 0;
+    }
+    return (struct outbox_entry *)(void *)(outbox->memory + outbox->tail);
+}
+
+size_t outbox_queued(const struct outbox *outbox)
+{
+    return outbox->count + (outbox->store ? outbox->store->count - outbox->stored_count : 0);
 }
 
 enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_id, uint16_t sample_count,
                              uint8_t **ret_packet)
 {
     size_t bytes = outbox_entry_bytes(len);
-    if (bytes > outbox->capacity_bytes)
+    if (bytes > (outbox->store ? outbox->capacity_bytes / 2 : outbox->capacity_bytes))
         return SLUICE_TOO_LARGE;
     if (bytes > outbox->capacity_bytes - (outbox->tail - outbox->head) || outbox->count == COUNT_MAX)
         return SLUICE_FULL;
-    if (bytes > outbox->capacity_bytes - outbox->tail)
-        move_to_start(outbox);
-    struct outbox_entry *entry = (struct outbox_entry *)(void *)(outbox->memory + outbox->tail);
+    struct outbox_entry *entry = outbox_place(outbox, bytes);
     *entry =
         (struct outbox_entry){.len = (uint32_t)len, .packet_id = packet_id, .sample_count = sample_count};
     outbox->tail += bytes;
@@ -91,8 +102,13 @@ void outbox_settle(struct outbox *outbox, struct outbox_entry *entry)
     assert(entry->state != OUTBOX_DONE);
     entry->state = OUTBOX_DONE;
     outbox->count--;
-    for (struct outbox_entry *first; (first = outbox_first(outbox)) && first->state == OUTBOX_DONE;)
+    for (struct outbox_entry *first; (first = outbox_first(outbox)) && first->state == OUTBOX_DONE;) {
         outbox->head += outbox_entry_bytes(first->len);
+        if (first->stored) {
+            outbox->stored_count--;
+            outbox->store->remove(outbox->store);
+        }
+    }
     if (outbox->head == outbox->tail)
         outbox->head = outbox->tail = 0;
 }
@@ -104,7 +120,8 @@ size_t outbox_thin(struct outbox *outbox, const struct outbox_entry *keep)
     for (size_t from = outbox->head; from < outbox->tail;) {
         struct outbox_entry *entry = entry_at(outbox, from);
         size_t bytes = outbox_entry_bytes(entry->len);
-        bool thinnable = entry->sample_count > 0 && entry->state == OUTBOX_WAITING && entry != keep;
+        bool thinnable =
+            entry->sample_count > 0 && entry->state == OUTBOX_WAITING && entry != keep && !entry->stored;
         if (thinnable && drop)
             dropped_count++;
         else

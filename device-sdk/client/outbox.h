@@ -11,7 +11,7 @@
 #ifndef SLUICE_CLIENT_OUTBOX_H
 #define SLUICE_CLIENT_OUTBOX_H
 
-#include "sluice/error.h"
+#include "sluice/store.h"
 #include "wire/span.h"
 
 enum outbox_state {
@@ -26,6 +26,7 @@ struct outbox_entry {
     uint16_t packet_id;
     uint16_t sample_count; /* of a telemetry frame, which may be thinned out; 0: another message */
     uint8_t state;         /* enum outbox_state */
+    bool stored;           /* is in the store too, and leaves it when it leaves here */
 };
 
 struct outbox {
@@ -34,6 +35,12 @@ struct outbox {
     size_t head; /* of the first entry */
     size_t tail; /* where the next entry goes */
     size_t count;
+
+    /* This is a window on the store (client/spool.h); NULL: all is here, and none of the rest is used. */
+    struct sluice_store *store;
+    size_t stored_count;   /* records of it that are here */
+    uint64_t commit_at_ms; /* UINT64_MAX: nothing is to be committed */
+    bool store_failed;     /* and that was said */
 };
 
 /* `memory` must be aligned as a struct outbox_entry. */
@@ -45,22 +52,29 @@ size_t outbox_entry_bytes(size_t len);
 /*
  * Room for a packet of `len` bytes at the end, to be written there before the
  * next call; the entry counts from now on. SLUICE_FULL: not now;
- * SLUICE_TOO_LARGE: not even in an empty outbox.
+ * SLUICE_TOO_LARGE: not even in an empty outbox, or in half of one before a store.
  */
 enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_id, uint16_t sample_count,
                              uint8_t **ret_packet);
+
+/* Where the next entry goes, with `bytes` from there to the end of the memory: no more than are free. */
+struct outbox_entry *outbox_place(struct outbox *outbox, size_t bytes);
+/* Packets that are not settled, here and in the store. */
+size_t outbox_queued(const struct outbox *outbox);
 
 /* The first entry, or NULL; the one after `entry`, or NULL. */
 struct outbox_entry *outbox_first(const struct outbox *outbox);
 struct outbox_entry *outbox_next(const struct outbox *outbox, const struct outbox_entry *entry);
 uint8_t *outbox_packet(struct outbox_entry *entry);
+struct outbox_entry *outbox_entry_of(uint8_t *packet);
 /* The first that is to be sent (OUTBOX_WAITING or OUTBOX_AGAIN), or NULL. */
 struct outbox_entry *outbox_unsent(const struct outbox *outbox);
 struct outbox_entry *outbox_find(const struct outbox *outbox, uint16_t packet_id);
 
 /* `entry` is settled: it leaves at once if it is the first, else when those before it have left. */
 void outbox_settle(struct outbox *outbox, struct outbox_entry *entry);
-/* Takes out every second frame in OUTBOX_WAITING after `keep` (NULL: none is kept); gives how many. */
+/* Takes out every second frame in OUTBOX_WAITING after `keep` (NULL: none is kept) that is only here; gives
+ * how many. */
 size_t outbox_thin(struct outbox *outbox, const struct outbox_entry *keep);
 /* The connection is gone: what was sent is to be sent again. */
 void outbox_rewind(struct outbox *outbox);

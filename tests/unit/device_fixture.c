@@ -126,6 +126,7 @@ void break_connection(void)
 void assert_balanced(void)
 {
     struct sluice_device_counters c = sluice_device_counters(device);
-    assert_int_equal(c.published, c.acknowledged + c.dropped_oldest + c.dropped_thinned + c.dropped_rejected +
-                                      c.dropped_too_large + c.queued);
+    assert_int_equal(c.published + c.recovered, c.acknowledged + c.dropped_oldest + c.dropped_thinned +
+                                                    c.dropped_rejected + c.dropped_too_large +
+                                                    c.dropped_damaged + c.queued);
 }

@@ -50,7 +50,7 @@
  * Delivery: each frame and message is published with QoS 1 and kept until the
  * gateway's PUBACK, over any number of reconnects, in order. What could not be
  * delivered is counted by reason. What is unacknowledged when the device loses
- * power is lost: the outbox is in RAM.
+ * power is lost, unless the outbox is in a store (sluice/store.h).
  *
  * Times: `now_ms` is any clock that never goes back (sluice_posix_now_ms); it is
  * not the time of day, which only samples carry, so the clock of a device may be
@@ -67,6 +67,7 @@
 #include <stdint.h>
 
 struct sluice_device;
+struct sluice_store;
 
 enum sluice_channel_type {
     SLUICE_DECIMAL, /* a number, kept exactly to `decimals` places */
@@ -111,7 +112,7 @@ struct sluice_message {
     struct sluice_bytes payload;
     struct sluice_bytes response_topic; /* received: where an answer is wanted; else empty */
     struct sluice_bytes correlation;    /* Correlation Data: goes back with the answer as it came */
-    struct sluice_bytes error_type;     /* published: User Property `errorType`, in an answer that is an error */
+    struct sluice_bytes error_type; /* published: User Property `errorType`, in an answer that is an error */
     bool retain;
 };
 
@@ -138,7 +139,8 @@ struct sluice_device_config {
     uint32_t receive_bytes; /* 1,024: the largest packet that the gateway may send */
     uint16_t in_flight_max; /* 16: PUBLISH packets that may await PUBACK at a time */
     enum sluice_when_full when_full;
-    bool sleeps; /* connects in sluice_device_deliver only; flush_ms does not count then */
+    struct sluice_store *store; /* NULL: the outbox is in RAM; else see sluice/store.h */
+    bool sleeps;                /* connects in sluice_device_deliver only; flush_ms does not count then */
 
     uint16_t keep_alive_s;     /* 300: a gateway that is gone is noticed after this and answer_ms */
     uint32_t session_expiry_s; /* 86,400: how long the gateway keeps commands for an absent device */
@@ -151,8 +153,8 @@ struct sluice_device_config {
 
 /*
  * samples = samples_published + samples_dropped + those in the frame under construction.
- * published = acknowledged + dropped_oldest + dropped_thinned + dropped_rejected + dropped_too_large +
- * queued.
+ * published + recovered = acknowledged + dropped_oldest + dropped_thinned + dropped_rejected +
+ * dropped_too_large + dropped_damaged + queued.
  */
 struct sluice_device_counters {
     uint64_t samples;              /* given to sluice_device_sample */
@@ -161,11 +163,15 @@ struct sluice_device_counters {
     uint64_t samples_dropped;      /* were given SLUICE_FULL, or could not be put into a frame */
     uint64_t frames;               /* that went to the outbox */
     uint64_t published;            /* frames and messages that went to the outbox */
+    uint64_t recovered;            /* were in the store when the device was opened */
     uint64_t acknowledged;         /* by the gateway's PUBACK */
     uint64_t dropped_oldest;       /* SLUICE_DROP_OLDEST */
     uint64_t dropped_thinned;      /* SLUICE_THIN_OUT */
     uint64_t dropped_rejected;     /* the gateway's PUBACK said no: sluice_device_error has its reason */
-    uint64_t dropped_too_large;    /* over the Maximum Packet Size that the gateway announced */
+    uint64_t dropped_too_large;    /* over the Maximum Packet Size that the gateway announced, or in the store
+                                      and too large for half of the outbox in RAM */
+    uint64_t dropped_damaged;      /* the store could not give them back whole */
+    uint64_t not_stored;           /* are in RAM only, because the store failed; not a drop */
     uint64_t refused;              /* messages that were given SLUICE_FULL; samples_dropped has the samples */
     uint64_t queued;               /* are in the outbox now */
     uint64_t resent;               /* PUBLISH packets that went out again after a reconnect */
@@ -186,8 +192,10 @@ size_t sluice_device_size(const struct sluice_device_config *config, size_t outb
  * Makes a device in `memory`, aligned as malloc aligns; what the configuration
  * does not need of it becomes the outbox, which must hold two packets of
  * packet_bytes. SLUICE_INVALID: a string is missing or malformed, or a number is
- * out of range; SLUICE_NO_MEMORY: `memory_bytes` is too little. The first
- * attempt to connect is made by the first poll.
+ * out of range, or packet_bytes are over what a record of the store holds;
+ * SLUICE_NO_MEMORY: `memory_bytes` is too little. The first attempt to connect is
+ * made by the first poll. With a store the outbox in RAM is a window on it, and
+ * half of the outbox bounds a packet.
  */
 enum sluice_error sluice_device_open(void *memory, size_t memory_bytes,
                                      const struct sluice_device_config *config, struct sluice_port *port,

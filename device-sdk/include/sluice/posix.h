@@ -18,6 +18,7 @@
 #define SLUICE_POSIX_H
 
 #include "sluice/port.h"
+#include "sluice/store.h"
 
 struct sluice_posix_config {
     const char *ca_file;          /* who may sign the gateway's certificate */
@@ -50,6 +51,18 @@ void sluice_posix_free(struct sluice_port *port);
  */
 void sluice_posix_keep_session(struct sluice_port *port, const char *file,
                                void (*on_notice)(void *context, const char *sentence), void *context);
+
+/*
+ * A file as the medium of a store (sluice/store.h), made with `bytes` of zeros if
+ * it is not there, longer if it is shorter, and left as it is if it is longer.
+ * Held by one process at a time. SLUICE_IO: ret_error has one sentence why;
+ * SLUICE_NO_MEMORY.
+ */
+enum sluice_error sluice_posix_medium_new(const char *path, uint64_t bytes,
+                                          char ret_error[SLUICE_POSIX_ERROR_BYTES],
+                                          struct sluice_medium **ret_medium);
+/* Only after the store on it is no longer used; NULL is allowed. */
+void sluice_posix_medium_free(struct sluice_medium *medium);
 
 uint64_t sluice_posix_now_ms(void);  /* a clock that never jumps: for sluice_device_poll */
 uint64_t sluice_posix_time_ms(void); /* Unix time: for samples */
