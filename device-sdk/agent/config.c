@@ -89,9 +89,8 @@ static char *trim(char *text)
 static const struct {
     const char *section, *target;
 } kinds[] = {
-    [SOURCE_FILE] = {"file", "path"},
-    [SOURCE_COMMAND] = {"command", "run"},
-    [SOURCE_ACTION] = {"action", "run"},
+    [SOURCE_FILE] = {"file", "path"}, [SOURCE_COMMAND] = {"command", "run"},
+    [SOURCE_GPIO] = {"gpio", "chip"}, [SOURCE_ACTION] = {"action", "run"},
     [SOURCE_WATCH] = {"watch", NULL},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
@@ -132,8 +131,11 @@ static void start_source(struct parser *parser, enum source_kind kind, const cha
     if (kind == SOURCE_ACTION && strpbrk(name, "/+#"))
         complain(config, parser->place, "the name of an action is a topic level, without / + #");
     parser->source = &config->sources[config->source_count++];
-    *parser->source =
-        (struct source){.kind = kind, .above = INFINITY, .below = -INFINITY, .line = parser->place.line};
+    *parser->source = (struct source){.kind = kind,
+                                      .above = INFINITY,
+                                      .below = -INFINITY,
+                                      .gpio_line = UINT32_MAX,
+                                      .line = parser->place.line};
     memcpy(parser->source->name, name, strlen(name) + 1);
     set_defaults(parser->section, parser->source);
 }
@@ -142,7 +144,7 @@ static void start_source(struct parser *parser, enum source_kind kind, const cha
 static void start_section(struct parser *parser, char *text)
 {
     static const char *const sections[] = {"gateway", "sampling", "sensors", "file",
-                                           "command", "action",   "watch"};
+                                           "command", "gpio",     "action",  "watch"};
     char *end = strchr(text, ']');
     parser->section[0] = '\0';
     parser->source = NULL;
@@ -162,7 +164,7 @@ static void start_section(struct parser *parser, char *text)
         complain(
             parser->config, parser->place,
             "there is no section [%s]; there are [gateway] [sampling] [sensors] [file NAME] [command NAME] "
-            "[action NAME] [watch NAME]",
+            "[gpio NAME] [action NAME] [watch NAME]",
             text);
         parser->section[0] = '\0';
     } else if (kind < KIND_COUNT) {
@@ -322,6 +324,9 @@ static void check_sources(struct agent_config *config)
         if (target && source->target[0] == '\0')
             complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has no '%s'", section, source->name,
                      source->line, target);
+        if (source->kind == SOURCE_GPIO && source->gpio_line == UINT32_MAX)
+            complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has no 'line'", section,
+                     source->name, source->line);
         if (source->kind == SOURCE_WATCH && isinf(source->above) && isinf(source->below))
             complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has neither 'above' nor 'below'",
                      section, source->name, source->line);

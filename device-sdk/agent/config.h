@@ -24,22 +24,27 @@ enum {
 enum source_kind {
     SOURCE_FILE,    /* measures */
     SOURCE_COMMAND, /* measures */
+    SOURCE_GPIO,    /* measures */
     SOURCE_ACTION,  /* is run when the gateway asks */
     SOURCE_WATCH,   /* limits for the sensor of its name */
 };
 
-/* A section with a name: [file NAME], [command NAME], [action NAME], [watch NAME]. */
+/* A section with a name: [file NAME], [command NAME], [gpio NAME], [action NAME], [watch NAME]. */
 struct source {
     enum source_kind kind;
     char name[64];
-    char target[TARGET_BYTES]; /* the file, or the command's text */
+    char target[TARGET_BYTES]; /* the file, the command's text, the chip */
     char unit[33];
     uint32_t decimals;
     double scale, offset;
     double above, below; /* infinite: no such limit */
     double hysteresis;
     uint32_t timeout_ms;
-    unsigned line;
+    uint32_t gpio_line;   /* UINT32_MAX: missing */
+    uint32_t gpio_report; /* enum gpio_report */
+    uint32_t gpio_bias, gpio_active_low;
+    uint32_t gpio_debounce_ms;
+    unsigned line; /* of the section, in the file */
 };
 
 struct agent_config {

@@ -55,6 +55,16 @@ const struct config_row config_rows[] = {
     {"command", "offset", CONFIG_REAL, SOURCE(offset), 0, 0, NULL, "0", ""},
     {"command", "timeout", CONFIG_DURATION, SOURCE(timeout_ms), 1, HOUR_MS, NULL, "2s", "it is killed after this, and gives no value"},
 
+    {"gpio", "chip", CONFIG_TEXT, SOURCE(target), 0, TARGET_BYTES, NULL, NULL, "the chip's device: /dev/gpiochip0"},
+    {"gpio", "line", CONFIG_NUMBER, SOURCE(gpio_line), 0, 65535, NULL, NULL, "the line's number on it, as gpioinfo shows it"},
+    {"gpio", "report", CONFIG_CHOICE, SOURCE(gpio_report), 0, 0, "level count urgent", "level", "the level; its rising edges since the last sample; the level, and each edge is sent at once"},
+    {"gpio", "bias", CONFIG_CHOICE, SOURCE(gpio_bias), 0, 0, "as-is pull-up pull-down disabled", "as-is", "the line's resistor"},
+    {"gpio", "active_low", CONFIG_CHOICE, SOURCE(gpio_active_low), 0, 0, YES_NO, "no", "yes: 0 V is 1"},
+    {"gpio", "debounce", CONFIG_DURATION, SOURCE(gpio_debounce_ms), 0, 1000, NULL, "0ms", "edges that follow within this are one; not for level"},
+    {"gpio", "unit", CONFIG_TEXT, SOURCE(unit), 0, 33, NULL, "", "as in [file]; scale is for count"},
+    {"gpio", "decimals", CONFIG_NUMBER, SOURCE(decimals), 0, 9, NULL, "0", ""},
+    {"gpio", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", ""},
+
     {"action", "run", CONFIG_TEXT, SOURCE(target), 0, TARGET_BYTES, NULL, NULL, "a shell command to be run when the gateway asks"},
     {"action", "timeout", CONFIG_DURATION, SOURCE(timeout_ms), 1, HOUR_MS, NULL, "30s", "it is killed after this"},
 

@@ -215,9 +215,12 @@ static void deliver(struct agent *agent, uint64_t now_ms)
 static void take_samples(struct agent *agent, uint64_t now_ms)
 {
     struct schedule *schedule = &agent->schedule;
+    bool urgent = sampler_is_urgent(&agent->sampler);
     if (!agent->sampler.collecting && now_ms >= schedule->next_ms) {
         uint64_t missed_count = (now_ms - schedule->next_ms) / schedule->interval_ms;
         schedule->next_ms += (missed_count + 1) * schedule->interval_ms;
+        sampler_start(&agent->sampler, now_ms);
+    } else if (!agent->sampler.collecting && now_ms >= sampler_urgent_ms(&agent->sampler)) {
         sampler_start(&agent->sampler, now_ms);
     }
     double values[SENSORS_MAX];
@@ -227,7 +230,7 @@ static void take_samples(struct agent *agent, uint64_t now_ms)
     if (time_ms < CLOCK_SET_MS)
         time_ms = 0;
     sluice_device_sample(agent->device, now_ms, time_ms, values);
-    bool urgent = watch_sample(&agent->watches, agent->device, time_ms, values);
+    urgent |= watch_sample(&agent->watches, agent->device, time_ms, values);
     remote_sampled(&agent->remote, values);
     if (agent->options.once)
         stop(agent, now_ms);
@@ -238,6 +241,14 @@ static void take_samples(struct agent *agent, uint64_t now_ms)
 static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 {
     return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/* When the sampler has something to do. */
+static uint64_t sampling_ms(const struct agent *agent)
+{
+    if (agent->sampler.collecting)
+        return sampler_deadline_ms(&agent->sampler);
+    return earlier(agent->schedule.next_ms, sampler_urgent_ms(&agent->sampler));
 }
 
 static void wait_until(const struct agent *agent, uint64_t now_ms, uint64_t next_ms)
@@ -251,9 +262,7 @@ static void wait_until(const struct agent *agent, uint64_t now_ms, uint64_t next
     size_t count = 3 + sampler_poll_entries(&agent->sampler, entries + 3);
     next_ms = earlier(next_ms, remote_deadline_ms(&agent->remote));
     if (!agent->stopping)
-        next_ms = earlier(next_ms, earlier(agent->end_ms, agent->sampler.collecting
-                                                              ? sampler_deadline_ms(&agent->sampler)
-                                                              : agent->schedule.next_ms));
+        next_ms = earlier(next_ms, earlier(agent->end_ms, sampling_ms(agent)));
     uint64_t left_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     poll(entries, count, left_ms > 60000 ? 60000 : (int)left_ms);
 }

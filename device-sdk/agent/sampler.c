@@ -5,18 +5,32 @@
 #include <stdio.h>
 #include <string.h>
 
-static void add_source(struct sensor_list *list, const struct source *source)
+enum { URGENT_INTERVAL_MS = 100 }; /* a line that flickers is not sampled more often */
+
+static void add_source(struct sensor_list *list, const struct source *source, const char *root)
 {
+    static bool (*const reads[])(struct sensor *, double *) = {[SOURCE_FILE] = sensor_read_file,
+                                                               [SOURCE_COMMAND] = sensor_read_command,
+                                                               [SOURCE_GPIO] = sensor_read_gpio};
     struct sensor sensor = {
         .decimals = (uint8_t)source->decimals,
         .scale = source->scale,
         .offset = source->offset,
-        .read = source->kind == SOURCE_COMMAND ? sensor_read_command : sensor_read_file,
+        .read = reads[source->kind],
         .command = {.timeout_ms = source->timeout_ms, .descriptor = -1},
+        .gpio = {.line = source->gpio_line,
+                 .report = (enum gpio_report)source->gpio_report,
+                 .bias = (enum gpio_bias)source->gpio_bias,
+                 .active_low = source->gpio_active_low != 0,
+                 .debounce_ms = source->gpio_debounce_ms,
+                 .descriptor = -1},
     };
+    bool is_line = source->kind == SOURCE_GPIO;
+    if (is_line && source->gpio_report != GPIO_COUNT)
+        sensor.type = SLUICE_BOOLEAN;
     snprintf(sensor.name, sizeof sensor.name, "%s", source->name);
     snprintf(sensor.unit, sizeof sensor.unit, "%s", source->unit);
-    snprintf(sensor.path, sizeof sensor.path, "%s", source->target);
+    snprintf(sensor.path, sizeof sensor.path, "%s%s", is_line ? root : "", source->target);
     sensor_add(list, NULL, &sensor);
 }
 
@@ -25,8 +39,9 @@ void sampler_init(struct sampler *sampler, const struct agent_config *config)
     memset(sampler, 0, sizeof *sampler);
     struct sensor_list *list = &sampler->list;
     for (size_t i = 0; i < config->source_count; i++)
-        if (config->sources[i].kind <= SOURCE_COMMAND)
-            add_source(list, &config->sources[i]); /* first: what was asked for is never left out */
+        if (config->sources[i].kind <= SOURCE_GPIO)
+            add_source(list, &config->sources[i],
+                       config->root); /* first: what was asked for is never left out */
     sensor_find(list, &(struct sensor_search){.root = config->root,
                                               .hwmon = config->hwmon,
                                               .iio = config->iio,
@@ -51,6 +66,7 @@ static bool is_command(const struct sensor *sensor)
 
 void sampler_start(struct sampler *sampler, uint64_t now_ms)
 {
+    sampler->started_ms = now_ms;
     for (size_t i = 0; i < sampler->list.count; i++) {
         struct sensor *sensor = &sampler->list.sensors[i];
         if (is_command(sensor))
@@ -68,14 +84,38 @@ bool sampler_finish(struct sampler *sampler, uint64_t now_ms, double ret_values[
         return false;
     for (size_t i = 0; i < sampler->list.count; i++)
         ret_values[i] = sensor_value(&sampler->list.sensors[i]);
-    sampler->collecting = false;
+    sampler->collecting = sampler->urgent = false;
     return true;
+}
+
+static bool is_gpio(const struct sensor *sensor)
+{
+    return sensor->read == sensor_read_gpio;
+}
+
+bool sampler_is_urgent(struct sampler *sampler)
+{
+    for (size_t i = 0; i < sampler->list.count; i++) {
+        struct sensor *sensor = &sampler->list.sensors[i];
+        if (is_gpio(sensor) && sensor->gpio.report == GPIO_URGENT)
+            sampler->urgent |= gpio_has_edge(&sensor->gpio);
+    }
+    return sampler->urgent;
+}
+
+uint64_t sampler_urgent_ms(const struct sampler *sampler)
+{
+    return sampler->urgent ? sampler->started_ms + URGENT_INTERVAL_MS : UINT64_MAX;
 }
 
 void sampler_stop(struct sampler *sampler)
 {
-    for (size_t i = 0; i < sampler->list.count; i++)
-        command_stop(&sampler->list.sensors[i].command);
+    for (size_t i = 0; i < sampler->list.count; i++) {
+        struct sensor *sensor = &sampler->list.sensors[i];
+        command_stop(&sensor->command);
+        if (is_gpio(sensor))
+            gpio_close(&sensor->gpio);
+    }
     sampler->collecting = false;
 }
 
@@ -83,9 +123,14 @@ size_t sampler_poll_entries(const struct sampler *sampler, struct pollfd entries
 {
     size_t count = 0;
     for (size_t i = 0; i < sampler->list.count; i++) {
-        const struct command *command = &sampler->list.sensors[i].command;
-        if (command->pid && command->descriptor >= 0)
-            entries[count++] = (struct pollfd){command->descriptor, POLLIN, 0};
+        const struct sensor *sensor = &sampler->list.sensors[i];
+        int descriptor = -1;
+        if (sensor->command.pid)
+            descriptor = sensor->command.descriptor;
+        else if (is_gpio(sensor) && sensor->gpio.report == GPIO_URGENT && !sampler->urgent)
+            descriptor = sensor->gpio.descriptor;
+        if (descriptor >= 0)
+            entries[count++] = (struct pollfd){descriptor, POLLIN, 0};
     }
     return count;
 }

@@ -14,6 +14,8 @@ struct sampler {
     struct sensor_list list;
     struct sluice_channel channels[SENSORS_MAX]; /* of the list, in its order */
     bool collecting;                             /* commands run */
+    bool urgent;                                 /* an edge came that the next sample has to tell */
+    uint64_t started_ms;                         /* the last sample */
 };
 
 /* Finds the sensors that the configuration wants. */
@@ -21,7 +23,11 @@ void sampler_init(struct sampler *sampler, const struct agent_config *config);
 void sampler_start(struct sampler *sampler, uint64_t now_ms);
 /* Whether a sample that was started is complete; then, once, its values. */
 bool sampler_finish(struct sampler *sampler, uint64_t now_ms, double ret_values[SENSORS_MAX]);
-/* Kills what still runs. */
+/* Whether something happened that should be sampled and sent at once. */
+bool sampler_is_urgent(struct sampler *sampler);
+/* When that may be, so that a line that flickers does not fill the network; UINT64_MAX: nothing is urgent. */
+uint64_t sampler_urgent_ms(const struct sampler *sampler);
+/* Kills what still runs, and closes what is open. */
 void sampler_stop(struct sampler *sampler);
 
 /* Appends what to wait for to `entries`, of which there are SENSORS_MAX; gives their count. */

@@ -62,6 +62,11 @@ bool sensor_read_command(struct sensor *sensor, double *ret_number)
     return sensor->command.succeeded && first_number(sensor->command.output, ret_number);
 }
 
+bool sensor_read_gpio(struct sensor *sensor, double *ret_number)
+{
+    return gpio_read(&sensor->gpio, sensor->path, ret_number);
+}
+
 double sensor_value(struct sensor *sensor)
 {
     double number;

@@ -11,6 +11,7 @@
 #define SLUICE_AGENT_SENSOR_H
 
 #include "agent/command.h"
+#include "agent/gpio.h"
 #include "sluice/device.h"
 
 enum {
@@ -27,11 +28,12 @@ struct sensor {
     enum sluice_channel_type type;
 
     bool (*read)(struct sensor *sensor, double *ret_number);
-    char path[SENSOR_PATH_BYTES]; /* or the text of a command */
+    char path[SENSOR_PATH_BYTES]; /* of a file or a chip, or the text of a command */
     double scale;                 /* value = (number + offset) * scale */
     double offset;
     uint64_t busy_count, total_count; /* of the processor, when it was last read */
     struct command command;
+    struct gpio gpio;
 
     bool is_missing; /* and the log says so */
 };
@@ -65,6 +67,8 @@ struct sensor *sensor_add(struct sensor_list *list, const struct sensor_search *
 /* A sensor that is a file with a number in it, or a command that prints one. */
 bool sensor_read_file(struct sensor *sensor, double *ret_number);
 bool sensor_read_command(struct sensor *sensor, double *ret_number);
+/* A line of a GPIO chip: its level, or its edges since it was last read. */
+bool sensor_read_gpio(struct sensor *sensor, double *ret_number);
 
 /* The value, or NAN; logs when a sensor goes missing and when it comes back. */
 double sensor_value(struct sensor *sensor);

@@ -8,3 +8,12 @@ sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent
 sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
 sluice_test(agent_watch_test SOURCES unit/agent_watch_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_agent_parts sluice_client m)
 sluice_test(sentence_test SOURCES unit/sentence_test.c LIBS sluice_port)
+sluice_test(agent_gpio_test SOURCES unit/agent_gpio_test.c unit/fake_gpio.c LIBS sluice_agent_parts m)
+target_link_options(agent_gpio_test PRIVATE LINKER:--wrap=ioctl)
+
+# The agent on a chip without hardware, for tests/e2e/agent_gpio.sh.
+set(agent ${PROJECT_SOURCE_DIR}/device-sdk/agent)
+add_executable(agent_on_fake_gpio ${agent}/main.c ${agent}/options.c unit/fake_gpio.c)
+target_link_libraries(agent_on_fake_gpio PRIVATE sluice_options sluice_agent_parts sluice_client sluice_port)
+target_link_options(agent_on_fake_gpio PRIVATE LINKER:--wrap=ioctl)
+set_target_properties(agent_on_fake_gpio PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
