@@ -3,7 +3,8 @@
 #
 #   fetch.sh ARCHITECTURE FOLDER PACKAGE...    does nothing if FOLDER is there
 #
-# Only what is named is fetched, not what it depends on. apt runs with a root of
+# Only what is named is fetched, not what it depends on; of a name with a `*` in it
+# the newest package, as for kernels, whose names have their version. apt runs with a root of
 # its own beside FOLDER: this machine's architectures, sources and lists stay as
 # they are, nothing is installed, and nobody needs to be root. The mirror is that
 # of the machine's own sources; the release is Debian 12.
@@ -46,13 +47,26 @@ Architectures: $architecture
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 END
 apt() {
-    apt-get -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
+    program=$1
+    shift
+    "$program" -qq -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
         -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/apt/sources" \
         -o Dir::State::Lists="$work/apt/lists" -o Dir::State::status="$work/apt/status" \
         -o Dir::Cache="$work/apt/cache" -o APT::Sandbox::User=root "$@"
 }
-apt update || fail "apt-get update for $architecture failed"
-(cd "$work" && apt download "$@") || fail "Debian has not all of these for $architecture: $*"
+# names PATTERN...: the packages that are meant.
+names() {
+    for pattern in "$@"; do
+        name=$(apt apt-cache pkgnames "${pattern%%\**}" | sort -V | while read -r name; do
+            # shellcheck disable=SC2254 # a pattern it is
+            case $name in $pattern) echo "$name" ;; esac
+        done | tail -n 1)
+        echo "${name:-$pattern}"
+    done
+}
+apt apt-get update || fail "apt-get update for $architecture failed"
+# shellcheck disable=SC2046 # a list of names
+(cd "$work" && apt apt-get download $(names "$@")) || fail "Debian has not all of these for $architecture: $*"
 for package in "$work"/*.deb; do
     dpkg-deb --extract "$package" "$work/tree"
 done
