@@ -19,4 +19,4 @@ function(sluice_boards)
   endforeach()
 endfunction()
 
-sluice_boards(boards_agents)
+sluice_boards(boards_agents boards_packages)

@@ -1,7 +1,9 @@
 #!/bin/sh
 # The agent of each board, as it was cross-built and with that board's profile, under qemu's emulation of its
-# processor: it publishes readings over mutual TLS to the gateway, and ends as it is told to.
+# processor: it publishes readings over mutual TLS to the gateway, takes a command and answers it, and ends as it is
+# told to with everything acknowledged.
 . "$ROOT/tests/e2e/lib.sh"
+need mosquitto_rr mosquitto_sub
 boards="raspberrypi-arm64 raspberrypi-armhf beaglebone openwrt visionfive qemu-arm64"
 
 # emulator BOARD: the program that runs what was built for it.
@@ -32,6 +34,7 @@ ca = $DIR/pki/ca.crt
 certificate = $DIR/pki/$1.crt
 key = $DIR/pki/$1.key
 client_id = $1
+commands = farm/%c/commands
 $profile
 [sampling]
 interval = 1s
@@ -54,6 +57,17 @@ readings_arrive() {
         "$DIR/all.log" "$2"
 }
 
+# asked BOARD: it answers by a sample with the value that is there now.
+asked() {
+    mosquitto_rr $(plain) -V 5 -q 1 -t "farm/$1/commands/sample" -e "answers/$1" -n -W 2 > "$DIR/$1.answer" 2>&1
+}
+
+takes_a_command() {
+    echo 377 > "$DIR/soil"
+    wait_until asked "$1" # its subscription may be later than its first sample
+    grep -q '"soil":37.7[,}]' "$DIR/$1.answer" || fail "$1 answered $(cat "$DIR/$1.answer")"
+}
+
 ends_with_everything_acknowledged() {
     kill "$2"
     wait "$2" || fail "the agent of $1 ended with status $?"
@@ -71,8 +85,8 @@ gateway:
   anonymous: [mqtt]
   tls: {certificate: pki/gateway.crt, key: pki/gateway.key, clientCa: pki/ca.crt}
   access:
-    - {who: "device:*", publish: ["farm/%c/#"], subscribe: ["farm/%c/#"]}
-    - {who: anonymous, publish: ["farm/#"], subscribe: ["farm/#"]}
+    - {who: "device:*", publish: ["farm/%c/#", "answers/%c"], subscribe: ["farm/%c/commands/#"]}
+    - {who: anonymous, publish: ["farm/+/commands/#"], subscribe: ["farm/#", "answers/#"]}
 END
 start_gateway
 # shellcheck disable=SC2046 # a list of words
@@ -85,6 +99,9 @@ for board in $boards; do
 done
 for board in $boards; do
     readings_arrive "$board" "$all"
+done
+for board in $boards; do
+    takes_a_command "$board"
     eval "ends_with_everything_acknowledged $board \$agent_$(echo "$board" | tr - _)"
 done
 stop_gateway
