@@ -5,12 +5,10 @@
  *   frame_bench                  a synthetic series: 360 samples of 4 channels, each 10 s
  *   frame_bench FILE.csv...      recorded ones; first line: time,NAME:UNIT:DECIMALS,...
  *
- * The floor is the sum over the columns, times included, of the order-0 entropy of
- * the differences from one value to the next (for times, of the differences of
- * these), as if a decoder knew their distribution beforehand.
+ * The floor is that of frame_floor.h.
  */
+#include "frame_floor.h"
 #include "room.h"
-#include "wire/frame.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +29,7 @@ struct series {
 static void make_synthetic(struct series *series)
 {
     static double values[ROOM_SAMPLES][ROOM_CHANNELS];
-    room_series(values);
+    room_series(ROOM_SEED, values);
     series->channel_count = ROOM_CHANNELS;
     series->sample_count = ROOM_SAMPLES;
     for (size_t column = 0; column < ROOM_CHANNELS; column++) {
@@ -83,41 +81,6 @@ static bool read_csv(const char *path, struct series *series)
     return true;
 }
 
-static int compare(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
-/* Bits that an ideal code with a known distribution needs for these numbers. */
-static double entropy_bits(int64_t numbers[], size_t count)
-{
-    double bits = 0;
-    qsort(numbers, count, sizeof *numbers, compare);
-    for (size_t i = 0, run; i < count; i += run) {
-        for (run = 1; i + run < count && numbers[i + run] == numbers[i]; run++)
-            ;
-        bits += (double)run * log2((double)count / (double)run);
-    }
-    return bits;
-}
-
-static double floor_bytes(const struct series *series)
-{
-    static int64_t steps[SAMPLES_MAX];
-    size_t count = 0;
-    for (size_t i = 2; i < series->sample_count; i++)
-        steps[count++] = series->times_ms[i] - 2 * series->times_ms[i - 1] + series->times_ms[i - 2];
-    double bits = entropy_bits(steps, count);
-    for (size_t column = 0; column < series->channel_count; column++) {
-        count = 0;
-        for (size_t i = 1; i < series->sample_count; i++)
-            steps[count++] = series->values[i][column].number - series->values[i - 1][column].number;
-        bits += entropy_bits(steps, count);
-    }
-    return bits / 8;
-}
-
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -167,7 +130,9 @@ static int report(const char *name, const struct series *series)
     static struct frame_decoder decoder;
     frame_decode_open(&decoder, frame, &(struct frame_limits){COLUMNS_MAX, SAMPLES_MAX}, 0);
     size_t header_bytes = (size_t)(decoder.body.data - frame.data);
-    double values = (double)(series->sample_count * series->channel_count), floor = floor_bytes(series);
+    double values = (double)(series->sample_count * series->channel_count);
+    double floor = frame_floor_bytes(series->times_ms, &series->values[0][0], series->sample_count,
+                                     series->channel_count, COLUMNS_MAX);
     double body = (double)(frame.len - header_bytes);
     printf("%s: %zu samples x %zu channels\n", name, series->sample_count, series->channel_count);
     printf("  frame    %6zu B, %zu B of it header; %.2f B a sample, %.2f bits a value\n", frame.len,

@@ -26,16 +26,15 @@ static double random_normal(uint64_t *state)
     return sum;
 }
 
-void room_series(double ret_values[ROOM_SAMPLES][ROOM_CHANNELS])
+void room_series(uint64_t seed, double ret_values[ROOM_SAMPLES][ROOM_CHANNELS])
 {
-    uint64_t random = 88172645463325252;
     for (size_t column = 0; column < ROOM_CHANNELS; column++) {
         const struct room_channel *channel = &room_channels[column];
         double walk = channel->start;
         for (size_t i = 0; i < ROOM_SAMPLES; i++) {
-            walk += channel->step * random_normal(&random);
+            walk += channel->step * random_normal(&seed);
             ret_values[i][column] =
-                walk + channel->wave * sin((double)i / 57.3) + channel->noise * random_normal(&random);
+                walk + channel->wave * sin((double)i / 57.3) + channel->noise * random_normal(&seed);
         }
     }
 }

@@ -16,7 +16,9 @@ struct room_channel {
 
 extern const struct room_channel room_channels[ROOM_CHANNELS];
 
-/* The same in each call. */
-void room_series(double ret_values[ROOM_SAMPLES][ROOM_CHANNELS]);
+#define ROOM_SEED 88172645463325252u /* of the hour that the tables of figures have */
+
+/* The same for the same seed, which is not 0. */
+void room_series(uint64_t seed, double ret_values[ROOM_SAMPLES][ROOM_CHANNELS]);
 
 #endif

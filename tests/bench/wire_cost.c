@@ -181,7 +181,7 @@ int main(int count, char **arguments)
         .channel_count = ROOM_CHANNELS,
         .flush_ms = HOUR_MS - ROOM_INTERVAL_MS, /* with the last sample of the hour */
     };
-    room_series(run.values);
+    room_series(ROOM_SEED, run.values);
     run.now_ms = HOUR_MS;
     held("held", 2 * HOUR_MS / 1000, "held: connect, full handshake", "held: an hour");
     held("kept", 300, NULL, "held: an hour, keep-alive each 5 min");

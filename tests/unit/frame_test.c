@@ -122,23 +122,6 @@ static void the_count_of_texts_is_bounded(void **state)
     assert_int_equal(decoder.text_count, FRAME_TEXTS_MAX);
 }
 
-/* A state that seldom changes costs its texts and little more; one that changes always, its entropy and a
- * bit. */
-static void a_text_costs_its_bytes_once(void **state)
-{
-    (void)state;
-    static const struct series_model rare = {"rare", 1, 0, 0, 10000, 0};
-    series_make(&rare, 4, 360, 1, &series);
-    series.channel_count = 1;
-    series.channels[0] = (struct frame_channel){.name = SPAN_LITERAL("state"), .type = FRAME_TEXT};
-    for (size_t i = 0; i < 360; i++)
-        series.values[i][0] = (struct frame_value){true, (int64_t)(i / 60 % 3)};
-    size_t count, texts_bytes = FRAME_CHANNELS_MAX;
-    struct span frame = series_encode(&series, memory, sizeof memory, &count);
-    texts_bytes = 3 * sizeof "state 0";
-    assert_in_range(frame.len, texts_bytes, texts_bytes + 40);
-}
-
 static void limits_of_numbers_and_times_are_exact(void **state)
 {
     (void)state;
@@ -201,24 +184,6 @@ static void memory_for_any_one_sample_is_required(void **state)
     assert_true(capacity_bytes < 40);
     assert_int_equal(frame_encode_sample(&encoder, INT64_MIN, &extreme), SLUICE_OK);
     assert_true(frame_encode_finish(&encoder).len <= capacity_bytes);
-}
-
-static size_t encoded_bytes(void)
-{
-    size_t count;
-    return series_encode(&series, memory, sizeof memory, &count).len;
-}
-
-static void constants_cost_almost_nothing_and_a_spike_a_bounded_number_of_bytes(void **state)
-{
-    (void)state;
-    series_make(&models[0], 1, 2, 1, &series);
-    size_t short_bytes = encoded_bytes();
-    series_make(&models[0], 1, 500, 1, &series);
-    size_t constant_bytes = encoded_bytes();
-    assert_true(constant_bytes < short_bytes + 6);
-    series.values[250][0].number = INT64_MAX;
-    assert_true(encoded_bytes() < constant_bytes + 64);
 }
 
 static void every_truncation_is_refused(void **state)
@@ -449,12 +414,10 @@ int main(void)
         cmocka_unit_test(a_frame_fills_its_memory_and_keeps_what_fits),
         cmocka_unit_test(a_text_that_does_not_fit_leaves_the_frame_as_it_was),
         cmocka_unit_test(the_count_of_texts_is_bounded),
-        cmocka_unit_test(a_text_costs_its_bytes_once),
         cmocka_unit_test(limits_of_numbers_and_times_are_exact),
         cmocka_unit_test(the_count_of_samples_is_bounded),
         cmocka_unit_test(a_frame_without_samples_is_empty),
         cmocka_unit_test(memory_for_any_one_sample_is_required),
-        cmocka_unit_test(constants_cost_almost_nothing_and_a_spike_a_bounded_number_of_bytes),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(a_forged_checksum_gains_nothing_but_other_values),
