@@ -14,6 +14,7 @@ set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 set(CMAKE_C_FLAGS_MINSIZEREL
   "-Os -DNDEBUG -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables")
 set(CMAKE_EXE_LINKER_FLAGS_MINSIZEREL "-Wl,--gc-sections,-z,noseparate-code,-z,norelro,--build-id=none")
+set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_MINSIZEREL ON CACHE BOOL "Optimise at link time: a twentieth smaller")
 
 add_library(sluice_options INTERFACE)
 target_compile_definitions(sluice_options INTERFACE _GNU_SOURCE)

@@ -4,30 +4,35 @@
 . "$ROOT/tests/e2e/lib.sh"
 
 program=bin/sluice-publish
-arm64=$BUILD/boards/raspberrypi-arm64 armhf=$BUILD/boards/raspberrypi-armhf x86_64=$BUILD/boards/x86-64
+boards=$BUILD/boards
 
-{
-    cmake -S "$ROOT" -B "$x86_64" -G Ninja -DCMAKE_BUILD_TYPE=MinSizeRel -DSLUICE_GATEWAY=OFF \
-        --toolchain "$ROOT/tests/bench/x86-64.cmake" && cmake --build "$x86_64" --target sluice-publish --parallel 2
-} > "$DIR/build.log" 2>&1 || fail "the build for x86-64 failed"
-
-# text_of MAP ARCHIVE...: bytes of code and constants that the linker took of these archives.
-text_of() {
-    map=$1
-    shift
-    archives=$(printf '%s|' "$@")
-    bytes=0
-    for size in $(sed '1,/^Linker script and memory map/d' "$map" | awk -v archives="/(${archives%|})[(]" '
-        $1 ~ /^\.(text|rodata|ARM\.ex)/ { section = $1; if (NF == 1) { getline; $0 = section " " $0 } }
-        $1 == section && $4 ~ archives && $2 !~ /^0x0+$/ { print $3 }'); do
-        bytes=$((bytes + size))
-    done
-    echo $bytes
+# build NAME TOOLCHAIN-FILE CMAKE-OPTION TARGET...: in $boards/NAME.
+build() {
+    name=$1 toolchain=$2 option=$3
+    shift 3
+    cmake -S "$ROOT" -B "$boards/$name" -G Ninja -DCMAKE_BUILD_TYPE=MinSizeRel -DSLUICE_GATEWAY=OFF \
+        --toolchain "$ROOT/$toolchain" "$option" > "$DIR/build.log" 2>&1 &&
+        cmake --build "$boards/$name" --parallel 2 --target "$@" >> "$DIR/build.log" 2>&1 || fail "cannot build $name"
 }
 
-# file_bytes BUILD-FOLDER STRIP: of the executable as it would be copied to a device.
+# sum_sdk: sets `bytes` to the code and constants that the program links of wire and client. They are compiled without optimisation at
+# link time, which would leave no trace of where a function came from.
+sum_sdk() {
+    objects=device-sdk/examples/CMakeFiles/sluice-publish.dir/publish.c.o
+    build sdk boards/raspberrypi/armhf.cmake -DCMAKE_INTERPROCEDURAL_OPTIMIZATION_MINSIZEREL=OFF sluice_client $objects
+    (cd "$boards/sdk" && arm-linux-gnueabihf-ld -r --gc-sections -e main -Map="$DIR/sdk.map" -o "$DIR/sdk.o" $objects \
+        device-sdk/client/libsluice_client.a device-sdk/wire/libsluice_wire.a)
+    bytes=0
+    for size in $(sed '1,/^Linker script and memory map/d' "$DIR/sdk.map" | awk '
+        $1 ~ /^\.(text|rodata|data|ARM\.ex)/ { section = $1; if (NF == 1) { getline; $0 = section " " $0 } }
+        $1 == section && $4 ~ /libsluice_(client|wire)[.]a[(]/ { print $3 }'); do
+        bytes=$((bytes + size))
+    done
+}
+
+# file_bytes BUILD STRIP: of the executable as it would be copied to a device.
 file_bytes() {
-    "$2" -o "$DIR/stripped" "$1/$program"
+    "$2" -o "$DIR/stripped" "$boards/$1/$program"
     stat -c %s "$DIR/stripped"
 }
 
@@ -45,17 +50,19 @@ check() {
     [ "$2" -le "$limit" ] || over="$over $1"
 }
 
-check sdk "$(text_of "$armhf/$program.map" libsluice_wire.a libsluice_client.a)"
-check x86-64 "$(file_bytes "$x86_64" strip)"
-check arm64 "$(file_bytes "$arm64" aarch64-linux-gnu-strip)"
-check armhf "$(file_bytes "$armhf" arm-linux-gnueabihf-strip)"
+build x86-64 tests/bench/x86-64.cmake -DSLUICE_WERROR=ON sluice-publish
+sum_sdk
+check sdk "$bytes"
+check x86-64 "$(file_bytes x86-64 strip)"
+check arm64 "$(file_bytes raspberrypi-arm64 aarch64-linux-gnu-strip)"
+check armhf "$(file_bytes raspberrypi-armhf arm-linux-gnueabihf-strip)"
 check stack "$("$BUILD/tests/stack_depth")"
 
 make_pki device
 configure_clients
 start_gateway
 cd "$DIR/pki"
-"$x86_64/$program" localhost "$MQTTS" device t/device 2> "$DIR/device.log" &
+"$boards/x86-64/$program" localhost "$MQTTS" device t/device 2> "$DIR/device.log" &
 device=$!
 started "$device"
 wait_for '^online' "$DIR/device.log" "$device"
