@@ -286,7 +286,7 @@ void config_print_options(void)
         char name[32];
         option_name(row, name);
         if (is_option(row))
-            printf("  --%-12s %s%s%s%s\n", name, row->help, *row->otherwise ? " (default " : "",
+            printf("  --%-16s %s%s%s%s\n", name, row->help, *row->otherwise ? " (default " : "",
                    row->otherwise, *row->otherwise ? ")" : "");
     }
 }

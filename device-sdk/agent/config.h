@@ -61,6 +61,8 @@ struct agent_config {
     uint32_t interval_ms, flush_ms, linger_ms;
     uint32_t connect_ms; /* 0: stays connected */
     uint32_t outbox_bytes;
+    char outbox_file[PATH_MAX]; /* empty: none */
+    uint32_t outbox_file_bytes, outbox_commit_ms;
     uint32_t when_full; /* enum sluice_when_full */
 
     char root[256];

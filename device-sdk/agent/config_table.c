@@ -31,6 +31,9 @@ const struct config_row config_rows[] = {
     {"sampling", "flush", CONFIG_DURATION, AT(flush_ms), 1, DAY_MS, NULL, "60s", "samples are published when the first of them is this old"},
     {"sampling", "connect", CONFIG_DURATION, AT(connect_ms), 0, DAY_MS, NULL, "0s", "connects this often, delivers and disconnects; 0s: stays connected"},
     {"sampling", "outbox", CONFIG_SIZE, AT(outbox_bytes), 4096, 1024u * MEGABYTE, NULL, "256k", "memory for what the gateway has not acknowledged"},
+    {"sampling", "outbox_file", CONFIG_TEXT, AT(outbox_file), 0, SIZE(outbox_file), NULL, "", "file that keeps it over power cuts and restarts; none: in memory only"},
+    {"sampling", "outbox_file_size", CONFIG_SIZE, AT(outbox_file_bytes), 32768, 256u * MEGABYTE, NULL, "1M", "its size, taken at the first start"},
+    {"sampling", "outbox_commit", CONFIG_DURATION, AT(outbox_commit_ms), 0, HOUR_MS, NULL, "10s", "what waits so long is written to the file; 0s: each message at once"},
     {"sampling", "when_full", CONFIG_CHOICE, AT(when_full), 0, 0, "drop-oldest thin-out refuse", "drop-oldest", "what happens when the outbox is full"},
     {"sampling", "linger", CONFIG_DURATION, AT(linger_ms), 0, HOUR_MS, NULL, "10s", "time to deliver what is left when the agent is told to end, or with connect"},
 

@@ -11,6 +11,7 @@
 #include "agent/watch.h"
 #include "sluice/device.h"
 #include "sluice/posix.h"
+#include "sluice/store.h"
 
 #include <errno.h>
 #include <math.h>
@@ -33,7 +34,9 @@ struct agent {
     struct schedule schedule;
     struct sluice_port *port;
     struct sluice_device *device;
-    void *memory; /* of the device */
+    void *memory;                 /* of the device */
+    struct sluice_medium *medium; /* outbox_file, and the memory of the store on it */
+    void *store_memory;
     FILE *stats;
     int signals;
     uint64_t next_delivery_ms; /* with [sampling] connect */
@@ -93,6 +96,34 @@ static void on_notice(void *context, const char *sentence)
     agent_log("%s", sentence);
 }
 
+/* NULL: the outbox is in RAM. Also where the file cannot be used: readings that arrive are worth more than
+ * the safety of those that wait. */
+static struct sluice_store *open_store(struct agent *agent)
+{
+    const struct agent_config *config = &agent->config;
+    if (!config->outbox_file[0])
+        return NULL;
+    char why[SLUICE_POSIX_ERROR_BYTES] = "no memory for the outbox file";
+    struct sluice_ring_config ring_config = {.commit_ms = config->outbox_commit_ms};
+    struct sluice_store *store = NULL;
+    if (sluice_posix_medium_new(config->outbox_file, config->outbox_file_bytes, why, &agent->medium) ==
+        SLUICE_OK) {
+        size_t bytes = sluice_ring_size(agent->medium->bytes, &ring_config);
+        agent->store_memory = malloc(bytes);
+        if (agent->store_memory &&
+            sluice_ring_open(agent->store_memory, bytes, agent->medium, &ring_config, &store))
+            snprintf(why, sizeof why, "the outbox file cannot be read");
+    }
+    if (!store) {
+        sluice_posix_medium_free(agent->medium);
+        agent->medium = NULL;
+        agent_log("%s; what is not delivered is kept in memory only", why);
+    } else if (store->count > 0) {
+        agent_log("%zu messages of an earlier run wait in %s", store->count, config->outbox_file);
+    }
+    return store;
+}
+
 static bool open_device(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
@@ -119,6 +150,7 @@ static bool open_device(struct agent *agent)
         .context = agent,
         .flush_ms = config->flush_ms,
         .when_full = (enum sluice_when_full)config->when_full,
+        .store = open_store(agent),
         .sleeps = config->connect_ms > 0,
         .keep_alive_s = (uint16_t)(config->keep_alive_ms / 1000),
     };
@@ -163,6 +195,8 @@ static void free_agent(struct agent *agent)
         close(agent->signals);
     sluice_posix_free(agent->port);
     free(agent->memory);
+    free(agent->store_memory);
+    sluice_posix_medium_free(agent->medium);
     free(agent);
 }
 
@@ -287,7 +321,8 @@ static int run(struct agent *agent)
     }
     struct sluice_device_counters counters = sluice_device_counters(agent->device);
     if (counters.queued > 0)
-        agent_log("%llu messages are not delivered", (unsigned long long)counters.queued);
+        agent_log("%llu messages are not delivered%s%s", (unsigned long long)counters.queued,
+                  agent->medium ? "; they stay in " : "", agent->medium ? agent->config.outbox_file : "");
     if (agent->stats)
         write_stats(agent);
     return counters.queued > 0 ? 1 : 0;

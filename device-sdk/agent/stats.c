@@ -4,7 +4,8 @@ void stats_write(FILE *out, const struct sluice_device *device, const struct slu
                  size_t sensor_count)
 {
     struct sluice_device_counters c = sluice_device_counters(device);
-    uint64_t dropped = c.dropped_oldest + c.dropped_thinned + c.dropped_rejected + c.dropped_too_large;
+    uint64_t dropped =
+        c.dropped_oldest + c.dropped_thinned + c.dropped_rejected + c.dropped_too_large + c.dropped_damaged;
     const struct {
         const char *name;
         uint64_t value;
@@ -14,12 +15,15 @@ void stats_write(FILE *out, const struct sluice_device *device, const struct slu
         {"samples_acknowledged", c.samples_acknowledged},
         {"samples_dropped", c.samples_dropped},
         {"published", c.published},
+        {"recovered", c.recovered},
         {"acknowledged", c.acknowledged},
         {"dropped", dropped},
         {"dropped_oldest", c.dropped_oldest},
         {"dropped_thinned", c.dropped_thinned},
         {"dropped_rejected", c.dropped_rejected},
         {"dropped_too_large", c.dropped_too_large},
+        {"dropped_damaged", c.dropped_damaged},
+        {"not_stored", c.not_stored},
         {"queued", c.queued},
         {"resent", c.resent},
         {"sensors", sensor_count},

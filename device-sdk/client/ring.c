@@ -11,6 +11,14 @@ void ring_update(struct ring *ring)
     ring->store.uncommitted = !ring->failed && (ring->fresh_count > 0 || ring->head_moved);
 }
 
+void ring_committed(struct ring *ring)
+{
+    ring->fresh_count = 0;
+    ring->head_stale = false;
+    ring->head_moved = false;
+    ring_update(ring);
+}
+
 uint16_t ring_record_count(const struct ring *ring, size_t page)
 {
     return page < ring->page_count ? ring->record_counts[ring->order[page]] : ring->tail_records;
@@ -275,6 +283,7 @@ static void ring_remove(struct sluice_store *store)
 {
     struct ring *ring = ring_of(store);
     assert(store->count > 0);
+    ring->head_stale |= store->count > ring->fresh_count;
     store->count--;
     ring->head_record++;
     if (ring->page_count > 0 && ring->head_record == ring_record_count(ring, 0))
@@ -289,16 +298,15 @@ static enum sluice_error ring_commit(struct sluice_store *store)
     struct ring *ring = ring_of(store);
     if (ring->failed)
         return SLUICE_IO;
-    if (!store->uncommitted)
+    if (!store->uncommitted && !ring->head_stale)
         return SLUICE_OK;
-    enum sluice_error error = ring->tail_changed || ring->head_moved ? write_tail(ring) : SLUICE_OK;
+    enum sluice_error error =
+        ring->tail_changed || ring->head_stale || ring->head_moved ? write_tail(ring) : SLUICE_OK;
     if (!error)
         error = ring_sync(ring);
     if (error)
         return error;
-    ring->fresh_count = 0;
-    ring->head_moved = false;
-    ring_update(ring);
+    ring_committed(ring);
     return SLUICE_OK;
 }
 

@@ -86,7 +86,8 @@ struct ring {
     uint32_t read_offset; /* 0: the rest of the page cannot be read */
 
     size_t fresh_count; /* records at the end that are not committed */
-    bool head_moved;    /* to another page since the last commit */
+    bool head_stale;    /* committed records were removed since the last commit, */
+    bool head_moved;    /* and all of a page */
     bool failed;        /* the medium could not be written: nothing is, any more */
 };
 
@@ -104,6 +105,8 @@ static inline uint64_t ring_offset(const struct ring *ring, uint32_t slot)
 
 extern const struct sluice_store ring_functions;
 void ring_update(struct ring *ring); /* store.uncommitted, after anything changed */
+/* All that was appended, and the head, are durable. */
+void ring_committed(struct ring *ring);
 /* An empty tail with the next number. */
 void ring_start_tail(struct ring *ring);
 /* The tail, if it has records, joins the pages in `order`, and a new one begins. */

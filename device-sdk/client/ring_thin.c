@@ -60,11 +60,8 @@ static bool merge_pages(struct ring *ring, size_t page, size_t *ret_dropped_coun
     ring->store.count -= merge.dropped_count;
     *ret_dropped_count = merge.dropped_count;
     /* All that was appended is in pages that are written, and so is the head. */
-    if (ring_sync(ring) == SLUICE_OK) {
-        ring->fresh_count = 0;
-        ring->head_moved = false;
-    }
-    ring_update(ring);
+    if (ring_sync(ring) == SLUICE_OK)
+        ring_committed(ring);
     return true;
 }
 

@@ -178,6 +178,22 @@ static void committed_records_are_there_at_the_next_start(void **state)
     }
 }
 
+/* Found when the agent, run again and again by a timer, delivered its last page each time. */
+static void a_commit_makes_few_removals_durable_too(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t len;
+    for (uint32_t number = 1; number <= 2; number++)
+        assert_int_equal(append(fixture->store, number, 50, 1), SLUICE_OK);
+    assert_int_equal(fixture->store->commit(fixture->store), SLUICE_OK);
+    assert_int_equal(read_next(fixture->store, &len), 1);
+    fixture->store->remove(fixture->store);
+    assert_false(fixture->store->uncommitted); /* not worth a page by itself */
+    assert_int_equal(fixture->store->commit(fixture->store), SLUICE_OK);
+    open_ring(fixture);
+    assert_int_equal(read_next(fixture->store, &len), 2);
+}
+
 static void what_is_removed_in_time_is_never_written(void **state)
 {
     struct sluice_store *store = ((struct fixture *)*state)->store;
@@ -272,6 +288,7 @@ int main(void)
         BOTH(records_come_back_once_in_order_and_whole),
         BOTH(a_record_that_does_not_fit_is_told_from_a_full_store),
         BOTH(committed_records_are_there_at_the_next_start),
+        BOTH(a_commit_makes_few_removals_durable_too),
         BOTH(what_is_removed_in_time_is_never_written),
         BOTH(each_commit_writes_one_page_where_little_comes),
         BOTH(thinning_drops_every_second_frame_of_those_that_wait),

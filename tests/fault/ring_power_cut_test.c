@@ -265,8 +265,7 @@ static void live_until_a_crash(struct world *world)
 
 static void new_medium(struct world *world)
 {
-    static const uint32_t page_bytes[] = {512, 512, 1024, 4096};
-    world->config.page_bytes = page_bytes[below(world, 4)];
+    world->config.page_bytes = 512u << below(world, 2);
     world->sim = sim_disk_new(world->random);
     world->medium = sim_medium_new(world->sim, (8 + below(world, 24)) * world->config.page_bytes);
     world->last = world->read = world->removed = world->gone = world->thinned = 0;
