@@ -135,23 +135,27 @@ bool frames_made(const struct frames *frames, const struct message *first)
     return frames->is_frame && first == frames->messages;
 }
 
-bool frames_senml(struct frames *frames, const struct message *first, struct message *ret_message)
+enum sluice_error frames_senml(struct frames *frames, const struct message *first,
+                               struct message *ret_message)
 {
     if (!frames_made(frames, first))
-        return false;
+        return SLUICE_NOT_FOUND;
     /* The client is named in front of each record: RFC 8428 wants names that are unique in the world. */
     buffer_consume(&frames->name, buffer_len(&frames->name));
     buffer_append(&frames->name, frames->view.client_id);
     buffer_append(&frames->name, SPAN_LITERAL("/"));
     struct span name = buffer_span(&frames->name);
     size_t bytes_max = frame_senml_bytes_max(&frames->decoder, name);
+    bytes_max = bytes_max < frames->bytes_max ? bytes_max : frames->bytes_max;
     buffer_consume(&frames->senml, buffer_len(&frames->senml));
     struct writer out = writer_of(buffer_reserve(&frames->senml, bytes_max), bytes_max);
     frame_write_senml(&out, &frames->decoder, name);
+    if (out.failed)
+        return SLUICE_TOO_LARGE;
     *ret_message = frames->view;
     ret_message->payload = writer_span(&out);
     ret_message->payload_is_json = false;
     ret_message->properties =
         json_properties(&frames->properties[1], frames->view.properties, "application/senml+json");
-    return true;
+    return SLUICE_OK;
 }

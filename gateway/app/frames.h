@@ -24,7 +24,9 @@ enum sluice_error frames_expand(struct frames *frames, const struct message *vie
 
 /* Whether `first` is the first message that the last frames_expand made of a frame. */
 bool frames_made(const struct frames *frames, const struct message *first);
-/* If so, that frame as one SenML message. */
-bool frames_senml(struct frames *frames, const struct message *first, struct message *ret_message);
+/* That frame as one SenML message. SLUICE_NOT_FOUND: `first` was no frame. SLUICE_TOO_LARGE: it is over
+ * bytes_max, for SenML says a channel's name and unit with each value. */
+enum sluice_error frames_senml(struct frames *frames, const struct message *first,
+                               struct message *ret_message);
 
 #endif

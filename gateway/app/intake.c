@@ -53,23 +53,30 @@ enum mqtt_reason intake_transform(struct intake *intake, const struct message *v
 }
 
 /* Offers all messages to the functions. A frame in one piece, if a route takes it so, is one message more
- * behind its samples: true if there is one. So selections are in the order of messages. */
-static bool select_functions(struct intake *intake, const struct broker_publish *publish,
-                             struct message *ret_senml)
+ * behind its samples: *ret_has_senml. So selections are in the order of messages. */
+static enum sluice_error select_functions(struct intake *intake, const struct broker_publish *publish,
+                                          struct message *ret_senml, bool *ret_has_senml)
 {
     struct functions *functions = intake->functions;
     const struct message *first = publish->messages[0].message;
     functions_select_start(functions);
+    *ret_has_senml = false;
     if (publish->replay)
-        return false;
+        return SLUICE_OK;
     for (size_t i = 0; i < publish->message_count; i++)
         functions_select(functions, publish->messages[i].message, i, FUNCTIONS_OF_SAMPLES);
     if (!functions_want_senml(functions, first->topic))
-        return false;
-    if (frames_senml(intake->frames, first, ret_senml))
-        return functions_select(functions, ret_senml, publish->message_count, FUNCTIONS_OF_SENML) > 0;
-    functions_select(functions, first, 0, FUNCTIONS_OF_SENML); /* what is no frame is whole as it is */
-    return false;
+        return SLUICE_OK;
+    switch (frames_senml(intake->frames, first, ret_senml)) {
+    case SLUICE_OK:
+        *ret_has_senml =
+            functions_select(functions, ret_senml, publish->message_count, FUNCTIONS_OF_SENML) > 0;
+        return SLUICE_OK;
+    case SLUICE_NOT_FOUND: /* what is no frame is whole as it is */
+        functions_select(functions, first, 0, FUNCTIONS_OF_SENML);
+        return SLUICE_OK;
+    default: return SLUICE_TOO_LARGE;
+    }
 }
 
 static void make_room(struct intake *intake, size_t messages, size_t targets)
@@ -173,7 +180,10 @@ static bool is_result(const struct message *message)
 enum sluice_error intake_store(struct intake *intake, struct broker_publish *publish, uint64_t *ret_seq)
 {
     struct message senml_message;
-    bool has_senml = select_functions(intake, publish, &senml_message);
+    bool has_senml;
+    enum sluice_error error = select_functions(intake, publish, &senml_message, &has_senml);
+    if (error)
+        return error;
     const struct message *senml = has_senml ? &senml_message : NULL;
     size_t count = lay_out(intake, publish, senml);
     struct journal_origin origin = {.may_use_reserve = is_result(publish->messages[0].message)};
@@ -185,7 +195,7 @@ enum sluice_error intake_store(struct intake *intake, struct broker_publish *pub
     for (size_t i = 0; i < count; i++)
         stored += intake->messages[i].target_count > 0;
     if (stored > 0 || origin.queue != 0) {
-        enum sluice_error error = functions_select_fits(intake->functions);
+        error = functions_select_fits(intake->functions);
         if (!error)
             error = journal_append_messages(intake->journal, origin, intake->messages, count, ret_seq);
         if (error)

@@ -115,6 +115,18 @@ END
     wait_for '^got farm/frames 1 0 \[{"bn":"d1/".*"n":"soil","u":"%RH","v":21.5}\]$' "$DIR/all.log" "$all"
 }
 
+# A device's texts, as in the vectors that every decoder of frames shares.
+texts_of_a_frame_arrive_as_json() {
+    python3 - "$ROOT/tests/vectors/frame/vectors.json" > "$DIR/texts" << 'END'
+import json, sys
+vectors = {vector["name"]: vector for vector in json.load(open(sys.argv[1]))}
+sys.stdout.buffer.write(bytes.fromhex(vectors["texts by dictionary"]["frame"]))
+END
+    publish $(as d1) -i d1 -q 1 -t farm/d1/frames -f "$DIR/texts"
+    wait_for '^got farm/d1/frames 1 0 {"time":1700000030,"mode":"heating","temperature":21.6}$' "$DIR/all.log" "$all"
+    wait_for '^got farm/frames 1 0 \[{"bn":"d1/".*{"n":"door","vs":"open"}' "$DIR/all.log" "$all"
+}
+
 # A frame that is damaged is refused, and nobody sees it.
 damaged_frames_are_refused() {
     printf '\301\037 and no more' > "$DIR/damaged"
@@ -126,6 +138,7 @@ threshold_alerts_with_hysteresis
 summary_gets_batches
 rules_select
 frames_of_the_agent_arrive_as_json
+texts_of_a_frame_arrive_as_json
 damaged_frames_are_refused
 stop_gateway
 [ "$(ledger queued)" = 0 ] || fail "something was left: $(cat "$DIR/gateway.out")"
