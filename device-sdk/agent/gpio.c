@@ -7,6 +7,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Of ioctl: its type is the C library's choice, the kernel looks at 32 bits. */
+#ifdef __GLIBC__
+typedef unsigned long control_request;
+#else
+typedef int control_request;
+#endif
+
 static uint64_t flags_of(const struct gpio *gpio)
 {
     static const uint64_t biases[] = {[GPIO_AS_IS] = 0,
@@ -32,7 +39,7 @@ static bool request(struct gpio *gpio, int chip)
         line.config.attrs[0].attr.id = GPIO_V2_LINE_ATTR_ID_DEBOUNCE;
         line.config.attrs[0].attr.debounce_period_us = gpio->debounce_ms * 1000;
     }
-    if (ioctl(chip, GPIO_V2_GET_LINE_IOCTL, &line))
+    if (ioctl(chip, (control_request)GPIO_V2_GET_LINE_IOCTL, &line))
         return false;
     gpio->descriptor = line.fd;
     gpio->edge_count = gpio->told_count = 0;
@@ -74,7 +81,7 @@ bool gpio_has_edge(struct gpio *gpio)
 static bool read_level(struct gpio *gpio, double *ret_number)
 {
     struct gpio_v2_line_values values = {.mask = 1};
-    if (ioctl(gpio->descriptor, GPIO_V2_LINE_GET_VALUES_IOCTL, &values))
+    if (ioctl(gpio->descriptor, (control_request)GPIO_V2_LINE_GET_VALUES_IOCTL, &values))
         return false;
     *ret_number = (double)(values.bits & 1);
     return true;
