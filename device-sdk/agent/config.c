@@ -89,9 +89,9 @@ static char *trim(char *text)
 static const struct {
     const char *section, *target;
 } kinds[] = {
-    [SOURCE_FILE] = {"file", "path"}, [SOURCE_COMMAND] = {"command", "run"},
-    [SOURCE_GPIO] = {"gpio", "chip"}, [SOURCE_ACTION] = {"action", "run"},
-    [SOURCE_WATCH] = {"watch", NULL},
+    [SOURCE_FILE] = {"file", "path"},    [SOURCE_COMMAND] = {"command", "run"},
+    [SOURCE_GPIO] = {"gpio", "chip"},    [SOURCE_BUFFER] = {"buffer", "device"},
+    [SOURCE_ACTION] = {"action", "run"}, [SOURCE_WATCH] = {"watch", NULL},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 
@@ -104,10 +104,10 @@ static size_t kind_of(const char *section)
     return kind;
 }
 
-/* Files and commands are sensors, which have their names in common. */
+/* What measures has its names in common. */
 static bool share_names(enum source_kind a, enum source_kind b)
 {
-    return a == b || (a <= SOURCE_COMMAND && b <= SOURCE_COMMAND);
+    return a == b || (a <= SOURCE_BUFFER && b <= SOURCE_BUFFER);
 }
 
 static void start_source(struct parser *parser, enum source_kind kind, const char *name)
@@ -143,8 +143,8 @@ static void start_source(struct parser *parser, enum source_kind kind, const cha
 /* `text` is what stands after the opening bracket. */
 static void start_section(struct parser *parser, char *text)
 {
-    static const char *const sections[] = {"gateway", "sampling", "sensors", "file",
-                                           "command", "gpio",     "action",  "watch"};
+    static const char *const sections[] = {"gateway", "sampling", "sensors", "file", "command",
+                                           "gpio",    "buffer",   "action",  "watch"};
     char *end = strchr(text, ']');
     parser->section[0] = '\0';
     parser->source = NULL;
@@ -164,7 +164,7 @@ static void start_section(struct parser *parser, char *text)
         complain(
             parser->config, parser->place,
             "there is no section [%s]; there are [gateway] [sampling] [sensors] [file NAME] [command NAME] "
-            "[gpio NAME] [action NAME] [watch NAME]",
+            "[gpio NAME] [buffer NAME] [action NAME] [watch NAME]",
             text);
         parser->section[0] = '\0';
     } else if (kind < KIND_COUNT) {

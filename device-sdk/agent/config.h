@@ -25,15 +25,17 @@ enum source_kind {
     SOURCE_FILE,    /* measures */
     SOURCE_COMMAND, /* measures */
     SOURCE_GPIO,    /* measures */
+    SOURCE_BUFFER,  /* measures several */
     SOURCE_ACTION,  /* is run when the gateway asks */
     SOURCE_WATCH,   /* limits for the sensor of its name */
 };
 
-/* A section with a name: [file NAME], [command NAME], [gpio NAME], [action NAME], [watch NAME]. */
+/* A section with a name: [file NAME], [command NAME], [gpio NAME], [buffer NAME], [action NAME], [watch
+ * NAME]. */
 struct source {
     enum source_kind kind;
     char name[64];
-    char target[TARGET_BYTES]; /* the file, the command's text, the chip */
+    char target[TARGET_BYTES]; /* the file, the command's text, the chip, the device */
     char unit[33];
     uint32_t decimals;
     double scale, offset;
@@ -44,6 +46,9 @@ struct source {
     uint32_t gpio_report; /* enum gpio_report */
     uint32_t gpio_bias, gpio_active_low;
     uint32_t gpio_debounce_ms;
+    double buffer_rate;   /* scans a second; 0: as it is */
+    uint32_t buffer_take; /* enum buffer_take */
+    char buffer_trigger[64];
     unsigned line; /* of the section, in the file */
 };
 

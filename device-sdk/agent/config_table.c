@@ -68,6 +68,11 @@ const struct config_row config_rows[] = {
     {"gpio", "decimals", CONFIG_NUMBER, SOURCE(decimals), 0, 9, NULL, "0", ""},
     {"gpio", "scale", CONFIG_REAL, SOURCE(scale), 0, 0, NULL, "1", ""},
 
+    {"buffer", "device", CONFIG_TEXT, SOURCE(target), 0, 64, NULL, NULL, "an IIO device, by what its file 'name' says, or as iio:device0"},
+    {"buffer", "rate", CONFIG_REAL, SOURCE(buffer_rate), 0, 0, NULL, "0", "scans a second; 0: as the device has it"},
+    {"buffer", "trigger", CONFIG_TEXT, SOURCE(buffer_trigger), 0, 64, NULL, "", "the IIO trigger that starts each scan; none: as the device has it"},
+    {"buffer", "take", CONFIG_CHOICE, SOURCE(buffer_take), 0, 0, "mean last min max", "mean", "what a sample has of the scans since the one before"},
+
     {"action", "run", CONFIG_TEXT, SOURCE(target), 0, TARGET_BYTES, NULL, NULL, "a shell command to be run when the gateway asks"},
     {"action", "timeout", CONFIG_DURATION, SOURCE(timeout_ms), 1, HOUR_MS, NULL, "30s", "it is killed after this"},
 

@@ -249,7 +249,7 @@ static void deliver(struct agent *agent, uint64_t now_ms)
 static void take_samples(struct agent *agent, uint64_t now_ms)
 {
     struct schedule *schedule = &agent->schedule;
-    bool urgent = sampler_is_urgent(&agent->sampler);
+    bool urgent = sampler_watch(&agent->sampler);
     if (!agent->sampler.collecting && now_ms >= schedule->next_ms) {
         uint64_t missed_count = (now_ms - schedule->next_ms) / schedule->interval_ms;
         schedule->next_ms += (missed_count + 1) * schedule->interval_ms;
@@ -338,7 +338,8 @@ static int start(struct agent *agent)
     if (agent->config.error_count > 0)
         return 2;
     agent->signals = watch_signals();
-    sampler_init(&agent->sampler, &agent->config);
+    if (!sampler_init(&agent->sampler, &agent->config))
+        return 2;
     if (agent->options.list)
         return list_sensors(&agent->sampler);
     if (agent->sampler.list.count == 0) {

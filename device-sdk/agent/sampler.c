@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { URGENT_INTERVAL_MS = 100 }; /* a line that flickers is not sampled more often */
+enum {
+    URGENT_INTERVAL_MS = 100, /* a line that flickers is not sampled more often */
+    SCAN_WAIT_MS = 2000,      /* for the first scan of a buffer */
+};
 
 static void add_source(struct sensor_list *list, const struct source *source, const char *root)
 {
@@ -34,20 +37,70 @@ static void add_source(struct sensor_list *list, const struct source *source, co
     sensor_add(list, NULL, &sensor);
 }
 
-void sampler_init(struct sampler *sampler, const struct agent_config *config)
+static void add_elements(struct sensor_list *list, const struct source *source,
+                         const struct iio_buffer *buffer)
+{
+    for (size_t i = 0; i < buffer->element_count; i++) {
+        struct sensor sensor = {.read = sensor_read_buffer,
+                                .buffer = buffer,
+                                .element = i,
+                                .take = (enum buffer_take)source->buffer_take};
+        char what[SENSOR_NAME_BYTES];
+        sysfs_describe_element(buffer->directory, buffer->elements[i].name, &sensor);
+        memcpy(what, sensor.name, sizeof what);
+        snprintf(sensor.name, sizeof sensor.name, "%.31s_%.31s", source->name, what);
+        snprintf(sensor.path, sizeof sensor.path, "%s", buffer->node);
+        sensor_add(list, NULL, &sensor);
+    }
+}
+
+static bool add_buffer(struct sampler *sampler, const struct source *source, const char *root)
+{
+    if (sampler->buffer_count == BUFFERS_MAX) {
+        agent_log("[buffer %s]: there can be %d of them", source->name, BUFFERS_MAX);
+        return false;
+    }
+    struct iio_buffer *buffer = &sampler->buffers[sampler->buffer_count++];
+    *buffer = (struct iio_buffer){.rate = source->buffer_rate, .descriptor = -1};
+    snprintf(buffer->root, sizeof buffer->root, "%s", root);
+    snprintf(buffer->device, sizeof buffer->device, "%.63s", source->target);
+    snprintf(buffer->trigger, sizeof buffer->trigger, "%s", source->buffer_trigger);
+    if (!iio_buffer_find(buffer)) {
+        agent_log("[buffer %s]: no IIO device is called '%s' and has scan elements", source->name,
+                  buffer->device);
+        return false;
+    }
+    add_elements(&sampler->list, source, buffer);
+    return true;
+}
+
+/* What was asked for comes first, so that it is never left out. */
+static bool add_sources(struct sampler *sampler, const struct agent_config *config)
+{
+    bool complete = true;
+    for (size_t i = 0; i < config->source_count; i++) {
+        const struct source *source = &config->sources[i];
+        if (source->kind <= SOURCE_GPIO)
+            add_source(&sampler->list, source, config->root);
+        else if (source->kind == SOURCE_BUFFER)
+            complete &= add_buffer(sampler, source, config->root);
+    }
+    return complete;
+}
+
+bool sampler_init(struct sampler *sampler, const struct agent_config *config)
 {
     memset(sampler, 0, sizeof *sampler);
     struct sensor_list *list = &sampler->list;
-    for (size_t i = 0; i < config->source_count; i++)
-        if (config->sources[i].kind <= SOURCE_GPIO)
-            add_source(list, &config->sources[i],
-                       config->root); /* first: what was asked for is never left out */
+    bool complete = add_sources(sampler, config);
     sensor_find(list, &(struct sensor_search){.root = config->root,
                                               .hwmon = config->hwmon,
                                               .iio = config->iio,
                                               .thermal = config->thermal,
                                               .power = config->power,
                                               .proc = config->proc,
+                                              .buffers = sampler->buffers,
+                                              .buffer_count = sampler->buffer_count,
                                               .exclude = config->exclude});
     if (list->left_out_count > 0)
         agent_log("%zu sensors are left out: a frame holds %d; choose with 'exclude'", list->left_out_count,
@@ -57,6 +110,7 @@ void sampler_init(struct sampler *sampler, const struct agent_config *config)
                                                        .unit = list->sensors[i].unit,
                                                        .decimals = list->sensors[i].decimals,
                                                        .type = list->sensors[i].type};
+    return complete;
 }
 
 static bool is_command(const struct sensor *sensor)
@@ -67,6 +121,9 @@ static bool is_command(const struct sensor *sensor)
 void sampler_start(struct sampler *sampler, uint64_t now_ms)
 {
     sampler->started_ms = now_ms;
+    for (size_t i = 0; i < sampler->buffer_count; i++)
+        if (sampler->buffers[i].descriptor < 0)
+            iio_buffer_open(&sampler->buffers[i]);
     for (size_t i = 0; i < sampler->list.count; i++) {
         struct sensor *sensor = &sampler->list.sensors[i];
         if (is_command(sensor))
@@ -75,15 +132,34 @@ void sampler_start(struct sampler *sampler, uint64_t now_ms)
     sampler->collecting = true;
 }
 
+static void collect(struct sampler *sampler)
+{
+    for (size_t i = 0; i < sampler->buffer_count; i++)
+        if (sampler->buffers[i].descriptor >= 0)
+            iio_buffer_collect(&sampler->buffers[i]);
+}
+
+/* Until when a buffer may have its first scan; 0: each has one, or is gone. */
+static uint64_t scans_deadline_ms(const struct sampler *sampler)
+{
+    for (size_t i = 0; i < sampler->buffer_count; i++)
+        if (sampler->buffers[i].descriptor >= 0 && sampler->buffers[i].scan_count == 0)
+            return sampler->started_ms + SCAN_WAIT_MS;
+    return 0;
+}
+
 bool sampler_finish(struct sampler *sampler, uint64_t now_ms, double ret_values[SENSORS_MAX])
 {
-    bool running = false;
+    collect(sampler);
+    bool running = now_ms < scans_deadline_ms(sampler);
     for (size_t i = 0; i < sampler->list.count; i++)
         running |= command_running(&sampler->list.sensors[i].command, now_ms);
     if (running || !sampler->collecting)
         return false;
     for (size_t i = 0; i < sampler->list.count; i++)
         ret_values[i] = sensor_value(&sampler->list.sensors[i]);
+    for (size_t i = 0; i < sampler->buffer_count; i++)
+        iio_buffer_restart(&sampler->buffers[i]);
     sampler->collecting = sampler->urgent = false;
     return true;
 }
@@ -93,8 +169,9 @@ static bool is_gpio(const struct sensor *sensor)
     return sensor->read == sensor_read_gpio;
 }
 
-bool sampler_is_urgent(struct sampler *sampler)
+bool sampler_watch(struct sampler *sampler)
 {
+    collect(sampler);
     for (size_t i = 0; i < sampler->list.count; i++) {
         struct sensor *sensor = &sampler->list.sensors[i];
         if (is_gpio(sensor) && sensor->gpio.report == GPIO_URGENT)
@@ -116,6 +193,8 @@ void sampler_stop(struct sampler *sampler)
         if (is_gpio(sensor))
             gpio_close(&sensor->gpio);
     }
+    for (size_t i = 0; i < sampler->buffer_count; i++)
+        iio_buffer_close(&sampler->buffers[i]);
     sampler->collecting = false;
 }
 
@@ -132,12 +211,15 @@ size_t sampler_poll_entries(const struct sampler *sampler, struct pollfd entries
         if (descriptor >= 0)
             entries[count++] = (struct pollfd){descriptor, POLLIN, 0};
     }
+    for (size_t i = 0; i < sampler->buffer_count && count < SENSORS_MAX; i++)
+        if (sampler->buffers[i].descriptor >= 0)
+            entries[count++] = (struct pollfd){sampler->buffers[i].descriptor, POLLIN, 0};
     return count;
 }
 
 uint64_t sampler_deadline_ms(const struct sampler *sampler)
 {
-    uint64_t earliest_ms = UINT64_MAX;
+    uint64_t scans_ms = scans_deadline_ms(sampler), earliest_ms = scans_ms ? scans_ms : UINT64_MAX;
     for (size_t i = 0; i < sampler->list.count; i++) {
         const struct command *command = &sampler->list.sensors[i].command;
         if (command->pid && command->deadline_ms < earliest_ms)

@@ -13,18 +13,21 @@
 struct sampler {
     struct sensor_list list;
     struct sluice_channel channels[SENSORS_MAX]; /* of the list, in its order */
-    bool collecting;                             /* commands run */
-    bool urgent;                                 /* an edge came that the next sample has to tell */
-    uint64_t started_ms;                         /* the last sample */
+    struct iio_buffer buffers[BUFFERS_MAX];
+    size_t buffer_count;
+    bool collecting;     /* commands run */
+    bool urgent;         /* an edge came that the next sample has to tell */
+    uint64_t started_ms; /* the last sample */
 };
 
-/* Finds the sensors that the configuration wants. */
-void sampler_init(struct sampler *sampler, const struct agent_config *config);
+/* Finds the sensors that the configuration wants; false: one that it names has no values to announce, and the
+ * log says which. */
+bool sampler_init(struct sampler *sampler, const struct agent_config *config);
 void sampler_start(struct sampler *sampler, uint64_t now_ms);
 /* Whether a sample that was started is complete; then, once, its values. */
 bool sampler_finish(struct sampler *sampler, uint64_t now_ms, double ret_values[SENSORS_MAX]);
-/* Whether something happened that should be sampled and sent at once. */
-bool sampler_is_urgent(struct sampler *sampler);
+/* Takes what lines and buffers have; true: something happened that should be sampled and sent at once. */
+bool sampler_watch(struct sampler *sampler);
 /* When that may be, so that a line that flickers does not fill the network; UINT64_MAX: nothing is urgent. */
 uint64_t sampler_urgent_ms(const struct sampler *sampler);
 /* Kills what still runs, and closes what is open. */

@@ -67,6 +67,16 @@ bool sensor_read_gpio(struct sensor *sensor, double *ret_number)
     return gpio_read(&sensor->gpio, sensor->path, ret_number);
 }
 
+bool sensor_read_buffer(struct sensor *sensor, double *ret_number)
+{
+    const struct iio_buffer *buffer = sensor->buffer;
+    errno = buffer->error ? buffer->error : ENODATA;
+    if (buffer->scan_count == 0)
+        return false;
+    *ret_number = iio_buffer_value(buffer, sensor->element, sensor->take);
+    return true;
+}
+
 double sensor_value(struct sensor *sensor)
 {
     double number;

@@ -12,6 +12,7 @@
 
 #include "agent/command.h"
 #include "agent/gpio.h"
+#include "agent/iio_buffer.h"
 #include "sluice/device.h"
 
 enum {
@@ -34,6 +35,9 @@ struct sensor {
     uint64_t busy_count, total_count; /* of the processor, when it was last read */
     struct command command;
     struct gpio gpio;
+    const struct iio_buffer *buffer; /* whose element this is */
+    size_t element;
+    enum buffer_take take;
 
     bool is_missing; /* and the log says so */
 };
@@ -48,6 +52,8 @@ struct sensor_list {
 struct sensor_search {
     const char *root;
     bool hwmon, iio, thermal, power, proc;
+    const struct iio_buffer *buffers; /* their devices are not looked at again */
+    size_t buffer_count;
     const char *exclude; /* names to leave out: patterns as of the shell, with spaces between them */
 };
 
@@ -55,6 +61,9 @@ void sensor_find(struct sensor_list *list, const struct sensor_search *search);
 /* The parts of it, in agent/sysfs.c and agent/proc.c. */
 void sysfs_find(struct sensor_list *list, const struct sensor_search *search);
 void proc_find(struct sensor_list *list, const struct sensor_search *search);
+/* What the IIO channel `element` ("in_accel_x") of the device in `directory` measures: its name, unit,
+ * decimals, scale and offset. */
+void sysfs_describe_element(const char *directory, const char *element, struct sensor *ret_sensor);
 
 /*
  * Appends a copy of `sensor` under a name that is unique and has only letters,
@@ -69,6 +78,8 @@ bool sensor_read_file(struct sensor *sensor, double *ret_number);
 bool sensor_read_command(struct sensor *sensor, double *ret_number);
 /* A line of a GPIO chip: its level, or its edges since it was last read. */
 bool sensor_read_gpio(struct sensor *sensor, double *ret_number);
+/* An element of the scans that a buffer has collected. */
+bool sensor_read_buffer(struct sensor *sensor, double *ret_number);
 
 /* The value, or NAN; logs when a sensor goes missing and when it comes back. */
 double sensor_value(struct sensor *sensor);

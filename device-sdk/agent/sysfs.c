@@ -94,7 +94,7 @@ static bool read_number(const char *directory, const char *file, double *ret_num
 }
 
 /* An IIO channel's scale or offset: its own file, or the one that all channels of its type share
- * (in_voltage0_scale, in_voltage_scale). */
+ * (in_voltage0_scale, in_voltage_scale; in_accel_x_scale, in_accel_scale). */
 static double iio_number(const char *directory, const char *file, const char *what, double otherwise)
 {
     char channel[NAME_MAX + 1], name[NAME_MAX + 32];
@@ -104,7 +104,8 @@ static double iio_number(const char *directory, const char *file, const char *wh
     snprintf(name, sizeof name, "%s_%s", channel, what);
     if (read_number(directory, name, &number))
         return number;
-    channel[strcspn(channel, "0123456789")] = '\0';
+    size_t direction_len = strlen("in_");
+    channel[direction_len + strcspn(channel + direction_len, "0123456789_")] = '\0';
     snprintf(name, sizeof name, "%s_%s", channel, what);
     return read_number(directory, name, &number) ? number : otherwise;
 }
@@ -129,6 +130,18 @@ static void describe(const char *directory, const char *file, char ret_text[64])
     snprintf(label, sizeof label, "%s_label", base);
     if (join(path, directory, label))
         sensor_read_line(path, ret_text, 64);
+}
+
+void sysfs_describe_element(const char *directory, const char *element, struct sensor *ret_sensor)
+{
+    char file[NAME_MAX + 1];
+    snprintf(file, sizeof file, "%.200s_raw", element);
+    const struct attribute *attribute = match(iio_attributes, file);
+    describe(directory, file, ret_sensor->name);
+    snprintf(ret_sensor->unit, sizeof ret_sensor->unit, "%s", attribute ? attribute->unit : "");
+    ret_sensor->decimals = attribute ? attribute->decimals : 0;
+    ret_sensor->scale = (attribute ? attribute->scale : 1) * iio_number(directory, file, "scale", 1);
+    ret_sensor->offset = iio_number(directory, file, "offset", 0);
 }
 
 static void add_attribute(struct sensor_list *list, const struct sensor_search *search, const char *device,
@@ -174,6 +187,14 @@ static void find_in_device(struct sensor_list *list, const struct sensor_search 
         free(files);
 }
 
+static bool is_buffered(const struct sensor_search *search, const char *directory)
+{
+    for (size_t i = 0; i < search->buffer_count; i++)
+        if (strcmp(search->buffers[i].directory, directory) == 0)
+            return true;
+    return false;
+}
+
 void sysfs_find(struct sensor_list *list, const struct sensor_search *search)
 {
     const struct {
@@ -193,7 +214,8 @@ void sysfs_find(struct sensor_list *list, const struct sensor_search *search)
         int count = classes[c].wanted ? list_directory(directory, &devices) : 0;
         for (int i = 0; i < count; i++) {
             const char *name = devices[i]->d_name;
-            if (fnmatch(classes[c].pattern, name, 0) == 0 && join(path, directory, name))
+            if (fnmatch(classes[c].pattern, name, 0) == 0 && join(path, directory, name) &&
+                !is_buffered(search, path))
                 find_in_device(list, search, path, classes[c].name_file, name, classes[c].attributes);
             free(devices[i]);
         }

@@ -81,7 +81,7 @@ static void open_line(const struct source *line)
     snprintf(config.sources[0].target, sizeof config.sources[0].target, "%s", path_of("/chip"));
     config.sources[1] = (struct source){.kind = SOURCE_FILE, .name = "other", .scale = 1};
     snprintf(config.sources[1].target, sizeof config.sources[1].target, "%s", path_of("/other"));
-    sampler_init(&sampler, &config);
+    assert_true(sampler_init(&sampler, &config));
     log_count = 0;
 }
 
@@ -131,7 +131,7 @@ static void edges_are_counted_also_those_that_the_queue_lost(void **state)
     assert_true(take_sample() == 0);
     give_edges(100, 102); /* 41 to 99 found no room */
     assert_true(fabs(take_sample() - 62 * 0.2) < 1e-9);
-    assert_false(sampler_is_urgent(&sampler));
+    assert_false(sampler_watch(&sampler));
     sampler_stop(&sampler);
 }
 
@@ -141,15 +141,15 @@ static void an_edge_is_urgent(void **state)
     struct pollfd entries[SENSORS_MAX];
     open_line(&(struct source){.gpio_report = GPIO_URGENT});
     take_sample();
-    assert_false(sampler_is_urgent(&sampler));
+    assert_false(sampler_watch(&sampler));
     assert_int_equal(sampler_poll_entries(&sampler, entries), 1);
     give_edges(1, 1);
     assert_int_equal(poll(entries, 1, 0), 1);
-    assert_true(sampler_is_urgent(&sampler));
-    assert_true(sampler_is_urgent(&sampler)); /* until it is sampled */
+    assert_true(sampler_watch(&sampler));
+    assert_true(sampler_watch(&sampler)); /* until it is sampled */
     assert_int_equal(sampler_poll_entries(&sampler, entries), 0);
     take_sample();
-    assert_false(sampler_is_urgent(&sampler));
+    assert_false(sampler_watch(&sampler));
     sampler_stop(&sampler);
 }
 

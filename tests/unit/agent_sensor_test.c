@@ -78,6 +78,8 @@ static int make_board(void **state)
     put("/sys/bus/iio/devices/iio:device1/in_voltage1_offset", "-50\n");
     put("/sys/bus/iio/devices/iio:device1/in_voltage1_scale", "2\n");
     put("/sys/bus/iio/devices/iio:device1/in_voltage_scale", "0.805664062\n");
+    put("/sys/bus/iio/devices/iio:device1/in_accel_x_raw", "-4\n");
+    put("/sys/bus/iio/devices/iio:device1/in_accel_scale", "0.25\n"); /* of all axes */
     put("/sys/class/thermal/thermal_zone0/type", "soc-thermal\n");
     put("/sys/class/thermal/thermal_zone0/temp", "47000\n");
     put("/sys/class/power_supply/BAT0/capacity", "87\n");
@@ -134,6 +136,7 @@ static void a_board_is_found_with_units_and_scales(void **state)
         {"cpu_thermal_temp1_2", "Cel", 50, 1},
         {"bme280_temp", "Cel", 21.37, 2},
         {"bme280_pressure", "Pa", 101325, 0},
+        {"mcp3208_accel_x", "m/s2", -1, 3},
         {"mcp3208_voltage0", "V", 2000 * 0.805664062e-3, 4},
         {"mcp3208_voltage1", "V", 50 * 2e-3, 4},
         {"soc-thermal_temp", "Cel", 47, 1},

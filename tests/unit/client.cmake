@@ -8,6 +8,7 @@ sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent
 sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
 sluice_test(agent_watch_test SOURCES unit/agent_watch_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_agent_parts sluice_client m)
 sluice_test(sentence_test SOURCES unit/sentence_test.c LIBS sluice_port)
+sluice_test(agent_buffer_test SOURCES unit/agent_buffer_test.c LIBS sluice_agent_parts m)
 sluice_test(agent_gpio_test SOURCES unit/agent_gpio_test.c unit/fake_gpio.c LIBS sluice_agent_parts m)
 target_link_options(agent_gpio_test PRIVATE LINKER:--wrap=ioctl)
 
