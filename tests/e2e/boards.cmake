@@ -20,3 +20,5 @@ function(sluice_boards)
 endfunction()
 
 sluice_boards(boards_agents boards_packages)
+sluice_e2e(boards_recipes)
+set_tests_properties(e2e_boards_recipes PROPERTIES LABELS boards)
