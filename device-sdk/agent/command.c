@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -9,14 +10,17 @@
 
 extern char **environ;
 
-static int spawn(const char *text, int output, pid_t *ret_pid)
+static int spawn(const char *text, int input, int output, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
     sigemptyset(&none);
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (input >= 0)
+        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+    else
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     posix_spawnattr_init(&attributes);
     /* A process group of its own, so that what it started can be killed with it. */
@@ -30,7 +34,21 @@ static int spawn(const char *text, int output, pid_t *ret_pid)
     return error;
 }
 
-bool command_start(struct command *command, const char *text, uint64_t now_ms)
+/* A descriptor that gives these bytes and then ends; -1: there is none. */
+static int input_of(const void *data, size_t len)
+{
+    int ends[2];
+    if (len > PIPE_BUF || pipe2(ends, O_CLOEXEC))
+        return -1;
+    ssize_t written = write(ends[1], data, len); /* an empty pipe takes so much at once */
+    close(ends[1]);
+    if (written == (ssize_t)len)
+        return ends[0];
+    close(ends[0]);
+    return -1;
+}
+
+static bool start(struct command *command, const char *text, int input, uint64_t now_ms)
 {
     int ends[2];
     command->succeeded = false;
@@ -39,7 +57,7 @@ bool command_start(struct command *command, const char *text, uint64_t now_ms)
         return false;
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pid_t pid;
-    int error = spawn(text, ends[1], &pid);
+    int error = spawn(text, input, ends[1], &pid);
     close(ends[1]);
     if (error) {
         close(ends[0]);
@@ -49,6 +67,22 @@ bool command_start(struct command *command, const char *text, uint64_t now_ms)
     command->descriptor = ends[0];
     command->deadline_ms = now_ms + command->timeout_ms;
     return true;
+}
+
+bool command_start(struct command *command, const char *text, uint64_t now_ms)
+{
+    return start(command, text, -1, now_ms);
+}
+
+bool command_start_with(struct command *command, const char *text, const void *input, size_t input_bytes,
+                        uint64_t now_ms)
+{
+    int descriptor = input_of(input, input_bytes);
+    if (descriptor < 0)
+        return false;
+    bool started = start(command, text, descriptor, now_ms);
+    close(descriptor);
+    return started;
 }
 
 static void close_output(struct command *command)

@@ -362,7 +362,9 @@ void config_finish(struct agent_config *config, bool for_connecting)
     } needed[] = {{"host", config->host},
                   {"ca", config->ca},
                   {"certificate", config->certificate},
-                  {"key", config->key}};
+                  {"key", config->signer[0] ? config->signer : config->key}};
+    if (config->signer[0] && config->key[0])
+        complain(config, place, "there are key and signer; allowed is one of them");
     for (size_t i = 0; for_connecting && i < sizeof needed / sizeof needed[0]; i++)
         if (needed[i].value[0] == '\0')
             complain(config, place, "%s is missing: set it in [gateway] or by --%s", needed[i].key,

@@ -56,6 +56,7 @@ struct agent_config {
     char host[256];
     uint32_t port;
     char ca[PATH_MAX], certificate[PATH_MAX], key[PATH_MAX];
+    char signer[TARGET_BYTES];   /* empty: the private key is in the file `key` */
     char session_file[PATH_MAX]; /* empty: none */
     char client_id[256];         /* %h is replaced */
     char topic[TOPIC_BYTES];     /* %c and %h are replaced in this and the next two */

@@ -20,6 +20,7 @@ const struct config_row config_rows[] = {
     {"gateway", "ca", CONFIG_TEXT, AT(ca), 0, SIZE(ca), NULL, "", "PEM file of who signs the gateway's certificate"},
     {"gateway", "certificate", CONFIG_TEXT, AT(certificate), 0, SIZE(certificate), NULL, "", "PEM file of this device's certificate"},
     {"gateway", "key", CONFIG_TEXT, AT(key), 0, SIZE(key), NULL, "", "PEM file of its private key"},
+    {"gateway", "signer", CONFIG_TEXT, AT(signer), 0, SIZE(signer), NULL, "", "where the key is elsewhere: a shell command that signs the hash on its input, as DER"},
     {"gateway", "session_file", CONFIG_TEXT, AT(session_file), 0, SIZE(session_file), NULL, "", "file that keeps the TLS session over restarts; none: each start is a full handshake"},
     {"gateway", "client_id", CONFIG_TEXT, AT(client_id), 0, SIZE(client_id), NULL, "%h", "MQTT Client Identifier; %h is the host name of this machine"},
     {"gateway", "topic", CONFIG_TEXT, AT(topic), 0, SIZE(topic), NULL, "farm/%c/telemetry", "Topic Name for telemetry; %c is the client_id, %h the host name"},

@@ -7,6 +7,7 @@
 #include "agent/options.h"
 #include "agent/remote.h"
 #include "agent/sampler.h"
+#include "agent/signer.h"
 #include "agent/stats.h"
 #include "agent/watch.h"
 #include "sluice/device.h"
@@ -128,9 +129,15 @@ static bool open_device(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
     char why[SLUICE_POSIX_ERROR_BYTES];
-    if (sluice_posix_new(&(struct sluice_posix_config){config->ca, config->certificate, config->key}, why,
+    const bool signs = config->signer[0] != '\0';
+    const char *key = signs ? NULL : config->key;
+    if (sluice_posix_new(&(struct sluice_posix_config){config->ca, config->certificate, key}, why,
                          &agent->port)) {
         agent_log("%s", why);
+        return false;
+    }
+    if (signs && sluice_posix_sign_with(agent->port, signer_run, agent->config.signer)) {
+        agent_log("signer: %s", agent->port->error);
         return false;
     }
     if (config->session_file[0])

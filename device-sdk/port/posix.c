@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mbedtls/error.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -206,6 +207,8 @@ static enum sluice_error fail_handshake(struct posix *posix, const char *host, i
                     "the gateway refused the TLS handshake: does it accept this device's certificate?");
     case MBEDTLS_ERR_SSL_CONN_EOF:
         return fail(posix, SLUICE_CLOSED, "the gateway closed the connection in the TLS handshake");
+    case MBEDTLS_ERR_PLATFORM_HW_ACCEL_FAILED:
+        return fail(posix, SLUICE_IO, "the signer gave no signature for the TLS handshake");
     case MBEDTLS_ERR_SSL_ALLOC_FAILED: return fail(posix, SLUICE_NO_MEMORY, "no memory for a TLS handshake");
     default:
         return fail(posix, SLUICE_INVALID, "the TLS handshake with %s failed (mbedTLS -0x%x)", host,
@@ -343,6 +346,8 @@ static enum sluice_error load_certificates(struct posix *posix, mbedtls_x509_crt
 static enum sluice_error load_key(struct posix *posix, const struct sluice_posix_config *config)
 {
     const char *file = config->key_file;
+    if (!file)
+        return SLUICE_OK;
     if (access(file, R_OK))
         return fail(posix, SLUICE_IO, "cannot read %s: %s", file, strerror(errno));
     if (mbedtls_pk_parse_keyfile(&posix->key, file, NULL, mbedtls_ctr_drbg_random, &posix->random))

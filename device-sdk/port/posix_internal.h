@@ -1,4 +1,4 @@
-/* What the files of the posix port share: posix.c (connections), session_file.c. */
+/* What the files of the posix port share: posix.c (connections), session_file.c, signer.c. */
 #ifndef SLUICE_PORT_POSIX_INTERNAL_H
 #define SLUICE_PORT_POSIX_INTERNAL_H
 
@@ -17,6 +17,11 @@ enum posix_phase {
     PHASE_OPEN,
 };
 
+struct posix_signer {
+    sluice_signer *sign;
+    void *context;
+};
+
 struct posix {
     struct sluice_port port; /* first: the two addresses are one */
     mbedtls_entropy_context entropy;
@@ -24,6 +29,7 @@ struct posix {
     mbedtls_x509_crt ca;
     mbedtls_x509_crt certificate;
     mbedtls_pk_context key;
+    struct posix_signer signer; /* `key` is this, where the private key is elsewhere */
     mbedtls_ssl_config tls_config;
 
     enum posix_phase phase;

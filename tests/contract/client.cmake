@@ -12,3 +12,4 @@ sluice_port_test(port_test SOURCES contract/port_test.c unit/fake_port.c)
 sluice_port_test(silence_test SOURCES contract/silence_test.c)
 sluice_test(store_test SOURCES contract/store_test.c fault/sim_medium.c fault/sim_disk.c
   LIBS sluice_client sluice_port sluice_deliver)
+sluice_port_test(signer_test SOURCES contract/signer_test.c)

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+enum { PATIENCE_MS = 20000 }; /* a machine that needs longer fails the test */
 
 static char directory[] = "/tmp/sluice-port-XXXXXX";
 
@@ -151,4 +154,24 @@ int remove_certificates(void **state)
     char command[64];
     snprintf(command, sizeof command, "rm -r %s", directory);
     return system(command);
+}
+
+void wait_for(struct sluice_port *port)
+{
+    if (port->flush)
+        port->flush(port);
+    struct sluice_wait wait = port->wait(port);
+    struct pollfd entry = {wait.descriptor,
+                           (short)((wait.readable ? POLLIN : 0) | (wait.writable ? POLLOUT : 0)), 0};
+    assert_true(wait.descriptor >= 0);
+    if (poll(&entry, 1, PATIENCE_MS) != 1)
+        fail_msg("nothing happened in %d ms", PATIENCE_MS);
+}
+
+enum sluice_error connect_to(struct sluice_port *port, const char *host, uint16_t tcp_port)
+{
+    enum sluice_error error;
+    while ((error = port->connect(port, host, tcp_port)) == SLUICE_AGAIN)
+        wait_for(port);
+    return error;
 }

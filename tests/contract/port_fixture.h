@@ -36,6 +36,9 @@ int make_certificates(void **state);
 int remove_certificates(void **state);
 const char *path_of(const char *name, const char *suffix);
 struct sluice_port *open_posix(const char *ca, const char *certificate);
+/* Until the port can go on; and until connect gives anything but SLUICE_AGAIN. */
+void wait_for(struct sluice_port *port);
+enum sluice_error connect_to(struct sluice_port *port, const char *host, uint16_t tcp_port);
 
 /* Each test leaves them as they are at start: 0, NULL, false. */
 extern _Atomic int64_t machine_late_s;        /* the wall clock is this late; below 0: early */

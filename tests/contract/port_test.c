@@ -19,28 +19,6 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE_MS = 20000 }; /* a machine that needs longer fails the test */
-
-static void wait_for(struct sluice_port *port)
-{
-    if (port->flush)
-        port->flush(port);
-    struct sluice_wait wait = port->wait(port);
-    struct pollfd entry = {wait.descriptor,
-                           (short)((wait.readable ? POLLIN : 0) | (wait.writable ? POLLOUT : 0)), 0};
-    assert_true(wait.descriptor >= 0);
-    if (poll(&entry, 1, PATIENCE_MS) != 1)
-        fail_msg("nothing happened in %d ms", PATIENCE_MS);
-}
-
-static enum sluice_error connect_to(struct sluice_port *port, const char *host, uint16_t tcp_port)
-{
-    enum sluice_error error;
-    while ((error = port->connect(port, host, tcp_port)) == SLUICE_AGAIN)
-        wait_for(port);
-    return error;
-}
-
 static void send_text(struct sluice_port *port, const char *text)
 {
     for (size_t len = strlen(text), sent = 0; len > 0; len -= sent, text += sent) {

@@ -12,7 +12,8 @@
  * Nothing else does. Names are looked up by getaddrinfo in a short-lived thread,
  * so that poll never blocks; a numeric address needs none.
  *
- * Certificates and keys: PEM files, ECDSA with P-256.
+ * Certificates and keys: PEM files, ECDSA with P-256. The private key may be
+ * elsewhere: sluice_posix_sign_with.
  */
 #ifndef SLUICE_POSIX_H
 #define SLUICE_POSIX_H
@@ -23,7 +24,7 @@
 struct sluice_posix_config {
     const char *ca_file;          /* who may sign the gateway's certificate */
     const char *certificate_file; /* the device's own, with its chain */
-    const char *key_file;
+    const char *key_file;         /* NULL: the private key is elsewhere; see sluice_posix_sign_with */
 };
 
 enum { SLUICE_POSIX_ERROR_BYTES = 200 };
@@ -37,6 +38,29 @@ enum sluice_error sluice_posix_new(const struct sluice_posix_config *config,
                                    char ret_error[SLUICE_POSIX_ERROR_BYTES], struct sluice_port **ret_port);
 /* Only after the device on it is closed or no longer used; NULL is allowed. */
 void sluice_posix_free(struct sluice_port *port);
+
+enum { SLUICE_HASH_BYTES = 32, SLUICE_SIGNATURE_BYTES = 72 };
+
+/* Signs a SHA-256 hash by ECDSA with P-256; the signature is in DER, as OpenSSL and PKCS #11 tools give it.
+ * False: it could not. */
+typedef bool sluice_signer(void *context, const unsigned char hash[SLUICE_HASH_BYTES],
+                           unsigned char ret_signature[SLUICE_SIGNATURE_BYTES], size_t *ret_len);
+
+/*
+ * For a private key that never leaves its place (a TPM, a secure element, another
+ * process): `sign` is asked in its stead, once now, and then in each full
+ * handshake; resumed sessions, which are most, need no signature. Call it before
+ * the first connection, on a port that was made without a key_file. poll waits
+ * for `sign`. SLUICE_IO: it gave no signature; SLUICE_INVALID: its key is not the
+ * certificate's; SLUICE_NOT_FOUND: this build has the system's mbedTLS. Then
+ * port->error holds one sentence.
+ *
+ * With a TPM that has the key at 0x81000001, `sign` may run
+ *     tpm2_sign -c 0x81000001 -g sha256 -d -f plain -o /dev/stdout
+ * with the hash as its input, as the agent's key `signer` does; with an ATECC608
+ * it calls atcab_sign and writes the two numbers that this gives as DER.
+ */
+enum sluice_error sluice_posix_sign_with(struct sluice_port *port, sluice_signer *sign, void *context);
 
 /*
  * Keeps the TLS session in `file` too, so that the next process, or this device

@@ -1,0 +1,43 @@
+#!/bin/sh
+# The agent's private key is in another process, which signs for it; a signer that cannot is named, and nothing starts.
+. "$ROOT/tests/e2e/lib.sh"
+need openssl
+
+make_pki d1 d2
+configure_clients
+start_gateway
+
+# agent NAME KEY-LINE...: one sample to the gateway, with these lines in [gateway]; STATUS is how that ended.
+agent() {
+    name=$1
+    shift
+    {
+        echo "[gateway]"
+        printf '%s\n' "host = localhost" "port = $MQTTS" "ca = $DIR/pki/ca.crt" "certificate = $DIR/pki/d1.crt" \
+            "client_id = d1" "topic = t/d1" "$@"
+    } > "$DIR/$name.conf"
+    STATUS=0
+    "$BUILD/bin/sluice-agent" --config "$DIR/$name.conf" --once --stats "$DIR/$name.json" 2> "$DIR/$name.log" || STATUS=$?
+}
+
+# refused NAME SENTENCE KEY-LINE...
+refused() {
+    name=$1 sentence=$2
+    shift 2
+    agent "$name" "$@"
+    [ "$STATUS" = 2 ] || fail "$name: the status is $STATUS"
+    grep -q -- "$sentence" "$DIR/$name.log" || fail "$name: $(cat "$DIR/$name.log")"
+}
+
+sign="openssl pkeyutl -sign -inkey $DIR/pki"
+agent signs "signer = $sign/d1.key"
+[ "$STATUS" = 0 ] || fail "the status is $STATUS"
+grep -q '"samples_acknowledged":1' "$DIR/signs.json" || fail "not acknowledged: $(cat "$DIR/signs.json")"
+
+refused other "signer: the signer's key does not belong to the certificate" "signer = $sign/d2.key"
+refused fails "signer: the signer gave no signature" "signer = $sign/d1.key; exit 1"
+refused silent "signer: the signer gave no signature" "signer = true"
+refused long "signer: the signer gave no signature" "signer = head -c 73 /dev/zero"
+refused both "there are key and signer; allowed is one of them" "signer = true" "key = $DIR/pki/d1.key"
+refused neither "key is missing: set it in \[gateway\] or by --key"
+stop_gateway
