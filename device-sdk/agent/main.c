@@ -26,6 +26,8 @@
 /* A clock before 2020 was never set: the gateway stamps such samples. */
 static const uint64_t CLOCK_SET_MS = 1577836800000;
 
+enum { LEDGER_HOURS = 24 };
+
 struct agent {
     struct agent_config config;
     struct options options;
@@ -34,6 +36,8 @@ struct agent {
     struct remote remote;
     struct schedule schedule;
     struct sluice_port *port;
+    struct sluice_ledger ledger; /* the device's port, before that one */
+    struct sluice_hour hours[LEDGER_HOURS];
     struct sluice_device *device;
     void *memory;                 /* of the device */
     struct sluice_medium *medium; /* outbox_file, and the memory of the store on it */
@@ -142,7 +146,12 @@ static bool open_device(struct agent *agent)
     }
     if (config->session_file[0])
         sluice_posix_keep_session(agent->port, config->session_file, on_notice, NULL);
-    remote_init(&agent->remote, config, &agent->sampler, &agent->schedule, agent->port);
+    sluice_ledger_init(&agent->ledger, &(struct sluice_ledger_config){.port = agent->port,
+                                                                      .now_ms = sluice_posix_now_ms,
+                                                                      .hours = agent->hours,
+                                                                      .hour_count = LEDGER_HOURS,
+                                                                      .traffic = sluice_posix_traffic});
+    remote_init(&agent->remote, config, &agent->sampler, &agent->schedule, &agent->ledger);
     struct sluice_device_config device_config = {
         .host = config->host,
         .port = (uint16_t)config->port,
@@ -163,9 +172,9 @@ static bool open_device(struct agent *agent)
     };
     size_t bytes = sluice_device_size(&device_config, config->outbox_bytes);
     agent->memory = malloc(bytes);
-    enum sluice_error error =
-        agent->memory ? sluice_device_open(agent->memory, bytes, &device_config, agent->port, &agent->device)
-                      : SLUICE_NO_MEMORY;
+    enum sluice_error error = agent->memory ? sluice_device_open(agent->memory, bytes, &device_config,
+                                                                 &agent->ledger.port, &agent->device)
+                                            : SLUICE_NO_MEMORY;
     agent->remote.device = agent->device;
     if (error)
         agent_log("these settings and %zu sensors cannot be used together: %s", agent->sampler.list.count,
@@ -184,9 +193,9 @@ static bool open_stats(struct agent *agent)
     return agent->stats != NULL;
 }
 
-static void write_stats(const struct agent *agent)
+static void write_stats(struct agent *agent)
 {
-    stats_write(agent->stats, agent->device, agent->port, agent->sampler.list.count);
+    stats_write(agent->stats, agent->device, &agent->ledger, agent->sampler.list.count, LEDGER_HOURS);
     fputc('\n', agent->stats);
     if (fflush(agent->stats))
         agent_log("--stats: cannot write %s: %s", agent->options.stats, strerror(errno));

@@ -10,13 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STATS_HOURS = 2 }; /* more are no answer of one small packet */
+
 void remote_init(struct remote *remote, const struct agent_config *config, const struct sampler *sampler,
-                 struct schedule *schedule, const struct sluice_port *port)
+                 struct schedule *schedule, struct sluice_ledger *ledger)
 {
     *remote = (struct remote){.config = config,
                               .sampler = sampler,
                               .schedule = schedule,
-                              .port = port,
+                              .ledger = ledger,
                               .action = {.descriptor = -1}};
     snprintf(remote->filter, sizeof remote->filter, "%s/+", config->commands);
     remote->filters[0] = remote->filter;
@@ -225,7 +227,7 @@ static void tell_stats(struct remote *remote, const struct sluice_message *messa
     struct answer answer;
     if (!answer_begin(&answer))
         return;
-    stats_write(answer.out, remote->device, remote->port, remote->sampler->list.count);
+    stats_write(answer.out, remote->device, remote->ledger, remote->sampler->list.count, STATS_HOURS);
     answer_end(remote, &answer, message, NULL);
 }
 

@@ -7,7 +7,7 @@
  *   flush      publishes what is gathered; answers with what waits for the gateway
  *   interval   answers with the time between samples, after setting it where the
  *              payload is one, as text or as a JSON String: 30s, "30s"
- *   stats      answers with what --stats writes
+ *   stats      answers with what --stats writes, of this hour and the last
  *   ACTION     runs its command; answers with its output. It gets nothing from
  *              the message, so who may send commands chooses only which one runs.
  *
@@ -25,6 +25,7 @@
 #include "agent/command.h"
 #include "agent/config.h"
 #include "agent/sampler.h"
+#include "sluice/ledger.h"
 
 #include <poll.h>
 
@@ -40,7 +41,7 @@ struct remote {
     const struct agent_config *config;
     const struct sampler *sampler;
     struct schedule *schedule;
-    const struct sluice_port *port;
+    struct sluice_ledger *ledger;
     struct sluice_device *device;
     char filter[TOPIC_BYTES + 2];
     const char *filters[1]; /* it, for the device, */
@@ -55,7 +56,7 @@ struct remote {
 
 /* The pointers must outlive it; `device` is set by the caller when there is one. */
 void remote_init(struct remote *remote, const struct agent_config *config, const struct sampler *sampler,
-                 struct schedule *schedule, const struct sluice_port *port);
+                 struct schedule *schedule, struct sluice_ledger *ledger);
 void remote_message(struct remote *remote, const struct sluice_message *message);
 /* A sample was taken. */
 void remote_sampled(struct remote *remote, const double *values);

@@ -43,6 +43,7 @@ __attribute__((format(printf, 3, 4))) static enum sluice_error fail(struct posix
 
 static enum sluice_error start_lookup(struct posix *posix, const char *host, uint16_t tcp_port)
 {
+    posix->sent_bytes = posix->received_bytes = 0;
     if (resolve_start(host, tcp_port, &posix->descriptor))
         return fail(posix, SLUICE_IO, "cannot start to look up %s: %s", host, strerror(errno));
     return SLUICE_OK;
@@ -116,6 +117,7 @@ static int tls_send(void *context, const unsigned char *data, size_t len)
         return errno == EAGAIN || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_WRITE
                                                  : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
     posix->is_held = true;
+    posix->sent_bytes += (uint64_t)sent;
     return (int)sent;
 }
 
@@ -125,6 +127,7 @@ static int tls_receive(void *context, unsigned char *memory, size_t capacity)
     ssize_t received = recv(posix->descriptor, memory, capacity, 0);
     if (received < 0)
         return errno == EAGAIN || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_READ : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    posix->received_bytes += (uint64_t)received;
     return (int)received; /* 0 is MBEDTLS_ERR_SSL_CONN_EOF to mbedTLS */
 }
 

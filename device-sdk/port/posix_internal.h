@@ -1,4 +1,4 @@
-/* What the files of the posix port share: posix.c (connections), session_file.c, signer.c. */
+/* What the files of the posix port share: posix.c (connections), session_file.c, signer.c, traffic.c. */
 #ifndef SLUICE_PORT_POSIX_INTERNAL_H
 #define SLUICE_PORT_POSIX_INTERNAL_H
 
@@ -41,6 +41,7 @@ struct posix {
     bool wants_write;
     bool is_held;         /* the kernel holds what was sent, so that more may join it in its packet */
     size_t pending_bytes; /* taken by mbedTLS in a send that gave SLUICE_AGAIN */
+    uint64_t sent_bytes, received_bytes; /* of TLS, in this connection or the last one */
     struct session session;
 
     char error[SLUICE_POSIX_ERROR_BYTES];

@@ -6,14 +6,14 @@
  * mbedTLS built from source.
  */
 #include "port/posix_internal.h"
+#include "port/sentence.h"
 
 #include <mbedtls/error.h>
-#include <stdio.h>
 #include <string.h>
 
 static enum sluice_error fail(struct posix *posix, enum sluice_error error, const char *sentence)
 {
-    snprintf(posix->error, sizeof posix->error, "%s", sentence);
+    sentence_write(posix->error, sizeof posix->error, "%s", sentence);
     return error;
 }
 

@@ -8,7 +8,8 @@ function(sluice_port_test name)
     PORT_CERTIFICATES="${PROJECT_SOURCE_DIR}/tests/contract/port_certificates.sh")
 endfunction()
 
-sluice_port_test(port_test SOURCES contract/port_test.c unit/fake_port.c)
+sluice_port_test(port_contract_test SOURCES contract/port_contract_test.c unit/fake_port.c)
+sluice_port_test(port_test SOURCES contract/port_test.c)
 sluice_port_test(silence_test SOURCES contract/silence_test.c)
 sluice_test(store_test SOURCES contract/store_test.c fault/sim_medium.c fault/sim_disk.c
   LIBS sluice_client sluice_port sluice_deliver)

@@ -1,9 +1,5 @@
-/*
- * sluice/port.h: one contract over the fake port that other tests use and the
- * posix port, which talks TLS to `openssl s_server` on loopback here; and what
- * only the posix port promises: that nobody but the gateway is ever accepted.
+/* What only the posix port promises: that nobody but the gateway is ever accepted, and sessions are resumed.
  */
-#include "../unit/fake_port.h"
 #include "port_fixture.h"
 
 #include <fcntl.h>
@@ -14,108 +10,11 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static void send_text(struct sluice_port *port, const char *text)
-{
-    for (size_t len = strlen(text), sent = 0; len > 0; len -= sent, text += sent) {
-        enum sluice_error error = port->send(port, text, len, &sent);
-        if (error == SLUICE_AGAIN) {
-            sent = 0;
-            wait_for(port);
-            continue;
-        }
-        assert_int_equal(error, SLUICE_OK);
-        assert_in_range(sent, 1, len);
-    }
-}
-
-static enum sluice_error receive_text(struct sluice_port *port, char *text, size_t len)
-{
-    for (size_t got = 0; len > 0; len -= got, text += got) {
-        enum sluice_error error = port->receive(port, text, len < 5 ? len : 5, &got);
-        if (error == SLUICE_AGAIN) {
-            got = 0;
-            wait_for(port);
-            continue;
-        }
-        if (error)
-            return error;
-    }
-    *text = '\0';
-    return SLUICE_OK;
-}
-
-/* ---- the contract ---- */
-
-/* A port with someone at its other end who sends lines back, reversed. */
-struct subject {
-    const char *name;
-    struct sluice_port *port;
-    const char *host;
-    uint16_t tcp_port;
-    struct fake_port *fake; /* NULL: a real one, with a server */
-    struct server server;
-};
-
-static struct fake_port fake;
-
-static void answer(struct subject *subject, const char *reversed)
-{
-    if (subject->fake)
-        fake_port_give(subject->fake, span_from_string(reversed));
-}
-
-static void hang_up(struct subject *subject)
-{
-    if (subject->fake)
-        subject->fake->stream_result = SLUICE_CLOSED;
-    else
-        server_stop(&subject->server);
-}
-
-static void hold_to_contract(struct subject *subject)
-{
-    struct sluice_port *port = subject->port;
-    char text[16];
-    port->close(port); /* harmless without a connection */
-    for (int round = 0; round < 3; round++) {
-        assert_int_equal(connect_to(port, subject->host, subject->tcp_port), SLUICE_OK);
-        size_t len;
-        assert_int_equal(port->receive(port, text, sizeof text, &len), SLUICE_AGAIN);
-        send_text(port, "abcdefgh\n");
-        answer(subject, "hgfedcba\n");
-        assert_int_equal(receive_text(port, text, 9), SLUICE_OK);
-        assert_string_equal(text, "hgfedcba\n");
-        if (round < 2)
-            port->close(port);
-    }
-    hang_up(subject);
-    enum sluice_error error = receive_text(port, text, 1);
-    assert_true(error == SLUICE_CLOSED || error == SLUICE_IO);
-    assert_true(strlen(port->error) > 10);
-    port->close(port);
-    port->close(port);
-}
-
-static void every_port_holds_the_contract(void **state)
-{
-    (void)state;
-    fake_port_init(&fake);
-    struct subject fake_subject = {"fake", &fake.port, "gateway", 8883, .fake = &fake};
-    hold_to_contract(&fake_subject);
-
-    struct subject posix_subject = {"posix", open_posix("ca", "device"), "localhost",
-                                    .server = server_start("gateway", 0)};
-    posix_subject.tcp_port = posix_subject.server.tcp_port;
-    hold_to_contract(&posix_subject);
-    sluice_posix_free(posix_subject.port);
-}
-
-/* ---- what the posix port promises ---- */
 
 static void a_session_is_resumed(void **state)
 {
@@ -380,7 +279,6 @@ static void wrong_files_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_port_holds_the_contract),
         cmocka_unit_test(a_session_is_resumed),
         cmocka_unit_test(a_session_outlives_the_process),
         cmocka_unit_test(a_session_of_elsewhere_or_damaged_is_not_used),

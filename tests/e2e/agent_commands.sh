@@ -83,7 +83,7 @@ people_ask() {
     is "$(command interval -n)" '|{"interval_ms":86400000}'
     is "$(command interval -m '"12h"')" '|{"interval_ms":43200000}'
     is "$(command interval -m 1ms)" 'errorType:InvalidPayload|{"errorType":"InvalidPayload",*a time from 100ms to 24h*}'
-    is "$(command stats -n)" '|{"samples":*"connects":1,*}'
+    is "$(command stats -n)" '|{"samples":*"connects":1,*"hours":\[{"sent":{"data":[1-9]*"received":{"data":[1-9]*}}\]}'
     is "$(command lamp -m 'is not looked at; $(reboot)')" '|{"output":"the \\"lamp\\" is on\\n"}'
     is "$(command broken -n)" 'errorType:ActionFailed|{*"errorMessage":"its status is not 0","output":"no lamp\\n"}'
     is "$(command fly -n)" 'errorType:UnknownCommand|{*"there are sample flush interval stats lamp broken slow"}'

@@ -18,3 +18,4 @@ add_executable(agent_on_fake_gpio ${agent}/main.c ${agent}/options.c unit/fake_g
 target_link_libraries(agent_on_fake_gpio PRIVATE sluice_options sluice_agent_parts sluice_client sluice_port)
 target_link_options(agent_on_fake_gpio PRIVATE LINKER:--wrap=ioctl)
 set_target_properties(agent_on_fake_gpio PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+sluice_test(ledger_test SOURCES unit/ledger_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client)

@@ -18,6 +18,7 @@
 #ifndef SLUICE_POSIX_H
 #define SLUICE_POSIX_H
 
+#include "sluice/ledger.h"
 #include "sluice/port.h"
 #include "sluice/store.h"
 
@@ -87,6 +88,9 @@ enum sluice_error sluice_posix_medium_new(const char *path, uint64_t bytes,
                                           struct sluice_medium **ret_medium);
 /* Only after the store on it is no longer used; NULL is allowed. */
 void sluice_posix_medium_free(struct sluice_medium *medium);
+
+/* What the connection costs below MQTT, for a sluice_ledger; of TCP what Linux tells (TCP_INFO). */
+void sluice_posix_traffic(struct sluice_port *port, struct sluice_traffic *ret_traffic);
 
 uint64_t sluice_posix_now_ms(void);  /* a clock that never jumps: for sluice_device_poll */
 uint64_t sluice_posix_time_ms(void); /* Unix time: for samples */
