@@ -13,7 +13,7 @@ enum {
 static void count_packets(int descriptor, struct sluice_traffic *traffic)
 {
     struct tcp_info info = {0};
-    struct sockaddr address;
+    struct sockaddr address = {0};
     socklen_t len = sizeof info, address_len = sizeof address;
     if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &len) ||
         getsockname(descriptor, &address, &address_len))
