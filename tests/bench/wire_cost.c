@@ -71,8 +71,18 @@ static void end_phase(const char *name)
     run.before = now;
 }
 
-/* Lets the network do what it has to do at this moment of the device's clock. */
-static void settle(void)
+/* Whether the device waits for nothing from the gateway; `answered_bytes`: what it had received before. */
+static bool is_settled(uint64_t answered_bytes)
+{
+    enum sluice_device_state state = sluice_device_state(run.device);
+    struct sluice_device_counters counters = sluice_device_counters(run.device);
+    bool is_online = state == SLUICE_DEVICE_ONLINE && counters.bytes_received > answered_bytes;
+    return counters.queued == 0 &&
+           (is_online || state == SLUICE_DEVICE_ASLEEP || state == SLUICE_DEVICE_CLOSED);
+}
+
+/* Lets the network do what it has to do at this moment of the device's clock, until it is quiet. */
+static void settle(uint64_t answered_bytes)
 {
     int ready;
     do {
@@ -81,7 +91,7 @@ static void settle(void)
         struct pollfd entry = {wait.descriptor,
                                (short)((wait.readable ? POLLIN : 0) | (wait.writable ? POLLOUT : 0)), 0};
         ready = poll(&entry, 1, QUIET_MS);
-    } while (ready > 0);
+    } while (ready > 0 || (!is_settled(answered_bytes) && !sluice_device_error(run.device)[0]));
     if (sluice_device_error(run.device)[0])
         give_up(sluice_device_error(run.device));
 }
@@ -101,7 +111,7 @@ static void open_device(const char *client_id, uint16_t keep_alive_s, bool sleep
 static void close_device(void)
 {
     sluice_device_close(run.device, run.now_ms, 1000);
-    settle();
+    settle(0);
     sluice_posix_free(run.port);
 }
 
@@ -112,10 +122,10 @@ static void pass_hour(void)
         run.now_ms += ROOM_INTERVAL_MS;
         if (sluice_device_sample(run.device, run.now_ms, 1700000000000 + run.now_ms, run.values[i]))
             give_up("a sample is refused");
-        uint64_t sent = sluice_device_counters(run.device).bytes_sent;
+        struct sluice_device_counters before = sluice_device_counters(run.device);
         sluice_device_poll(run.device, run.now_ms);
-        if (sluice_device_counters(run.device).bytes_sent != sent)
-            settle();
+        if (sluice_device_counters(run.device).bytes_sent != before.bytes_sent)
+            settle(before.bytes_received);
     }
 }
 
@@ -123,7 +133,7 @@ static void held(const char *client_id, uint16_t keep_alive_s, const char *conne
 {
     open_device(client_id, keep_alive_s, false);
     end_phase(NULL);
-    settle();
+    settle(0);
     end_phase(connect);
     pass_hour();
     end_phase(hour);
@@ -153,7 +163,7 @@ static void slept(void)
         end_phase(NULL);
         run.by_phases = i == 2;
         sluice_device_deliver(run.device, run.now_ms, 20000);
-        settle();
+        settle(0);
         if (sluice_device_counters(run.device).samples_acknowledged != (i + 1) * ROOM_SAMPLES)
             give_up("not all is acknowledged");
         end_phase(names[i]);
