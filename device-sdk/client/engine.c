@@ -90,11 +90,8 @@ void engine_lost(struct engine *engine)
     engine->sending_bytes = 0;
     engine->subscribe_id = 0;
     engine->in_flight = 0;
-    engine->connack_deadline_ms = ENGINE_NEVER;
-    engine->suback_deadline_ms = ENGINE_NEVER;
-    engine->ping_deadline_ms = ENGINE_NEVER;
-    engine->puback_deadline_ms = ENGINE_NEVER;
-    engine->send_deadline_ms = ENGINE_NEVER;
+    for (size_t i = 0; i < ENGINE_AWAITED_COUNT; i++)
+        engine->deadlines_ms[i] = ENGINE_NEVER;
     engine->paused_until_ms = 0;
     outbox_rewind(&engine->outbox);
 }
@@ -118,7 +115,7 @@ void engine_connected(struct engine *engine, uint64_t now_ms)
     engine->state = ENGINE_OPENING;
     engine->answered = false;
     engine->last_sent_ms = now_ms;
-    engine->connack_deadline_ms = now_ms + engine->config->answer_ms;
+    engine->deadlines_ms[ENGINE_AWAITS_CONNACK] = now_ms + engine->config->answer_ms;
 }
 
 void engine_leave(struct engine *engine)
@@ -175,8 +172,8 @@ struct span engine_output(struct engine *engine, uint64_t now_ms)
         if (entry)
             output = span_skip(span_of(outbox_packet(entry), entry->len), engine->sending_bytes);
     }
-    if (output.len > 0 && engine->send_deadline_ms == ENGINE_NEVER)
-        engine->send_deadline_ms = now_ms + engine->config->puback_ms;
+    if (output.len > 0 && engine->deadlines_ms[ENGINE_AWAITS_ROOM] == ENGINE_NEVER)
+        engine->deadlines_ms[ENGINE_AWAITS_ROOM] = now_ms + engine->config->puback_ms;
     return output;
 }
 
@@ -188,13 +185,13 @@ static void publish_sent(struct engine *engine, struct outbox_entry *entry, uint
     engine->sending_id = 0;
     engine->sending_bytes = 0;
     if (engine->in_flight++ == 0)
-        engine->puback_deadline_ms = now_ms + engine->config->puback_ms;
+        engine->deadlines_ms[ENGINE_AWAITS_PUBACK] = now_ms + engine->config->puback_ms;
 }
 
 void engine_sent(struct engine *engine, size_t len, uint64_t now_ms)
 {
     engine->last_sent_ms = now_ms;
-    engine->send_deadline_ms = ENGINE_NEVER;
+    engine->deadlines_ms[ENGINE_AWAITS_ROOM] = ENGINE_NEVER;
     engine->counters->bytes_sent += len;
     if (engine->sending_id) {
         struct outbox_entry *entry = outbox_find(&engine->outbox, engine->sending_id);
@@ -212,47 +209,38 @@ static uint64_t ping_due_ms(const struct engine *engine)
 {
     /* While something waits to go out, that does the work of a ping. */
     bool wanted = engine->state == ENGINE_ONLINE && engine->keep_alive_ms &&
-                  engine->ping_deadline_ms == ENGINE_NEVER && engine->send_deadline_ms == ENGINE_NEVER;
+                  engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] == ENGINE_NEVER &&
+                  engine->deadlines_ms[ENGINE_AWAITS_ROOM] == ENGINE_NEVER;
     return wanted ? engine->last_sent_ms + engine->keep_alive_ms : ENGINE_NEVER;
 }
 
 enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms)
 {
-    const struct {
-        uint64_t deadline_ms;
-        const char *packet;
-    } answers[] = {
-        {engine->connack_deadline_ms, "CONNACK"},
-        {engine->suback_deadline_ms, "SUBACK"},
-        {engine->ping_deadline_ms, "PINGRESP"},
-        {engine->puback_deadline_ms, "PUBACK"},
-        {engine->send_deadline_ms, "room for what is to be sent"},
+    static const char *const awaited[] = {
+        [ENGINE_AWAITS_CONNACK] = "CONNACK",
+        [ENGINE_AWAITS_SUBACK] = "SUBACK",
+        [ENGINE_AWAITS_PINGRESP] = "PINGRESP",
+        [ENGINE_AWAITS_PUBACK] = "PUBACK",
+        [ENGINE_AWAITS_ROOM] = "room for what is to be sent",
     };
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
-        if (now_ms >= answers[i].deadline_ms)
-            return engine_fail(engine, SLUICE_TIMEOUT, "the gateway is silent: no ", answers[i].packet);
+    for (size_t i = 0; i < ENGINE_AWAITED_COUNT; i++)
+        if (now_ms >= engine->deadlines_ms[i])
+            return engine_fail(engine, SLUICE_TIMEOUT, "the gateway is silent: no ", awaited[i]);
     if (now_ms >= engine->paused_until_ms)
         engine->paused_until_ms = 0;
     if (now_ms >= ping_due_ms(engine) && engine_output(engine, now_ms).len == 0 &&
         engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_PINGREQ, .version = MQTT_5}))
-        engine->ping_deadline_ms = now_ms + engine->config->answer_ms;
+        engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] = now_ms + engine->config->answer_ms;
     return SLUICE_OK;
 }
 
 uint64_t engine_deadline_ms(const struct engine *engine)
 {
-    const uint64_t times_ms[] = {
-        engine->connack_deadline_ms,
-        engine->suback_deadline_ms,
-        engine->ping_deadline_ms,
-        engine->puback_deadline_ms,
-        engine->send_deadline_ms,
-        ping_due_ms(engine),
-        engine->paused_until_ms ? engine->paused_until_ms : ENGINE_NEVER,
-    };
-    uint64_t earliest_ms = ENGINE_NEVER;
-    for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++)
-        if (times_ms[i] < earliest_ms)
-            earliest_ms = times_ms[i];
+    uint64_t earliest_ms = ping_due_ms(engine);
+    if (engine->paused_until_ms && engine->paused_until_ms < earliest_ms)
+        earliest_ms = engine->paused_until_ms;
+    for (size_t i = 0; i < ENGINE_AWAITED_COUNT; i++)
+        if (engine->deadlines_ms[i] < earliest_ms)
+            earliest_ms = engine->deadlines_ms[i];
     return earliest_ms;
 }

@@ -33,6 +33,16 @@ enum engine_state {
     ENGINE_LEAVING, /* DISCONNECT is the last packet to go out */
 };
 
+/* What the gateway owes, each with its deadline. */
+enum engine_awaited {
+    ENGINE_AWAITS_CONNACK,
+    ENGINE_AWAITS_SUBACK,
+    ENGINE_AWAITS_PINGRESP,
+    ENGINE_AWAITS_PUBACK,
+    ENGINE_AWAITS_ROOM, /* that the connection takes what engine_output gave */
+    ENGINE_AWAITED_COUNT,
+};
+
 struct engine {
     const struct sluice_device_config *config; /* with all defaults filled in */
     struct sluice_device_counters *counters;
@@ -57,11 +67,7 @@ struct engine {
     uint32_t keep_alive_ms;    /* 0: none */
 
     uint64_t last_sent_ms;
-    uint64_t connack_deadline_ms;
-    uint64_t suback_deadline_ms;
-    uint64_t ping_deadline_ms; /* for PINGRESP */
-    uint64_t send_deadline_ms; /* for the connection to take what engine_output gave */
-    uint64_t puback_deadline_ms;
+    uint64_t deadlines_ms[ENGINE_AWAITED_COUNT];
     uint64_t paused_until_ms; /* the gateway has no room: publish nothing before; 0: not paused */
 
     unsigned failure_count; /* grows with each sentence in `error` */

@@ -13,7 +13,7 @@ static enum sluice_error refuse(struct engine *engine, enum mqtt_reason reason, 
 static void subscribe(struct engine *engine, uint64_t now_ms)
 {
     engine->subscribe_id = engine_next_packet_id(engine);
-    engine->suback_deadline_ms = now_ms + engine->config->answer_ms;
+    engine->deadlines_ms[ENGINE_AWAITS_SUBACK] = now_ms + engine->config->answer_ms;
     engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_SUBSCRIBE,
                                                       .version = MQTT_5,
                                                       .packet_id = engine->subscribe_id,
@@ -37,7 +37,7 @@ static enum sluice_error on_connack(struct engine *engine, const struct mqtt_pac
     engine->retain_available = mqtt_property_number(packet->properties, MQTT_RETAIN_AVAILABLE, 1) != 0;
     engine->keep_alive_ms =
         1000 * mqtt_property_number(packet->properties, MQTT_SERVER_KEEP_ALIVE, config->keep_alive_s);
-    engine->connack_deadline_ms = ENGINE_NEVER;
+    engine->deadlines_ms[ENGINE_AWAITS_CONNACK] = ENGINE_NEVER;
     engine->state = ENGINE_ONLINE;
     engine->counters->connects++;
     if (!packet->connack.session_present) {
@@ -82,7 +82,8 @@ static enum sluice_error on_puback(struct engine *engine, const struct mqtt_pack
     struct outbox_entry *entry = outbox_find(&engine->outbox, packet->packet_id);
     if (engine->in_flight > 0)
         engine->in_flight--;
-    engine->puback_deadline_ms = engine->in_flight ? now_ms + engine->config->puback_ms : ENGINE_NEVER;
+    engine->deadlines_ms[ENGINE_AWAITS_PUBACK] =
+        engine->in_flight ? now_ms + engine->config->puback_ms : ENGINE_NEVER;
     if (!entry || entry->state != OUTBOX_SENT)
         return SLUICE_OK; /* dropped meanwhile to make room */
     if (packet->reason == MQTT_QUOTA_EXCEEDED) {
@@ -116,7 +117,7 @@ static enum sluice_error on_suback(struct engine *engine, const struct mqtt_pack
             engine_fail(engine, SLUICE_DENIED, "the gateway refused the subscription to ",
                         config->filters[i]);
     engine->subscribe_id = 0;
-    engine->suback_deadline_ms = ENGINE_NEVER;
+    engine->deadlines_ms[ENGINE_AWAITS_SUBACK] = ENGINE_NEVER;
     engine->subscribed = true;
     return SLUICE_OK;
 }
@@ -125,7 +126,7 @@ static enum sluice_error on_pingresp(struct engine *engine, const struct mqtt_pa
 {
     (void)packet;
     (void)now_ms;
-    engine->ping_deadline_ms = ENGINE_NEVER;
+    engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] = ENGINE_NEVER;
     return SLUICE_OK;
 }
 

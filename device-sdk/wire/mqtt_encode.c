@@ -4,16 +4,17 @@
  * Each packet type has two functions that mirror each other: the size of what
  * follows the fixed header, and the writing of it. A part that is over its own
  * limit is counted as BAD_PART, which makes the whole too large for a Remaining
- * Length, however large the rest is.
+ * Length. A packet has at most seven of these, or two and a payload of less than half
+ * of the address space: the sum does not overflow 32 bits.
  */
-static const uint64_t BAD_PART = (uint64_t)1 << 40;
+enum { BAD_PART = REMAINING_LENGTH_MAX + 1 };
 
-static uint64_t string_size(struct span string)
+static size_t string_size(struct span string)
 {
     return string.len > UINT16_MAX ? BAD_PART : 2 + string.len;
 }
 
-static uint64_t properties_size(const struct mqtt_packet *packet, struct mqtt_properties properties)
+static size_t properties_size(const struct mqtt_packet *packet, struct mqtt_properties properties)
 {
     size_t len = properties.bytes.len;
     if (packet->version != MQTT_5)
@@ -30,10 +31,10 @@ static void write_properties(struct writer *out, const struct mqtt_packet *packe
     write_bytes(out, properties.bytes);
 }
 
-static uint64_t connect_size(const struct mqtt_packet *packet)
+static size_t connect_size(const struct mqtt_packet *packet)
 {
     const struct mqtt_connect *connect = &packet->connect;
-    uint64_t size = 10 + properties_size(packet, packet->properties) + string_size(connect->client_id);
+    size_t size = 10 + properties_size(packet, packet->properties) + string_size(connect->client_id);
     if (connect->has_will)
         size += properties_size(packet, connect->will.properties) + string_size(connect->will.topic) +
                 string_size(connect->will.payload);
@@ -73,7 +74,7 @@ static void write_connect(struct writer *out, const struct mqtt_packet *packet)
         write_u16_bytes(out, connect->password);
 }
 
-static uint64_t connack_size(const struct mqtt_packet *packet)
+static size_t connack_size(const struct mqtt_packet *packet)
 {
     return 2 + properties_size(packet, packet->properties);
 }
@@ -85,7 +86,7 @@ static void write_connack(struct writer *out, const struct mqtt_packet *packet)
     write_properties(out, packet, packet->properties);
 }
 
-static uint64_t publish_size(const struct mqtt_packet *packet)
+static size_t publish_size(const struct mqtt_packet *packet)
 {
     const struct mqtt_publish *publish = &packet->publish;
     return string_size(publish->topic) + (publish->qos > 0 ? 2 : 0) +
@@ -114,7 +115,7 @@ static bool has_properties(const struct mqtt_packet *packet)
 }
 
 /* DISCONNECT and AUTH; after a Packet Identifier, PUBACK, PUBREC, PUBREL and PUBCOMP. */
-static uint64_t outcome_size(const struct mqtt_packet *packet)
+static size_t outcome_size(const struct mqtt_packet *packet)
 {
     return (has_reason(packet) ? 1 : 0) +
            (has_properties(packet) ? properties_size(packet, packet->properties) : 0);
@@ -128,7 +129,7 @@ static void write_outcome(struct writer *out, const struct mqtt_packet *packet)
         write_properties(out, packet, packet->properties);
 }
 
-static uint64_t acknowledgement_size(const struct mqtt_packet *packet)
+static size_t acknowledgement_size(const struct mqtt_packet *packet)
 {
     return 2 + outcome_size(packet);
 }
@@ -147,7 +148,7 @@ static struct span list_of(const struct mqtt_packet *packet)
     return packet->type == MQTT_UNSUBACK && packet->version != MQTT_5 ? SPAN_EMPTY : packet->reasons;
 }
 
-static uint64_t list_size(const struct mqtt_packet *packet)
+static size_t list_size(const struct mqtt_packet *packet)
 {
     return 2 + properties_size(packet, packet->properties) + list_of(packet).len;
 }
@@ -159,7 +160,7 @@ static void write_list(struct writer *out, const struct mqtt_packet *packet)
     write_bytes(out, list_of(packet));
 }
 
-static uint64_t nothing_size(const struct mqtt_packet *packet)
+static size_t nothing_size(const struct mqtt_packet *packet)
 {
     (void)packet;
     return 0;
@@ -172,7 +173,7 @@ static void write_nothing(struct writer *out, const struct mqtt_packet *packet)
 
 static const struct packet_row {
     uint8_t flags; /* those of PUBLISH are added */
-    uint64_t (*size)(const struct mqtt_packet *packet);
+    size_t (*size)(const struct mqtt_packet *packet);
     void (*write)(struct writer *out, const struct mqtt_packet *packet);
 } rows[] = {
     [MQTT_CONNECT] = {0, connect_size, write_connect},
@@ -202,7 +203,7 @@ static uint8_t first_byte(const struct mqtt_packet *packet)
 }
 
 /* Its Remaining Length, or BAD_PART or more for what cannot be encoded. */
-static uint64_t remaining_length(const struct mqtt_packet *packet)
+static size_t remaining_length(const struct mqtt_packet *packet)
 {
     return rows[packet->type].size(packet) +
            (packet->type == MQTT_AUTH && packet->version != MQTT_5 ? BAD_PART : 0);
@@ -210,15 +211,15 @@ static uint64_t remaining_length(const struct mqtt_packet *packet)
 
 size_t mqtt_encoded_size(const struct mqtt_packet *packet)
 {
-    uint64_t remaining = remaining_length(packet);
+    size_t remaining = remaining_length(packet);
     if (remaining > REMAINING_LENGTH_MAX)
         return 0;
-    return 1 + varint_size((uint32_t)remaining) + (size_t)remaining;
+    return 1 + varint_size((uint32_t)remaining) + remaining;
 }
 
 void mqtt_encode(struct writer *out, const struct mqtt_packet *packet)
 {
-    uint64_t remaining = remaining_length(packet);
+    size_t remaining = remaining_length(packet);
     if (remaining > REMAINING_LENGTH_MAX) {
         out->failed = true;
         return;
