@@ -55,19 +55,21 @@ struct sluice_device {
 
 static void fill_defaults(struct sluice_device_config *config)
 {
-    const struct {
-        uint32_t *number;
+#define MEMBER(name) offsetof(struct sluice_device_config, name)
+    static const struct {
+        uint32_t member; /* a uint32_t */
         uint32_t otherwise;
     } defaults[] = {
-        {&config->flush_ms, 60000},        {&config->packet_bytes, 1300},
-        {&config->receive_bytes, 1024},    {&config->session_expiry_s, 86400},
-        {&config->connect_ms, 30000},      {&config->answer_ms, 15000},
-        {&config->puback_ms, 60000},       {&config->backoff_min_ms, 1000},
-        {&config->backoff_max_ms, 120000},
+        {MEMBER(flush_ms), 60000},         {MEMBER(packet_bytes), 1300},   {MEMBER(receive_bytes), 1024},
+        {MEMBER(session_expiry_s), 86400}, {MEMBER(connect_ms), 30000},    {MEMBER(answer_ms), 15000},
+        {MEMBER(puback_ms), 60000},        {MEMBER(backoff_min_ms), 1000}, {MEMBER(backoff_max_ms), 120000},
     };
-    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
-        if (*defaults[i].number == 0)
-            *defaults[i].number = defaults[i].otherwise;
+#undef MEMBER
+    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
+        uint32_t *number = (uint32_t *)(void *)((uint8_t *)config + defaults[i].member);
+        if (*number == 0)
+            *number = defaults[i].otherwise;
+    }
     config->port = config->port ? config->port : 8883;
     config->in_flight_max = config->in_flight_max ? config->in_flight_max : 16;
     config->keep_alive_s = config->keep_alive_s ? config->keep_alive_s : 300;
@@ -182,13 +184,12 @@ enum sluice_error sluice_device_flush(struct sluice_device *device)
     struct span frame = batch_finish(&device->batch);
     if (frame.len == 0)
         return SLUICE_OK;
-    struct sluice_message message = {.topic = engine_bytes(span_from_string(device->config.topic)),
-                                     .payload = engine_bytes(frame)};
-    enum sluice_error error = engine_publish(&device->engine, &message, (uint16_t)device->batch.sample_count);
+    uint16_t sample_count = (uint16_t)device->batch.sample_count;
+    enum sluice_error error = engine_publish_frame(&device->engine, frame, sample_count);
     if (error)
         return error;
     device->counters.frames++;
-    device->counters.samples_published += device->batch.sample_count;
+    device->counters.samples_published += sample_count;
     batch_clear(&device->batch);
     return SLUICE_OK;
 }
@@ -222,7 +223,7 @@ enum sluice_error sluice_device_sample_texts(struct sluice_device *device, uint6
 
 enum sluice_error sluice_device_publish(struct sluice_device *device, const struct sluice_message *message)
 {
-    enum sluice_error error = engine_publish(&device->engine, message, 0);
+    enum sluice_error error = engine_publish_message(&device->engine, message);
     if (error == SLUICE_FULL)
         device->counters.refused++;
     return error;

@@ -11,18 +11,28 @@ enum {
     RETAIN_FLAG = 0x01,
 };
 
-enum sluice_error engine_fail(struct engine *engine, enum sluice_error error, const char *what,
-                              const char *detail)
+static enum sluice_error say(struct engine *engine, enum sluice_error error, const char *const parts[3])
 {
     struct writer sentence = writer_of(engine->error, sizeof engine->error - 1);
-    const char *parts[] = {what, detail};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         size_t room = (size_t)(sentence.end - sentence.at), len = strlen(parts[i]);
         write_bytes(&sentence, span_of(parts[i], len < room ? len : room));
     }
     *sentence.at = '\0';
     engine->failure_count++;
     return error;
+}
+
+enum sluice_error engine_fail(struct engine *engine, enum sluice_error error, const char *what,
+                              const char *detail)
+{
+    return say(engine, error, (const char *[]){what, detail, ""});
+}
+
+enum sluice_error engine_blame(struct engine *engine, enum sluice_error error, const char *what,
+                               const char *detail)
+{
+    return say(engine, error, (const char *[]){"the gateway ", what, detail});
 }
 
 static struct mqtt_packet connect_packet(const struct sluice_device_config *config,
@@ -107,6 +117,14 @@ bool engine_send_control(struct engine *engine, const struct mqtt_packet *packet
     return true;
 }
 
+bool engine_send_short(struct engine *engine, enum mqtt_type type, uint16_t packet_id,
+                       enum mqtt_reason reason)
+{
+    return engine_send_control(
+        engine,
+        &(struct mqtt_packet){.type = type, .version = MQTT_5, .packet_id = packet_id, .reason = reason});
+}
+
 void engine_connected(struct engine *engine, uint64_t now_ms)
 {
     uint8_t memory[CONNECT_PROPERTIES_BYTES];
@@ -120,7 +138,7 @@ void engine_connected(struct engine *engine, uint64_t now_ms)
 
 void engine_leave(struct engine *engine)
 {
-    engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_DISCONNECT, .version = MQTT_5});
+    engine_send_short(engine, MQTT_DISCONNECT, 0, MQTT_SUCCESS);
     engine->state = ENGINE_LEAVING;
 }
 
@@ -225,11 +243,11 @@ enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms)
     };
     for (size_t i = 0; i < ENGINE_AWAITED_COUNT; i++)
         if (now_ms >= engine->deadlines_ms[i])
-            return engine_fail(engine, SLUICE_TIMEOUT, "the gateway is silent: no ", awaited[i]);
+            return engine_blame(engine, SLUICE_TIMEOUT, "is silent: no ", awaited[i]);
     if (now_ms >= engine->paused_until_ms)
         engine->paused_until_ms = 0;
     if (now_ms >= ping_due_ms(engine) && engine_output(engine, now_ms).len == 0 &&
-        engine_send_control(engine, &(struct mqtt_packet){.type = MQTT_PINGREQ, .version = MQTT_5}))
+        engine_send_short(engine, MQTT_PINGREQ, 0, MQTT_SUCCESS))
         engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] = now_ms + engine->config->answer_ms;
     return SLUICE_OK;
 }

@@ -102,15 +102,18 @@ enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms);
 uint64_t engine_deadline_ms(const struct engine *engine);
 
 /*
- * Puts a PUBLISH with QoS 1 into the outbox, making room as when_full says;
- * `sample_count`: of a telemetry frame, 0 for another message.
- * SLUICE_FULL, SLUICE_TOO_LARGE, SLUICE_INVALID (a topic): nothing was put.
+ * Puts a PUBLISH with QoS 1 into the outbox, making room as when_full says: a
+ * telemetry frame for the configured topic, or a message. SLUICE_FULL,
+ * SLUICE_TOO_LARGE, SLUICE_INVALID (a topic): nothing was put.
  */
-enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message,
-                                 uint16_t sample_count);
+enum sluice_error engine_publish_frame(struct engine *engine, struct span frame, uint16_t sample_count);
+enum sluice_error engine_publish_message(struct engine *engine, const struct sluice_message *message);
 
 /* Keeps a sentence, of two parts, for sluice_device_error; gives `error` back. */
 enum sluice_error engine_fail(struct engine *engine, enum sluice_error error, const char *what,
                               const char *detail);
+/* The same with "the gateway " in front. */
+enum sluice_error engine_blame(struct engine *engine, enum sluice_error error, const char *what,
+                               const char *detail);
 
 #endif

@@ -59,28 +59,40 @@ static enum sluice_error add(struct engine *engine, const struct mqtt_packet *pa
     return outbox->store ? outbox->store->spool->keep(engine, outbox_entry_of(place)) : SLUICE_OK;
 }
 
-enum sluice_error engine_publish(struct engine *engine, const struct sluice_message *message,
-                                 uint16_t sample_count)
+static enum sluice_error publish(struct engine *engine, const struct mqtt_publish *publish,
+                                 struct span properties, uint16_t sample_count)
 {
-    struct span topic = span_of(message->topic.data, message->topic.len);
-    uint8_t memory[PROPERTIES_MAX_BYTES];
-    struct writer block = writer_of(memory, sizeof memory);
-    enum sluice_error error = topic_name_valid(topic) ? publish_properties(message, &block) : SLUICE_INVALID;
-    if (error)
-        return error;
-    struct mqtt_packet packet = {
-        .type = MQTT_PUBLISH,
-        .version = MQTT_5,
-        .packet_id = engine_next_packet_id(engine),
-        .properties = {writer_span(&block)},
-        .publish = {.topic = topic,
-                    .payload = span_of(message->payload.data, message->payload.len),
-                    .qos = 1,
-                    .retain = message->retain},
-    };
+    struct mqtt_packet packet = {.type = MQTT_PUBLISH,
+                                 .version = MQTT_5,
+                                 .packet_id = engine_next_packet_id(engine),
+                                 .properties = {properties},
+                                 .publish = *publish};
+    enum sluice_error error;
     do
         error = add(engine, &packet, sample_count);
     while (error == SLUICE_FULL && make_room(engine));
     engine->counters->published += error == SLUICE_OK;
     return error;
+}
+
+enum sluice_error engine_publish_frame(struct engine *engine, struct span frame, uint16_t sample_count)
+{
+    struct span topic = span_from_string(engine->config->topic);
+    return publish(engine, &(struct mqtt_publish){.topic = topic, .payload = frame, .qos = 1}, SPAN_EMPTY,
+                   sample_count);
+}
+
+enum sluice_error engine_publish_message(struct engine *engine, const struct sluice_message *message)
+{
+    struct span topic = span_of(message->topic.data, message->topic.len);
+    struct span payload = span_of(message->payload.data, message->payload.len);
+    uint8_t memory[PROPERTIES_MAX_BYTES];
+    struct writer block = writer_of(memory, sizeof memory);
+    enum sluice_error error = topic_name_valid(topic) ? publish_properties(message, &block) : SLUICE_INVALID;
+    if (error)
+        return error;
+    return publish(
+        engine,
+        &(struct mqtt_publish){.topic = topic, .payload = payload, .qos = 1, .retain = message->retain},
+        writer_span(&block), 0);
 }

@@ -4,10 +4,9 @@
 static enum sluice_error refuse(struct engine *engine, enum mqtt_reason reason, const char *what,
                                 const char *detail)
 {
-    engine_send_control(engine,
-                        &(struct mqtt_packet){.type = MQTT_DISCONNECT, .version = MQTT_5, .reason = reason});
+    engine_send_short(engine, MQTT_DISCONNECT, 0, reason);
     engine->state = ENGINE_LEAVING;
-    return engine_fail(engine, SLUICE_INVALID, what, detail);
+    return engine_blame(engine, SLUICE_INVALID, what, detail);
 }
 
 static void subscribe(struct engine *engine, uint64_t now_ms)
@@ -24,12 +23,11 @@ static enum sluice_error on_connack(struct engine *engine, const struct mqtt_pac
 {
     const struct sluice_device_config *config = engine->config;
     if (engine->state != ENGINE_OPENING)
-        return refuse(engine, MQTT_PROTOCOL_ERROR, "the gateway sent a second CONNACK", "");
+        return refuse(engine, MQTT_PROTOCOL_ERROR, "sent a second CONNACK", "");
     if (packet->reason != MQTT_SUCCESS)
-        return engine_fail(engine, SLUICE_DENIED,
-                           "the gateway refused this device: ", mqtt_reason_text(packet->reason));
+        return engine_blame(engine, SLUICE_DENIED, "refused this device: ", mqtt_reason_text(packet->reason));
     if (mqtt_property_number(packet->properties, MQTT_MAXIMUM_QOS, 2) < 1)
-        return refuse(engine, MQTT_QOS_NOT_SUPPORTED, "the gateway does not accept QoS 1", "");
+        return refuse(engine, MQTT_QOS_NOT_SUPPORTED, "does not accept QoS 1", "");
     uint32_t receive_maximum = mqtt_property_number(packet->properties, MQTT_RECEIVE_MAXIMUM, UINT16_MAX);
     engine->in_flight_max =
         receive_maximum < config->in_flight_max ? (uint16_t)receive_maximum : config->in_flight_max;
@@ -53,9 +51,9 @@ static enum sluice_error on_publish(struct engine *engine, const struct mqtt_pac
 {
     (void)now_ms;
     if (packet->publish.qos == 2)
-        return refuse(engine, MQTT_PROTOCOL_ERROR, "the gateway sent a message with QoS 2", "");
+        return refuse(engine, MQTT_PROTOCOL_ERROR, "sent a message with QoS 2", "");
     if (packet->publish.topic.len == 0 || mqtt_property_number(packet->properties, MQTT_TOPIC_ALIAS, 0) != 0)
-        return refuse(engine, MQTT_TOPIC_ALIAS_INVALID, "the gateway sent a Topic Alias", "");
+        return refuse(engine, MQTT_TOPIC_ALIAS_INVALID, "sent a Topic Alias", "");
     struct span response_topic = SPAN_EMPTY, correlation = SPAN_EMPTY;
     mqtt_property_bytes(packet->properties, MQTT_RESPONSE_TOPIC, &response_topic);
     mqtt_property_bytes(packet->properties, MQTT_CORRELATION_DATA, &correlation);
@@ -69,11 +67,8 @@ static enum sluice_error on_publish(struct engine *engine, const struct mqtt_pac
                                        .retain = packet->publish.retain,
                                    });
     engine->counters->received++;
-    if (packet->publish.qos == 1 &&
-        !engine_send_control(
-            engine,
-            &(struct mqtt_packet){.type = MQTT_PUBACK, .version = MQTT_5, .packet_id = packet->packet_id}))
-        return refuse(engine, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "the gateway exceeded our Receive Maximum", "");
+    if (packet->publish.qos == 1 && !engine_send_short(engine, MQTT_PUBACK, packet->packet_id, MQTT_SUCCESS))
+        return refuse(engine, MQTT_RECEIVE_MAXIMUM_EXCEEDED, "exceeded our Receive Maximum", "");
     return SLUICE_OK;
 }
 
@@ -89,14 +84,12 @@ static enum sluice_error on_puback(struct engine *engine, const struct mqtt_pack
     if (packet->reason == MQTT_QUOTA_EXCEEDED) {
         entry->state = OUTBOX_WAITING;
         engine->paused_until_ms = now_ms + engine->config->backoff_max_ms;
-        engine_fail(engine, SLUICE_FULL,
-                    "the gateway has no room for messages now: ", mqtt_reason_text(packet->reason));
+        engine_blame(engine, SLUICE_FULL, "has no room for messages now: ", mqtt_reason_text(packet->reason));
         return SLUICE_OK;
     }
     if (packet->reason >= MQTT_UNSPECIFIED_ERROR) {
         engine->counters->dropped_rejected++;
-        engine_fail(engine, SLUICE_DENIED,
-                    "the gateway rejected a message: ", mqtt_reason_text(packet->reason));
+        engine_blame(engine, SLUICE_DENIED, "rejected a message: ", mqtt_reason_text(packet->reason));
     } else {
         engine->counters->acknowledged++;
         engine->counters->samples_acknowledged += entry->sample_count;
@@ -111,11 +104,10 @@ static enum sluice_error on_suback(struct engine *engine, const struct mqtt_pack
     const struct sluice_device_config *config = engine->config;
     if (!engine->subscribe_id || packet->packet_id != engine->subscribe_id ||
         packet->reasons.len != config->filter_count)
-        return refuse(engine, MQTT_PROTOCOL_ERROR, "the gateway sent a SUBACK that answers nothing", "");
+        return refuse(engine, MQTT_PROTOCOL_ERROR, "sent a SUBACK that answers nothing", "");
     for (size_t i = 0; i < packet->reasons.len; i++)
         if (packet->reasons.data[i] >= MQTT_UNSPECIFIED_ERROR)
-            engine_fail(engine, SLUICE_DENIED, "the gateway refused the subscription to ",
-                        config->filters[i]);
+            engine_blame(engine, SLUICE_DENIED, "refused the subscription to ", config->filters[i]);
     engine->subscribe_id = 0;
     engine->deadlines_ms[ENGINE_AWAITS_SUBACK] = ENGINE_NEVER;
     engine->subscribed = true;
@@ -134,8 +126,7 @@ static enum sluice_error on_disconnect(struct engine *engine, const struct mqtt_
                                        uint64_t now_ms)
 {
     (void)now_ms;
-    return engine_fail(engine, SLUICE_CLOSED,
-                       "the gateway ended the connection: ", mqtt_reason_text(packet->reason));
+    return engine_blame(engine, SLUICE_CLOSED, "ended the connection: ", mqtt_reason_text(packet->reason));
 }
 
 static enum sluice_error on_packet(struct engine *engine, struct span bytes, uint64_t now_ms)
@@ -147,10 +138,9 @@ static enum sluice_error on_packet(struct engine *engine, struct span bytes, uin
     struct mqtt_packet packet;
     enum mqtt_reason reason;
     if (mqtt_decode(bytes, MQTT_CLIENT, MQTT_5, &packet, &reason))
-        return refuse(engine, reason, "the gateway broke the protocol: ", mqtt_reason_text(reason));
+        return refuse(engine, reason, "broke the protocol: ", mqtt_reason_text(reason));
     if (!handlers[packet.type] || (engine->state == ENGINE_OPENING && packet.type != MQTT_CONNACK))
-        return refuse(engine, MQTT_PROTOCOL_ERROR, "the gateway sent an unexpected ",
-                      mqtt_type_name(packet.type));
+        return refuse(engine, MQTT_PROTOCOL_ERROR, "sent an unexpected ", mqtt_type_name(packet.type));
     engine->answered |= packet.type != MQTT_CONNACK && packet.type != MQTT_DISCONNECT;
     return handlers[packet.type](engine, &packet, now_ms);
 }
@@ -173,9 +163,9 @@ enum sluice_error engine_received(struct engine *engine, size_t len, uint64_t no
         rest = span_skip(rest, packet.len);
     }
     if (error == SLUICE_TOO_LARGE)
-        return refuse(engine, MQTT_PACKET_TOO_LARGE, "the gateway sent a packet over receive_bytes", "");
+        return refuse(engine, MQTT_PACKET_TOO_LARGE, "sent a packet over receive_bytes", "");
     if (error == SLUICE_INVALID)
-        return refuse(engine, MQTT_MALFORMED_PACKET, "the gateway sent what is no MQTT", "");
+        return refuse(engine, MQTT_MALFORMED_PACKET, "sent what is no MQTT", "");
     memmove(engine->receive_memory, rest.data, rest.len);
     engine->received_bytes = rest.len;
     return SLUICE_OK;

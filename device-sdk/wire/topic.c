@@ -2,18 +2,21 @@
 
 enum { TOPIC_BYTES_MAX = 65535 };
 
-/* Every byte of a word set to `byte`. */
-#define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
+/* As many bytes as the machine takes at once. */
+typedef size_t word;
 
-/* Whether one of eight bytes is not ASCII, is U+0000, or (in a Topic Name) is a wildcard. For ASCII bytes,
+/* Every byte of a word set to `byte`. */
+#define EVERY(byte) ((word)-1 / 0xFF * (word)(byte))
+
+/* Whether one of a word's bytes is not ASCII, is U+0000, or (in a Topic Name) is a wildcard. For ASCII bytes,
  * subtracting one sets the top bit of a byte only if it, or one below it, is zero. */
 static inline bool word_is_special(const uint8_t *at, bool is_name)
 {
-    uint64_t word;
-    memcpy(&word, at, sizeof word);
-    uint64_t found = word | (word - EVERY(1));
+    word bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    word found = bytes | (bytes - EVERY(1));
     if (is_name)
-        found |= ((word ^ EVERY('+')) - EVERY(1)) | ((word ^ EVERY('#')) - EVERY(1));
+        found |= ((bytes ^ EVERY('+')) - EVERY(1)) | ((bytes ^ EVERY('#')) - EVERY(1));
     return found & EVERY(0x80);
 }
 
@@ -22,19 +25,19 @@ static inline bool byte_is_special(uint8_t byte, bool is_name)
     return byte == 0 || byte >= 0x80 || (is_name && (byte == '+' || byte == '#'));
 }
 
-/* Nearly all text is plain ASCII: seen eight bytes at a time, the last eight overlapping those before. */
+/* Nearly all text is plain ASCII: seen a word at a time, the last one overlapping those before. */
 static inline bool has_special(struct span text, bool is_name)
 {
-    if (text.len < 8) {
+    if (text.len < sizeof(word)) {
         for (size_t i = 0; i < text.len; i++)
             if (byte_is_special(text.data[i], is_name))
                 return true;
         return false;
     }
-    for (size_t i = 0; i + 8 <= text.len; i += 8)
+    for (size_t i = 0; i + sizeof(word) <= text.len; i += sizeof(word))
         if (word_is_special(text.data + i, is_name))
             return true;
-    return word_is_special(text.data + text.len - 8, is_name);
+    return word_is_special(text.data + text.len - sizeof(word), is_name);
 }
 
 /* Bytes of the well-formed UTF-8 sequence that `text` begins with, or 0. The bounds of the second byte keep
