@@ -147,6 +147,16 @@ enum sluice_error frame_encode_text(struct frame_encoder *encoder, struct span t
                                     struct frame_value *ret_value);
 void frame_drop_texts(struct frame_encoder *encoder);
 
+/*
+ * The frame so far and what the coder has learnt, to go on with later, also in
+ * another process: the frame's bytes, 220 and 190 for each channel at most.
+ * Restoring is into an encoder that was just started with the same channels and
+ * clock, and memory as large; false: the state is not of these channels, or not
+ * whole, and the encoder must be started again. For frames with a clock only.
+ */
+void frame_encode_save(struct frame_encoder *encoder, struct writer *out);
+bool frame_encode_restore(struct frame_encoder *encoder, struct reader *in);
+
 /* Bytes of the frame if it were finished now. */
 size_t frame_encoded_size(const struct frame_encoder *encoder);
 

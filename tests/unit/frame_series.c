@@ -107,6 +107,33 @@ struct span series_encode(const struct series *series, void *memory, size_t capa
     return frame;
 }
 
+struct span series_encode_in_pieces(const struct series *series, void *memory, size_t capacity_bytes,
+                                    size_t *ret_count)
+{
+    static struct frame_column columns[2][FRAME_CHANNELS_MAX];
+    static uint8_t saved[SERIES_FRAME_BYTES_MAX * 2], elsewhere[SERIES_FRAME_BYTES_MAX];
+    struct frame_encoder encoders[2];
+    void *const memories[] = {memory, elsewhere};
+    size_t count = 0, turn = 0;
+    assert_int_equal(frame_encode_start(&encoders[0], series->channels, columns[0], series->channel_count,
+                                        true, memory, capacity_bytes),
+                     SLUICE_OK);
+    do {
+        struct writer out = writer_of(saved, sizeof saved);
+        frame_encode_save(&encoders[turn], &out);
+        struct reader in = reader_of(writer_span(&out));
+        turn = !turn;
+        assert_int_equal(frame_encode_start(&encoders[turn], series->channels, columns[turn],
+                                            series->channel_count, true, memories[turn], capacity_bytes),
+                         SLUICE_OK);
+        assert_true(frame_encode_restore(&encoders[turn], &in));
+        assert_true(!in.failed && reader_left(&in) == 0);
+    } while (count < series->sample_count && encode_sample(&encoders[turn], series, count) == SLUICE_OK &&
+             ++count);
+    *ret_count = count;
+    return frame_encode_finish(&encoders[turn]);
+}
+
 static void expect_channels(const struct series *series, const struct frame_decoder *decoder)
 {
     assert_int_equal(decoder->channel_count, series->channel_count);

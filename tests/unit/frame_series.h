@@ -38,6 +38,11 @@ void series_make(const struct series_model *model, size_t channel_count, size_t 
 struct span series_encode(const struct series *series, void *memory, size_t capacity_bytes,
                           size_t *ret_count);
 
+/* As series_encode, of a series with a clock, but the encoder is saved and restored elsewhere before each
+ * sample. */
+struct span series_encode_in_pieces(const struct series *series, void *memory, size_t capacity_bytes,
+                                    size_t *ret_count);
+
 /* Fails the test unless `frame` holds exactly the first `count` samples. */
 void series_expect(const struct series *series, size_t count, struct span frame);
 

@@ -43,6 +43,25 @@ static void every_series_survives_a_round_trip(void **state)
     }
 }
 
+static void an_encoder_that_is_saved_and_restored_goes_on_as_if_nothing_were(void **state)
+{
+    (void)state;
+    static uint8_t pieces[SERIES_FRAME_BYTES_MAX];
+    for (size_t i = 0; i < MODEL_COUNT; i++) {
+        for (uint64_t seed = 1; seed <= 8; seed++) {
+            size_t count, pieces_count;
+            series_make(&models[i], seed == 8 ? 64 : seed, 60, seed, &series);
+            series.has_clock = true;
+            size_t capacity_bytes =
+                seed == 8 ? sizeof memory : 200 + 150 * seed; /* some are full before the end */
+            struct span whole = series_encode(&series, memory, capacity_bytes, &count);
+            struct span frame = series_encode_in_pieces(&series, pieces, capacity_bytes, &pieces_count);
+            assert_int_equal(pieces_count, count);
+            assert_true(span_equal(frame, whole));
+        }
+    }
+}
+
 /* The sizes of memory put the end of the frame at every place in every sample, and so also behind carries. */
 static void a_frame_fills_its_memory_and_keeps_what_fits(void **state)
 {
@@ -411,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_series_survives_a_round_trip),
+        cmocka_unit_test(an_encoder_that_is_saved_and_restored_goes_on_as_if_nothing_were),
         cmocka_unit_test(a_frame_fills_its_memory_and_keeps_what_fits),
         cmocka_unit_test(a_text_that_does_not_fit_leaves_the_frame_as_it_was),
         cmocka_unit_test(the_count_of_texts_is_bounded),

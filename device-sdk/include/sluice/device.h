@@ -157,13 +157,13 @@ struct sluice_device_config {
  * dropped_too_large + dropped_damaged + queued.
  */
 struct sluice_device_counters {
-    uint64_t samples;              /* given to sluice_device_sample */
+    uint64_t samples;              /* given to sluice_device_sample, or restored in a frame */
     uint64_t samples_published;    /* are in frames that went to the outbox */
     uint64_t samples_acknowledged; /* are in frames that the gateway acknowledged */
     uint64_t samples_dropped;      /* were given SLUICE_FULL, or could not be put into a frame */
     uint64_t frames;               /* that went to the outbox */
     uint64_t published;            /* frames and messages that went to the outbox */
-    uint64_t recovered;            /* were in the store when the device was opened */
+    uint64_t recovered;            /* were in the store when the device was opened, or restored */
     uint64_t acknowledged;         /* by the gateway's PUBACK */
     uint64_t dropped_oldest;       /* SLUICE_DROP_OLDEST */
     uint64_t dropped_thinned;      /* SLUICE_THIN_OUT */
@@ -278,6 +278,31 @@ struct sluice_wait sluice_device_wait(const struct sluice_device *device);
  * publish and no filter, it does not connect.
  */
 void sluice_device_deliver(struct sluice_device *device, uint64_t now_ms, uint32_t limit_ms);
+
+/*
+ * For a device whose RAM loses its power while it sleeps: writes what is not
+ * delivered to `memory`, as bytes that the caller keeps (in RTC memory, a file), and
+ * takes them back into a device that was just opened with the same configuration.
+ * The frame under construction goes on being filled then, packets keep their
+ * order and MQTT Session, and the subscriptions need not be repeated. Of samples
+ * without a clock the frame is finished instead. Times of the two calls are of
+ * clocks that need not be the same.
+ *
+ * Saving changes nothing, and is best done when the device is asleep or closed: a
+ * packet that is acknowledged later is delivered twice. What is saved takes at
+ * most the outbox, packet_bytes, and 200 bytes for each channel and two more; of a
+ * device with a store the packets stay in the store, which is committed.
+ *
+ * save: SLUICE_TOO_LARGE: capacity_bytes are too few; SLUICE_IO: the store.
+ * restore: SLUICE_INVALID: damaged, or the channels are others: packets may be
+ * missing, and the device goes on without; SLUICE_FULL: what did not fit the outbox
+ * is counted as dropped_too_large; SLUICE_EXISTS: the device has taken samples or
+ * messages already.
+ */
+enum sluice_error sluice_device_save(struct sluice_device *device, uint64_t now_ms, void *memory,
+                                     size_t capacity_bytes, size_t *ret_len);
+enum sluice_error sluice_device_restore(struct sluice_device *device, uint64_t now_ms, const void *data,
+                                        size_t len);
 
 /*
  * Begins the end: poll goes on sending until all is acknowledged or `linger_ms`

@@ -1,0 +1,42 @@
+/* What the device's files share: device.c and save.c. */
+#ifndef SLUICE_CLIENT_DEVICE_INTERNAL_H
+#define SLUICE_CLIENT_DEVICE_INTERNAL_H
+
+#include "client/batch.h"
+#include "client/engine.h"
+
+enum link {
+    LINK_WAITING, /* for the next attempt */
+    LINK_CONNECTING,
+    LINK_UP,
+    LINK_CLOSED,
+};
+
+/* What comes when all is delivered, or late_ms is over. */
+enum then {
+    THEN_STAY,
+    THEN_SLEEP, /* sluice_device_deliver */
+    THEN_CLOSE, /* sluice_device_close */
+};
+
+struct sluice_device {
+    struct sluice_device_config config;
+    struct sluice_device_counters counters;
+    struct sluice_port *port;
+    struct engine engine;
+    struct batch batch;
+
+    enum link link;
+    uint64_t attempt_ms;          /* LINK_WAITING: when */
+    uint64_t connect_deadline_ms; /* LINK_CONNECTING */
+    unsigned failed_count;        /* attempts since the gateway last answered */
+    bool more_to_receive;         /* poll was left before the port had nothing more */
+    bool asleep;                  /* LINK_WAITING: not for attempt_ms, but to be told to deliver */
+    enum then then;
+    uint64_t late_ms;
+
+    enum sluice_device_state told_state; /* on_state knows this much */
+    unsigned told_failure_count;
+};
+
+#endif
