@@ -97,6 +97,13 @@ test('a channel with a name of JavaScript is one like any other', () => {
   assert.equal(Object.getPrototypeOf(sample), Object.prototype)
 })
 
+// Two texts may be equally short for one float32, as 258827.12 and 258827.13 are.
+function asFloats(samples, names) {
+  for (const sample of samples)
+    for (const name of names) if (Object.hasOwn(sample, name)) sample[name] = Math.fround(sample[name])
+  return samples
+}
+
 // Frames with some bytes changed, put in or cut out, and a checksum that fits.
 function forged(count) {
   return Array.from({ length: count }, (_, i) => {
@@ -125,7 +132,9 @@ test('whatever the gateway takes or refuses, this decoder does too, with the sam
       assert.throws(() => decodeFrame(frame), FrameError, hex)
       return
     }
-    assert.deepEqual(samplesOf(decodeFrame(frame, { receivedMs: RECEIVED_MS })), JSON.parse(lines[i]), hex)
+    const decoded = decodeFrame(frame, { receivedMs: RECEIVED_MS })
+    const floats = decoded.channels.filter((channel) => channel.type === 'float32').map((channel) => channel.name)
+    assert.deepEqual(asFloats(samplesOf(decoded), floats), asFloats(JSON.parse(lines[i]), floats), hex)
     takenCount++
   })
   assert(takenCount > 100 && takenCount < 3900, `${takenCount} were taken`)
