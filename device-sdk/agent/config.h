@@ -38,6 +38,7 @@ struct source {
     char target[TARGET_BYTES]; /* the file, the command's text, the chip, the device */
     char unit[33];
     uint32_t decimals;
+    uint32_t gives_text; /* 0 or 1 */
     double scale, offset;
     double above, below; /* infinite: no such limit */
     double hysteresis;

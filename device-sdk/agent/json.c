@@ -1,7 +1,10 @@
 #include "agent/json.h"
 
+#include "wire/topic.h"
+
 void json_write_string(FILE *out, const char *text)
 {
+    bool is_utf8 = utf8_valid(span_from_string(text));
     fputc('"', out);
     for (; *text; text++) {
         unsigned char byte = (unsigned char)*text;
@@ -10,16 +13,18 @@ void json_write_string(FILE *out, const char *text)
         if (byte == '\n')
             fputs("\\n", out);
         else
-            fputc(byte < ' ' ? ' ' : byte > '~' ? '?' : byte, out);
+            fputc(byte < ' ' ? ' ' : byte > '~' && !is_utf8 ? '?' : byte, out);
     }
     fputc('"', out);
 }
 
-void json_write_value(FILE *out, const struct sluice_channel *channel, double value)
+void json_write_value(FILE *out, const struct sluice_channel *channel, double value, const char *text)
 {
     json_write_string(out, channel->name);
     fputc(':', out);
-    if (channel->type == SLUICE_BOOLEAN)
+    if (channel->type == SLUICE_TEXT)
+        json_write_string(out, text);
+    else if (channel->type == SLUICE_BOOLEAN)
         fputs(value != 0 ? "true" : "false", out);
     else if (channel->type == SLUICE_FLOAT)
         fprintf(out, "%.9g", value);

@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
-/* A String; bytes that are not printable ASCII, as of a command's output, become spaces and question marks.
- */
+/* A String; what is no text in bytes of any kind, as of a command's output, becomes spaces and question
+ * marks. */
 void json_write_string(FILE *out, const char *text);
-/* "name":value, as a frame's JSON has it. */
-void json_write_value(FILE *out, const struct sluice_channel *channel, double value);
+/* "name":value, as a frame's JSON has it; `text` is the value of a channel of texts. */
+void json_write_value(FILE *out, const struct sluice_channel *channel, double value, const char *text);
 
 #endif

@@ -88,7 +88,8 @@ static int list_sensors(struct sampler *sampler)
         char value[64] = "-";
         if (!isnan(values[i]))
             snprintf(value, sizeof value, "%.*f", sensor->decimals, values[i]);
-        printf("%-32s %16s %-6s %s\n", sensor->name, value, sensor->unit, sensor->path);
+        printf("%-32s %16s %-6s %s\n", sensor->name, sensor->text[0] ? sensor->text : value, sensor->unit,
+               sensor->path);
     }
     return 0;
 }
@@ -279,7 +280,7 @@ static void take_samples(struct agent *agent, uint64_t now_ms)
     uint64_t time_ms = sluice_posix_time_ms();
     if (time_ms < CLOCK_SET_MS)
         time_ms = 0;
-    sluice_device_sample(agent->device, now_ms, time_ms, values);
+    sluice_device_sample_texts(agent->device, now_ms, time_ms, values, agent->sampler.texts);
     urgent |= watch_sample(&agent->watches, agent->device, time_ms, values);
     remote_sampled(&agent->remote, values);
     if (agent->options.once)

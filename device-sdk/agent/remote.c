@@ -117,10 +117,11 @@ void remote_sampled(struct remote *remote, const double *values)
         return;
     const char *before = "{";
     for (size_t i = 0; i < remote->sampler->list.count; i++) {
-        if (isnan(values[i]))
+        const char *text = remote->sampler->texts[i];
+        if (isnan(values[i]) && !text)
             continue;
         fputs(before, answer.out);
-        json_write_value(answer.out, &remote->sampler->channels[i], values[i]);
+        json_write_value(answer.out, &remote->sampler->channels[i], values[i], text);
         before = ",";
     }
     fputs(*before == '{' ? "{}" : "}", answer.out);

@@ -28,6 +28,8 @@ static void add_source(struct sensor_list *list, const struct source *source, co
                  .debounce_ms = source->gpio_debounce_ms,
                  .descriptor = -1},
     };
+    if (source->gives_text)
+        sensor.type = SLUICE_TEXT;
     bool is_line = source->kind == SOURCE_GPIO;
     if (is_line && source->gpio_report != GPIO_COUNT)
         sensor.type = SLUICE_BOOLEAN;
@@ -156,8 +158,11 @@ bool sampler_finish(struct sampler *sampler, uint64_t now_ms, double ret_values[
         running |= command_running(&sampler->list.sensors[i].command, now_ms);
     if (running || !sampler->collecting)
         return false;
-    for (size_t i = 0; i < sampler->list.count; i++)
-        ret_values[i] = sensor_value(&sampler->list.sensors[i]);
+    for (size_t i = 0; i < sampler->list.count; i++) {
+        struct sensor *sensor = &sampler->list.sensors[i];
+        ret_values[i] = sensor_value(sensor);
+        sampler->texts[i] = sensor->text[0] ? sensor->text : NULL;
+    }
     for (size_t i = 0; i < sampler->buffer_count; i++)
         iio_buffer_restart(&sampler->buffers[i]);
     sampler->collecting = sampler->urgent = false;

@@ -15,9 +15,10 @@ struct sampler {
     struct sluice_channel channels[SENSORS_MAX]; /* of the list, in its order */
     struct iio_buffer buffers[BUFFERS_MAX];
     size_t buffer_count;
-    bool collecting;     /* commands run */
-    bool urgent;         /* an edge came that the next sample has to tell */
-    uint64_t started_ms; /* the last sample */
+    const char *texts[SENSORS_MAX]; /* what sensors of texts gave for the latest sample; NULL: nothing */
+    bool collecting;                /* commands run */
+    bool urgent;                    /* an edge came that the next sample has to tell */
+    uint64_t started_ms;            /* the last sample */
 };
 
 /* Finds the sensors that the configuration wants; false: one that it names has no values to announce, and the

@@ -1,6 +1,7 @@
 #include "agent/sensor.h"
 
 #include "agent/log.h"
+#include "wire/topic.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -50,16 +51,37 @@ static bool first_number(const char *text, double *ret_number)
     return false;
 }
 
+/* The first line of `output` without the blanks around it. */
+static bool take_text(struct sensor *sensor, const char *output)
+{
+    output += strspn(output, " \t");
+    size_t len = strcspn(output, "\r\n");
+    while (len > 0 && strchr(" \t", output[len - 1]))
+        len--;
+    bool fits = len < sizeof sensor->text;
+    errno = len == 0 ? ENODATA : fits ? EILSEQ : EMSGSIZE;
+    if (len == 0 || !fits || !utf8_valid(span_of(output, len)))
+        return false;
+    memcpy(sensor->text, output, len);
+    sensor->text[len] = '\0';
+    return true;
+}
+
+static bool take_value(struct sensor *sensor, const char *output, double *ret_number)
+{
+    return sensor->type == SLUICE_TEXT ? take_text(sensor, output) : first_number(output, ret_number);
+}
+
 bool sensor_read_file(struct sensor *sensor, double *ret_number)
 {
-    char line[128];
-    return sensor_read_line(sensor->path, line, sizeof line) && first_number(line, ret_number);
+    char line[2 * SENSOR_TEXT_BYTES];
+    return sensor_read_line(sensor->path, line, sizeof line) && take_value(sensor, line, ret_number);
 }
 
 bool sensor_read_command(struct sensor *sensor, double *ret_number)
 {
     errno = ECHILD;
-    return sensor->command.succeeded && first_number(sensor->command.output, ret_number);
+    return sensor->command.succeeded && take_value(sensor, sensor->command.output, ret_number);
 }
 
 bool sensor_read_gpio(struct sensor *sensor, double *ret_number)
@@ -79,8 +101,9 @@ bool sensor_read_buffer(struct sensor *sensor, double *ret_number)
 
 double sensor_value(struct sensor *sensor)
 {
-    double number;
+    double number = NAN;
     errno = 0;
+    sensor->text[0] = '\0';
     if (!sensor->read(sensor, &number)) {
         if (!sensor->is_missing)
             agent_log("sensor %s gives no value: %s%s%s", sensor->name, sensor->path,

@@ -1,6 +1,6 @@
 /*
  * What the agent measures: a list of sensors, found on the board or named in the
- * configuration, each of which gives one number when read. Single-threaded; the
+ * configuration, each of which gives one number, or a text, when read. Single-threaded; the
  * list is plain memory of the caller. Reading never waits: files of sysfs and
  * procfs answer at once, and commands run beside (agent/command.h).
  *
@@ -20,6 +20,7 @@ enum {
     SENSOR_NAME_BYTES = 65,
     SENSOR_UNIT_BYTES = 33,
     SENSOR_PATH_BYTES = 512,
+    SENSOR_TEXT_BYTES = 128,
 };
 
 struct sensor {
@@ -29,6 +30,7 @@ struct sensor {
     enum sluice_channel_type type;
 
     bool (*read)(struct sensor *sensor, double *ret_number);
+    char text[SENSOR_TEXT_BYTES]; /* SLUICE_TEXT: what it gave when it was read; empty: nothing */
     char path[SENSOR_PATH_BYTES]; /* of a file or a chip, or the text of a command */
     double scale;                 /* value = (number + offset) * scale */
     double offset;
@@ -73,7 +75,7 @@ void sysfs_describe_element(const char *directory, const char *element, struct s
 struct sensor *sensor_add(struct sensor_list *list, const struct sensor_search *search,
                           const struct sensor *sensor);
 
-/* A sensor that is a file with a number in it, or a command that prints one. */
+/* A sensor that is a file with a number or a text in it, or a command that prints one. */
 bool sensor_read_file(struct sensor *sensor, double *ret_number);
 bool sensor_read_command(struct sensor *sensor, double *ret_number);
 /* A line of a GPIO chip: its level, or its edges since it was last read. */
@@ -81,7 +83,7 @@ bool sensor_read_gpio(struct sensor *sensor, double *ret_number);
 /* An element of the scans that a buffer has collected. */
 bool sensor_read_buffer(struct sensor *sensor, double *ret_number);
 
-/* The value, or NAN; logs when a sensor goes missing and when it comes back. */
+/* The number, or NAN, as of a sensor of texts; logs when a sensor goes missing and when it comes back. */
 double sensor_value(struct sensor *sensor);
 
 /* The first line of a file, without what surrounds it; false: there is none. */

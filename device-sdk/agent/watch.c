@@ -12,7 +12,8 @@ enum { EVENT_BYTES = 1024 };
 static bool find_sensor(const struct sampler *sampler, const char *name, size_t *ret_place)
 {
     for (size_t i = 0; i < sampler->list.count; i++)
-        if (strcmp(sampler->list.sensors[i].name, name) == 0) {
+        if (strcmp(sampler->list.sensors[i].name, name) == 0 &&
+            sampler->list.sensors[i].type != SLUICE_TEXT) {
             *ret_place = i;
             return true;
         }
@@ -31,8 +32,8 @@ bool watch_init(struct watches *watches, const struct agent_config *config, cons
         if (find_sensor(sampler, source->name, &watch.sensor)) {
             watches->items[watches->count++] = watch;
         } else {
-            agent_log("[watch %s] in line %u: this board has no such sensor; --list shows them", source->name,
-                      source->line);
+            agent_log("[watch %s] in line %u: this board has no such sensor of numbers; --list shows them",
+                      source->name, source->line);
             all_found = false;
         }
     }
@@ -62,7 +63,8 @@ static void publish_event(const struct watches *watches, const struct watch *wat
     if (time_ms)
         fprintf(out, "\"time\":%llu.%03u,", (unsigned long long)(time_ms / 1000), (unsigned)(time_ms % 1000));
     fprintf(out, "\"sensor\":\"%s\",", channel->name);
-    json_write_value(out, &(struct sluice_channel){"value", NULL, channel->decimals, channel->type}, value);
+    json_write_value(out, &(struct sluice_channel){"value", NULL, channel->decimals, channel->type}, value,
+                     NULL);
     fprintf(out, ",\"state\":\"%s\",\"limit\":%.10g}", names[watch->state],
             passed == WATCH_ABOVE ? watch->limits->above : watch->limits->below);
     size_t len = (size_t)ftell(out);

@@ -91,6 +91,7 @@ rules_select() {
 # A telemetry frame of the agent: JSON samples for subscribers and functions, SenML for a route that wants it.
 frames_of_the_agent_arrive_as_json() {
     echo 21.5 > "$DIR/board/soil"
+    echo dry > "$DIR/board/verdict"
     cat > "$DIR/agent.conf" << END
 [gateway]
 host = localhost
@@ -107,12 +108,15 @@ proc = no
 path = $DIR/board/soil
 unit = %RH
 decimals = 1
+[file verdict]
+path = $DIR/board/verdict
+value = text
 END
     "$BUILD/bin/sluice-agent" --config "$DIR/agent.conf" --once --stats "$DIR/agent.json" 2> "$DIR/agent.log"
     grep -q '"samples_acknowledged":1' "$DIR/agent.json" || fail "not acknowledged: $(cat "$DIR/agent.json")"
-    wait_for '^got farm/d1/frames 1 0 {"time":[0-9.]*,"soil":21.5}$' "$DIR/all.log" "$all"
-    wait_for '^got farm/frames 1 0 {"time":[0-9.]*,"soil":21.5}$' "$DIR/all.log" "$all"
-    wait_for '^got farm/frames 1 0 \[{"bn":"d1/".*"n":"soil","u":"%RH","v":21.5}\]$' "$DIR/all.log" "$all"
+    wait_for '^got farm/d1/frames 1 0 {"time":[0-9.]*,"soil":21.5,"verdict":"dry"}$' "$DIR/all.log" "$all"
+    wait_for '^got farm/frames 1 0 {"time":[0-9.]*,"soil":21.5,"verdict":"dry"}$' "$DIR/all.log" "$all"
+    wait_for '^got farm/frames 1 0 \[{"bn":"d1/".*"n":"soil","u":"%RH","v":21.5},{"n":"verdict","vs":"dry"}\]$' "$DIR/all.log" "$all"
 }
 
 # A device's texts, as in the vectors that every decoder of frames shares.

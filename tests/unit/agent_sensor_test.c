@@ -278,6 +278,40 @@ static void files_and_commands_are_sensors_too(void **state)
     }
 }
 
+static void texts_are_the_first_line_without_blanks(void **state)
+{
+    (void)state;
+    put("/state", " heating \n21\n");
+    char path[64];
+    snprintf(path, sizeof path, "%s/state", root);
+    struct agent_config config = board_config();
+    config.hwmon = config.iio = config.thermal = config.power = config.proc = 0;
+    const struct source sources[] = {
+        source(SOURCE_FILE, "mode", path, 0),
+        source(SOURCE_COMMAND, "number", "echo 7", 1000),
+        source(SOURCE_COMMAND, "utf8", "printf 'Gr\\303\\266\\303\\237e\\r\\n'", 1000),
+        source(SOURCE_COMMAND, "bytes", "printf '\\377'", 1000),
+        source(SOURCE_COMMAND, "long", "printf '%0128d' 1", 1000),
+        source(SOURCE_COMMAND, "nothing", "echo; echo late", 1000),
+    };
+    config.source_count = sizeof sources / sizeof sources[0];
+    memcpy(config.sources, sources, sizeof sources);
+    for (size_t i = 0; i < config.source_count; i++)
+        config.sources[i].gives_text = i != 1;
+    sampler_init(&sampler, &config);
+    assert_int_equal(sampler.channels[0].type, SLUICE_TEXT);
+    double values[SENSORS_MAX];
+    take_sample(values);
+    assert_string_equal(sampler.texts[0], "heating");
+    assert_true(isnan(values[0]) && sampler.texts[1] == NULL && values[1] == (7 + 1) * 2);
+    assert_string_equal(sampler.texts[2], "Gr\303\266\303\237e");
+    for (size_t i = 3; i < 6; i++)
+        assert_null(sampler.texts[i]);
+    take_away("/state");
+    take_sample(values);
+    assert_null(sampler.texts[0]);
+}
+
 static void a_command_that_hangs_is_killed_with_its_children(void **state)
 {
     (void)state;
@@ -309,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_bare_machine_still_gives_something),
         cmocka_unit_test(more_sensors_than_a_frame_holds_are_counted),
         cmocka_unit_test(files_and_commands_are_sensors_too),
+        cmocka_unit_test(texts_are_the_first_line_without_blanks),
         cmocka_unit_test(a_command_that_hangs_is_killed_with_its_children),
     };
     return cmocka_run_group_tests(tests, make_board, remove_board);
