@@ -16,11 +16,12 @@ struct batch {
     void *memory;
     size_t capacity_bytes;
 
-    struct frame_encoder encoder;
     size_t sample_count; /* in the frame; 0: none is begun */
     bool has_clock;
     uint64_t first_ms;    /* when its first sample came */
     struct span finished; /* the whole frame, or empty */
+
+    struct frame_encoder encoder;
 };
 
 /* Copies what it needs of `channels` to the memory that the batch has. */

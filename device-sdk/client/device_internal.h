@@ -19,24 +19,25 @@ enum then {
     THEN_CLOSE, /* sluice_device_close */
 };
 
+/* Small members come first, as in struct engine. */
 struct sluice_device {
-    struct sluice_device_config config;
-    struct sluice_device_counters counters;
-    struct sluice_port *port;
-    struct engine engine;
-    struct batch batch;
-
+    bool more_to_receive; /* poll was left before the port had nothing more */
+    bool asleep;          /* LINK_WAITING: not for attempt_ms, but to be told to deliver */
     enum link link;
+    enum then then;
+    struct sluice_port *port;
+    unsigned failed_count;        /* attempts since the gateway last answered */
     uint64_t attempt_ms;          /* LINK_WAITING: when */
     uint64_t connect_deadline_ms; /* LINK_CONNECTING */
-    unsigned failed_count;        /* attempts since the gateway last answered */
-    bool more_to_receive;         /* poll was left before the port had nothing more */
-    bool asleep;                  /* LINK_WAITING: not for attempt_ms, but to be told to deliver */
-    enum then then;
     uint64_t late_ms;
 
     enum sluice_device_state told_state; /* on_state knows this much */
     unsigned told_failure_count;
+
+    struct batch batch;
+    struct engine engine;
+    struct sluice_device_config config;
+    struct sluice_device_counters counters;
 };
 
 #endif

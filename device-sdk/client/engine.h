@@ -43,28 +43,28 @@ enum engine_awaited {
     ENGINE_AWAITED_COUNT,
 };
 
+/* Small members come first: the short instructions of small processors reach no further. */
 struct engine {
+    bool subscribed;       /* the gateway's Session has our subscriptions */
+    bool answered;         /* the gateway has done more than accept this connection */
+    bool retain_available; /* the gateway takes PUBLISH with RETAIN */
+    uint16_t last_packet_id;
+    uint16_t sending_id;   /* the PUBLISH on its way out, 0: none */
+    uint16_t subscribe_id; /* of the SUBSCRIBE that awaits its SUBACK, 0: none */
+    uint16_t in_flight;
+    uint16_t in_flight_max; /* of this connection: ours and the gateway's Receive Maximum */
+    enum engine_state state;
+
     const struct sluice_device_config *config; /* with all defaults filled in */
     struct sluice_device_counters *counters;
-    struct outbox outbox;
-    enum engine_state state;
-    uint16_t last_packet_id;
-
     uint8_t *receive_memory; /* config->receive_bytes */
     size_t received_bytes;
-    struct mqtt_filters filters; /* all of the configuration's, as SUBSCRIBE has them */
-    struct writer control;       /* packets other than PUBLISH, on their way out */
-    uint16_t sending_id;         /* the PUBLISH on its way out, 0: none */
-    size_t sending_bytes;        /* of it that are sent */
-
-    bool subscribed;       /* the gateway's Session has our subscriptions */
-    uint16_t subscribe_id; /* of the SUBSCRIBE that awaits its SUBACK, 0: none */
-    bool answered;         /* the gateway has done more than accept this connection */
-    uint16_t in_flight;
-    uint16_t in_flight_max;    /* of this connection: ours and the gateway's Receive Maximum */
+    size_t sending_bytes;      /* that are sent, of the PUBLISH on its way out */
     uint32_t packet_max_bytes; /* the gateway's Maximum Packet Size */
-    bool retain_available;     /* the gateway takes PUBLISH with RETAIN */
     uint32_t keep_alive_ms;    /* 0: none */
+    struct writer control;     /* packets other than PUBLISH, on their way out */
+    struct outbox outbox;
+    struct mqtt_filters filters; /* all of the configuration's, as SUBSCRIBE has them */
 
     uint64_t last_sent_ms;
     uint64_t deadlines_ms[ENGINE_AWAITED_COUNT];

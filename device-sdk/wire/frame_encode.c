@@ -12,10 +12,11 @@ struct frame_value frame_value_of(double value, const struct frame_channel *chan
     static const double two_to_63 = 9223372036854775808.0, two_to_52 = 4503599627370496.0;
     if (!(value - value == 0)) /* NaN and infinities */
         return (struct frame_value){false, 0};
+    double magnitude = value < 0 ? -value : value;
     switch (channel->type) {
     case FRAME_BOOLEAN: return (struct frame_value){true, value != 0};
     case FRAME_FLOAT32: {
-        if (value > FLT_MAX || value < -FLT_MAX)
+        if (magnitude > (double)FLT_MAX)
             return (struct frame_value){false, 0};
         float narrow = (float)value;
         uint32_t bits;
@@ -29,8 +30,7 @@ struct frame_value frame_value_of(double value, const struct frame_channel *chan
     for (unsigned i = 0; i < channel->decimals; i++)
         scale *= 10;
     value *= scale;
-    if (value < two_to_52 &&
-        value > -two_to_52) /* from there on doubles are whole, and a half would round them */
+    if (magnitude * scale < two_to_52) /* from there on doubles are whole, and a half would round them */
         value += value < 0 ? -0.5 : 0.5;
     if (value >= two_to_63 || value < -two_to_63)
         return (struct frame_value){false, 0};
