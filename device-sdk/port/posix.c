@@ -170,7 +170,7 @@ static void format_clock(char text[static sizeof "2000-00-00 00:00 UTC"])
     time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
-    strcpy(text, "2000-00-00 00:00 UTC");
+    memcpy(text, "2000-00-00 00:00 UTC", sizeof "2000-00-00 00:00 UTC");
     put_digits(text, (utc.tm_year + 1900) / 100);
     put_digits(text + 2, utc.tm_year);
     put_digits(text + 5, utc.tm_mon + 1);

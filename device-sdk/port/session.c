@@ -31,11 +31,10 @@ void session_forget(struct session *session)
 
 void session_offer(struct session *session, mbedtls_ssl_context *tls, const char *host, uint16_t tcp_port)
 {
-    bool is_first = session->host == NULL;
     session->host = host;
     session->tcp_port = tcp_port;
-    if (is_first && session->restore)
-        session->restore(session);
+    if (session->restore && session->restore(session))
+        session->restore = NULL;
     if (session->is_known && sluice_posix_now_ms() - session->since_ms > SESSION_MAX_MS)
         session_forget(session);
     if (session->is_known && mbedtls_ssl_set_session(tls, &session->tls))

@@ -25,8 +25,9 @@ struct session {
     const char *host; /* of the connection under way */
     uint16_t tcp_port;
 
-    /* NULL: no file. Before the first connection, and after the session became another, or none. */
-    void (*restore)(struct session *session);
+    /* NULL: no file. `restore` before a connection, until it gives true: the file has told all that it can.
+     * `changed` after the session became another, or none. */
+    bool (*restore)(struct session *session);
     void (*changed)(struct session *session);
     const char *file;
     unsigned char identity[SESSION_IDENTITY_BYTES]; /* digest of the CA and of this device's certificates */

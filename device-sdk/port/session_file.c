@@ -97,30 +97,38 @@ static uint64_t read_time_ms(const unsigned char *at)
     return time_ms;
 }
 
-static void restore(struct session *session)
+static void use(struct session *session, const unsigned char *memory, size_t len, uint64_t age_ms)
+{
+    if (mbedtls_ssl_session_load(&session->tls, memory + HEADER_BYTES, len - HEADER_BYTES) ||
+        mbedtls_ssl_session_get_id_len(&session->tls) > ID_MAX_BYTES)
+        return;
+    session->is_known = true;
+    /* May be before the clock began; its differences are right all the same. */
+    session->since_ms = sluice_posix_now_ms() - age_ms;
+}
+
+/* False: the file is of the future. The clock may not be set yet, and the handshake fail of that. */
+static bool restore(struct session *session)
 {
     unsigned char memory[FILE_MAX_BYTES];
     size_t len;
     if (!read_file(session->file, memory, &len)) {
         if (errno != ENOENT)
             notice(session, "cannot read the TLS session in %s: %s", session->file, strerror(errno));
-        return;
+        return true;
     }
     if (!is_whole(session, memory, len)) {
         notice(session,
                "%s holds no TLS session for this host, CA and certificate, or is damaged: it is not used",
                session->file);
-        return;
+        return true;
     }
     uint64_t then_ms = read_time_ms(memory + MAGIC_BYTES), time_ms = sluice_posix_time_ms();
-    if (then_ms > time_ms || time_ms - then_ms > SESSION_MAX_MS)
-        return;
-    if (mbedtls_ssl_session_load(&session->tls, memory + HEADER_BYTES, len - HEADER_BYTES) == 0 &&
-        mbedtls_ssl_session_get_id_len(&session->tls) <= ID_MAX_BYTES) {
-        session->is_known = true;
-        /* May be before the clock began; its differences are right all the same. */
-        session->since_ms = sluice_posix_now_ms() - (time_ms - then_ms);
-    }
+    if (then_ms > time_ms)
+        return false;
+    if (time_ms - then_ms <= SESSION_MAX_MS)
+        use(session, memory, len, time_ms - then_ms);
+    return true;
 }
 
 /* ---- writing ---- */

@@ -126,6 +126,26 @@ static void a_session_of_elsewhere_or_damaged_is_not_used(void **state)
     server_stop(&server);
 }
 
+/* A board without a battery begins in 1970, and has its session all the same when the clock is set. */
+static void a_session_waits_for_the_clock(void **state)
+{
+    (void)state;
+    char notice[SLUICE_POSIX_ERROR_BYTES];
+    struct server server = server_start("gateway", 0);
+    assert_false(resumes("ca", "device", "localhost", server.tcp_port, path_of("session", ""), notice));
+    struct sluice_port *port = open_posix("ca", "device");
+    sluice_posix_keep_session(port, path_of("session", ""), take_notice, notice);
+    machine_late_s = (int64_t)(sluice_posix_time_ms() / 1000) - 60;
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_DENIED);
+    port->close(port);
+    machine_late_s = 0;
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_OK);
+    assert_int_equal(port->resumed_count, 1);
+    sluice_posix_free(port);
+    server_stop(&server);
+    unlink(path_of("session", ""));
+}
+
 static void a_session_file_that_cannot_be_written_is_named(void **state)
 {
     (void)state;
@@ -282,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_session_is_resumed),
         cmocka_unit_test(a_session_outlives_the_process),
         cmocka_unit_test(a_session_of_elsewhere_or_damaged_is_not_used),
+        cmocka_unit_test(a_session_waits_for_the_clock),
         cmocka_unit_test(a_session_file_that_cannot_be_written_is_named),
         cmocka_unit_test(a_failed_handshake_forgets_the_session),
         cmocka_unit_test(a_name_that_moves_is_followed),
