@@ -49,9 +49,17 @@ struct agent {
     bool stopping;
     bool was_online;
     char told_error[256]; /* the log has this already */
+    char old_error[256];  /* when the agent came online */
 };
 
-/* A failure that repeats itself is one line, until the agent was online in between. */
+/* A failure that repeats itself is one line, until the agent was online in between. What is from before that
+ * is none of a state that goes well. */
+static bool is_news(const struct agent *agent, enum sluice_device_state state, const char *error)
+{
+    bool goes_well = state != SLUICE_DEVICE_ONLINE && state != SLUICE_DEVICE_OFFLINE;
+    return strcmp(error, agent->told_error) != 0 && !(goes_well && strcmp(error, agent->old_error) == 0);
+}
+
 static void on_state(void *context, enum sluice_device_state state)
 {
     struct agent *agent = context;
@@ -61,7 +69,8 @@ static void on_state(void *context, enum sluice_device_state state)
         agent_log("online at %s port %u as %s; %zu sensors go to %s", agent->config.host, agent->config.port,
                   agent->config.client_id, agent->sampler.list.count, agent->config.topic);
         agent->told_error[0] = '\0';
-    } else if (strcmp(error, agent->told_error) != 0 && (is_online || state == SLUICE_DEVICE_OFFLINE)) {
+        snprintf(agent->old_error, sizeof agent->old_error, "%s", error);
+    } else if (is_news(agent, state, error)) {
         agent_log("%s: %s", sluice_device_state_name(state), error);
         snprintf(agent->told_error, sizeof agent->told_error, "%s", error);
     }

@@ -439,6 +439,11 @@ const char *sluice_device_error(const struct sluice_device *device)
     return device->engine.error;
 }
 
+enum sluice_error sluice_device_failure(const struct sluice_device *device)
+{
+    return device->engine.failure;
+}
+
 struct sluice_device_counters sluice_device_counters(const struct sluice_device *device)
 {
     struct sluice_device_counters counters = device->counters;

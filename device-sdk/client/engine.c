@@ -19,6 +19,7 @@ static enum sluice_error say(struct engine *engine, enum sluice_error error, con
         write_bytes(&sentence, span_of(parts[i], len < room ? len : room));
     }
     *sentence.at = '\0';
+    engine->failure = error;
     engine->failure_count++;
     return error;
 }

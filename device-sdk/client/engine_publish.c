@@ -7,6 +7,9 @@ enum { PROPERTIES_MAX_BYTES = 256 };
 static bool make_room(struct engine *engine)
 {
     struct outbox *outbox = &engine->outbox;
+    if (!engine->told_full)
+        engine_fail(engine, SLUICE_FULL, "the outbox is full", "");
+    engine->told_full = true;
     if (outbox->store)
         outbox->store->spool->refill(engine);
     struct outbox_entry *sending = engine->sending_id ? outbox_find(outbox, engine->sending_id) : NULL;

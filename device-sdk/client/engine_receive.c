@@ -92,6 +92,7 @@ static enum sluice_error on_puback(struct engine *engine, const struct mqtt_pack
         engine_blame(engine, SLUICE_DENIED, "rejected a message: ", mqtt_reason_text(packet->reason));
     } else {
         engine->counters->acknowledged++;
+        engine->told_full = false;
         engine->counters->samples_acknowledged += entry->sample_count;
     }
     outbox_settle(&engine->outbox, entry);

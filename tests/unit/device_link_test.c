@@ -39,6 +39,7 @@ static void silence_is_found_out(void **state)
         if (!strstr(sluice_device_error(device), rows[i].missing) || now_ms - start_ms != rows[i].after_ms)
             fail_msg("%s: '%s' after %d ms", rows[i].missing, sluice_device_error(device),
                      (int)(now_ms - start_ms));
+        assert_int_equal(sluice_device_failure(device), SLUICE_TIMEOUT);
         assert_int_equal(sluice_device_state(device), SLUICE_DEVICE_OFFLINE);
         assert_false(fake.is_open);
     }
@@ -107,6 +108,7 @@ static void a_refusing_gateway_is_not_hammered(void **state)
     fake_port_give_ack(&fake, MQTT_CONNACK, 0, MQTT_NOT_AUTHORIZED);
     assert_int_equal(poll_device() - now_ms, 120000);
     assert_non_null(strstr(sluice_device_error(device), mqtt_reason_text(MQTT_NOT_AUTHORIZED)));
+    assert_int_equal(sluice_device_failure(device), SLUICE_DENIED);
 }
 
 static void give_command(const char *payload, uint8_t qos, uint16_t packet_id, struct span properties)
@@ -248,6 +250,8 @@ static void a_hostile_server_is_left(void **state)
         if (sluice_device_state(device) != SLUICE_DEVICE_OFFLINE || fake.is_open)
             fail_msg("%s: still %s", rows[i].name, sluice_device_state_name(sluice_device_state(device)));
         assert_true(strlen(sluice_device_error(device)) > 10);
+        assert_int_equal(sluice_device_failure(device),
+                         rows[i].reason == -1 ? SLUICE_CLOSED : SLUICE_INVALID);
         struct mqtt_packet packet;
         if (rows[i].reason == -1)
             take_nothing();

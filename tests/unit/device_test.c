@@ -290,6 +290,41 @@ static void a_full_outbox_does_what_was_chosen(void **state)
     }
 }
 
+static unsigned full_count;
+
+static void count_full(void *context, enum sluice_device_state state)
+{
+    (void)context;
+    (void)state;
+    full_count += sluice_device_failure(device) == SLUICE_FULL;
+}
+
+static void a_full_outbox_is_named_once_until_something_leaves_it(void **state)
+{
+    (void)state;
+    struct sluice_device_config config = base_config();
+    config.on_state = count_full;
+    open_with(&config, sluice_device_size(&config, 3000));
+    fake.connect_result = SLUICE_AGAIN;
+    full_count = 0;
+    for (unsigned episode = 1; episode <= 2; episode++) {
+        for (int n = 0; n < 200; n++) {
+            publish("x");
+            poll_device();
+        }
+        assert_int_equal(full_count, episode);
+        assert_string_equal(sluice_device_error(device), "the outbox is full");
+        fake.connect_result = SLUICE_OK;
+        go_online(episode == 2);
+        fake_port_give_ack(&fake, MQTT_PUBACK, take(MQTT_PUBLISH).packet_id, MQTT_SUCCESS);
+        poll_device();
+        break_connection();
+        assert_int_equal(sluice_device_failure(device), SLUICE_CLOSED);
+        fake.connect_result = SLUICE_AGAIN;
+        full_count = episode;
+    }
+}
+
 static void thinning_keeps_the_whole_time_span(void **state)
 {
     (void)state;
@@ -461,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_rejected_message_is_counted_and_named),
         cmocka_unit_test(a_gateway_without_room_gets_the_message_again_later),
         cmocka_unit_test(a_full_outbox_does_what_was_chosen),
+        cmocka_unit_test(a_full_outbox_is_named_once_until_something_leaves_it),
         cmocka_unit_test(thinning_keeps_the_whole_time_span),
         cmocka_unit_test(a_refused_frame_waits_for_room),
         cmocka_unit_test(a_wrong_configuration_is_refused),

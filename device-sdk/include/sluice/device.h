@@ -315,6 +315,21 @@ enum sluice_device_state sluice_device_state(const struct sluice_device *device)
 const char *sluice_device_state_name(enum sluice_device_state state); /* "online" */
 /* The last failure in one sentence, until the next one; empty: there was none. */
 const char *sluice_device_error(const struct sluice_device *device);
+/*
+ * What kind of failure that is; SLUICE_OK: there was none.
+ * SLUICE_DENIED: one side refuses the other, and will next time: the gateway's
+ *   certificate is not for this host, not of this CA or not valid now, or the
+ *   gateway refuses this device's certificate, a subscription or a message
+ * SLUICE_FULL: the outbox is full, said once until something is acknowledged
+ *   again, or the gateway has no room
+ * SLUICE_TOO_LARGE: a message is over the gateway's Maximum Packet Size
+ * SLUICE_INVALID: who answers is no MQTT Server, or breaks the protocol
+ * SLUICE_TIMEOUT: the gateway is silent
+ * SLUICE_NOT_FOUND: the host name has no address
+ * SLUICE_CLOSED, SLUICE_IO: the connection ended, or was not to be had
+ * SLUICE_NO_MEMORY: mbedTLS found none
+ */
+enum sluice_error sluice_device_failure(const struct sluice_device *device);
 struct sluice_device_counters sluice_device_counters(const struct sluice_device *device);
 
 #endif
