@@ -70,7 +70,7 @@ struct engine {
     uint64_t deadlines_ms[ENGINE_AWAITED_COUNT];
     uint64_t paused_until_ms; /* the gateway has no room: publish nothing before; 0: not paused */
 
-    bool told_full;         /* since the last acknowledgement, that the outbox is full */
+    bool told_full; /* since the last acknowledgement, that the outbox is full */
     enum sluice_error failure;
     unsigned failure_count; /* grows with each sentence in `error` */
     char error[160];
