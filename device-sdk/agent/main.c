@@ -139,7 +139,7 @@ static struct sluice_store *open_store(struct agent *agent)
     return store;
 }
 
-static bool open_device(struct agent *agent)
+static bool open_port(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
     char why[SLUICE_POSIX_ERROR_BYTES];
@@ -161,6 +161,12 @@ static bool open_device(struct agent *agent)
                                                                       .hours = agent->hours,
                                                                       .hour_count = LEDGER_HOURS,
                                                                       .traffic = sluice_posix_traffic});
+    return true;
+}
+
+static bool open_device(struct agent *agent)
+{
+    const struct agent_config *config = &agent->config;
     remote_init(&agent->remote, config, &agent->sampler, &agent->schedule, &agent->ledger);
     struct sluice_device_config device_config = {
         .host = config->host,
@@ -372,8 +378,8 @@ static int start(struct agent *agent)
         agent_log("this board has none of the sensors that are asked for");
         return 2;
     }
-    bool ready = watch_init(&agent->watches, &agent->config, &agent->sampler) && open_device(agent) &&
-                 open_stats(agent);
+    bool ready = watch_init(&agent->watches, &agent->config, &agent->sampler) && open_port(agent) &&
+                 open_device(agent) && open_stats(agent);
     return ready ? run(agent) : 2;
 }
 

@@ -9,7 +9,7 @@ target_include_directories(isolated PRIVATE contract)
 target_link_libraries(isolated PRIVATE sluice_options handlers_includes PkgConfig::CJSON)
 set_target_properties(isolated PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
 
-sluice_e2e(clients sessions tls_sessions agent_session agent_gpio agent_outbox passwords sys limits dead_letter_bound dead_letters access functions failing_functions isolation contained without_root crashes clean_stop reload paho paho_python malformed sql_command bad_configuration
+sluice_e2e(clients sessions tls_sessions agent_session agent_gpio agent_buffer agent_outbox passwords sys limits dead_letter_bound dead_letters access functions failing_functions isolation contained without_root crashes clean_stop reload paho paho_python malformed sql_command bad_configuration
            bad_start full_disk unstored_letter small_journal lost_state quickstart)
 
 sluice_e2e(agent_commands agent_bad_input agent_signer destinations request_response loops results_reserve)
