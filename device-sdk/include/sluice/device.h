@@ -26,6 +26,14 @@
  *         ... poll(2) on sluice_device_wait(device) until next_ms or the next measurement ...
  *     }
  *
+ * A sample that cannot wait, and an event beside the samples, which is any JSON or bytes:
+ *
+ *     sluice_device_flush(device); // publishes at once what was sampled so far
+ *     sluice_device_publish(device, &(struct sluice_message){.topic = {"farm/shed/events", 16},
+ *                                                            .payload = {"{\"door\":\"open\"}", 15}});
+ *
+ * Commands come to on_message, and sluice_device_answer answers them.
+ *
  * A device that is mostly off sets `sleeps`: it gathers samples without a connection,
  * and connects, flushes and disconnects in one go when it is told to:
  *
@@ -65,6 +73,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct sluice_device;
 struct sluice_store;
@@ -176,7 +188,7 @@ struct sluice_device_counters {
     uint64_t queued;               /* are in the outbox now */
     uint64_t resent;               /* PUBLISH packets that went out again after a reconnect */
     uint64_t received;             /* messages given to on_message */
-    uint64_t bytes_sent;           /* MQTT bytes; TLS adds 29 for each packet */
+    uint64_t bytes_sent;           /* MQTT bytes; what is below them: sluice/ledger.h */
     uint64_t bytes_received;
     uint64_t attempts; /* connections tried, */
     uint64_t connects; /* and accepted by the gateway */
@@ -331,5 +343,9 @@ const char *sluice_device_error(const struct sluice_device *device);
  */
 enum sluice_error sluice_device_failure(const struct sluice_device *device);
 struct sluice_device_counters sluice_device_counters(const struct sluice_device *device);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

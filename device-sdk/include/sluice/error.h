@@ -7,6 +7,10 @@
 #ifndef SLUICE_ERROR_H
 #define SLUICE_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum sluice_error {
     SLUICE_OK = 0,
     SLUICE_AGAIN,     /* nothing is wrong: call again with more input, or later */
@@ -24,5 +28,9 @@ enum sluice_error {
 
 /* A short lower-case sentence part for a log line, never NULL. */
 const char *sluice_error_text(enum sluice_error error);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

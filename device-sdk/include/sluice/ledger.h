@@ -28,6 +28,10 @@
 
 #include "sluice/port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum sluice_cause {
     SLUICE_CAUSE_DATA,            /* PUBLISH: frames, messages; received: commands */
     SLUICE_CAUSE_ACKNOWLEDGEMENT, /* PUBACK */
@@ -84,5 +88,9 @@ void sluice_ledger_init(struct sluice_ledger *ledger, const struct sluice_ledger
  * start. Good until the device is polled again. */
 const struct sluice_hour *sluice_ledger_hour(struct sluice_ledger *ledger, size_t hours_ago);
 const char *sluice_cause_name(enum sluice_cause cause); /* "keep_alive" */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -18,6 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What to wait for before the next call can do something. */
 struct sluice_wait {
     int descriptor; /* for poll(2); -1: nothing to wait for but time */
@@ -52,5 +56,9 @@ struct sluice_port {
     uint32_t connected_count; /* kept by the port: connections that were made, */
     uint32_t resumed_count;   /* and how many of them continued a TLS session */
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

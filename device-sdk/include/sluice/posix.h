@@ -22,6 +22,10 @@
 #include "sluice/port.h"
 #include "sluice/store.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct sluice_posix_config {
     const char *ca_file;          /* who may sign the gateway's certificate */
     const char *certificate_file; /* the device's own, with its chain */
@@ -94,5 +98,9 @@ void sluice_posix_traffic(struct sluice_port *port, struct sluice_traffic *ret_t
 
 uint64_t sluice_posix_now_ms(void);  /* a clock that never jumps: for sluice_device_poll */
 uint64_t sluice_posix_time_ms(void); /* Unix time: for samples */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

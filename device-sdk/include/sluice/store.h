@@ -49,6 +49,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a platform supplies: an area that is read and written at any offset. */
 struct sluice_medium {
     uint64_t bytes; /* its size, which stays */
@@ -122,5 +126,9 @@ size_t sluice_ring_size(uint64_t medium_bytes, const struct sluice_ring_config *
  */
 enum sluice_error sluice_ring_open(void *memory, size_t memory_bytes, struct sluice_medium *medium,
                                    const struct sluice_ring_config *config, struct sluice_store **ret_store);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
