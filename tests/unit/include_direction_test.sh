@@ -9,7 +9,7 @@ rules='
 device-sdk/wire     sluice wire
 device-sdk/client   sluice wire client
 device-sdk/port     sluice wire client port
-device-sdk/agent    sluice agent
+device-sdk/agent    sluice wire agent
 gateway/base        sluice wire base
 gateway/net         sluice wire base net
 gateway/broker      sluice wire base broker
