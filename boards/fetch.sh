@@ -1,7 +1,9 @@
 #!/bin/sh
-# Fetches Debian packages of another architecture and unpacks them into a folder.
+# Fetches Debian packages of another architecture and unpacks them into a folder, or the
+# archives of sources.
 #
 #   fetch.sh ARCHITECTURE FOLDER PACKAGE...    does nothing if FOLDER is there
+#   fetch.sh source FOLDER PACKAGE...          the archives of their sources, as their authors released them
 #
 # Only what is named is fetched, not what it depends on; of a name with a `*` in it
 # the newest package, as for kernels, whose names have their version. apt runs with a root of
@@ -18,6 +20,10 @@ shift 2
 [ -d "$folder" ] && exit 0
 
 work=
+types=deb
+if [ "$architecture" = source ]; then
+    types=deb-src architecture=$(dpkg --print-architecture)
+fi
 fail() {
     echo "fetch: $1" >&2
     exit 1
@@ -39,7 +45,7 @@ work=$(mktemp -d "$folder.XXXXXX")
 mkdir -p "$work/apt/sources" "$work/apt/lists/partial" "$work/apt/cache/archives/partial" "$work/tree"
 : > "$work/apt/status"
 cat > "$work/apt/sources/debian.sources" <<END
-Types: deb
+Types: $types
 URIs: $mirror
 Suites: $suite
 Components: main
@@ -65,9 +71,14 @@ names() {
     done
 }
 apt apt-get update || fail "apt-get update for $architecture failed"
-# shellcheck disable=SC2046 # a list of names
-(cd "$work" && apt apt-get download $(names "$@")) || fail "Debian has not all of these for $architecture: $*"
-for package in "$work"/*.deb; do
-    dpkg-deb --extract "$package" "$work/tree"
-done
+if [ $types = deb ]; then
+    # shellcheck disable=SC2046 # a list of names
+    (cd "$work" && apt apt-get download $(names "$@")) || fail "Debian has not all of these for $architecture: $*"
+    for package in "$work"/*.deb; do
+        dpkg-deb --extract "$package" "$work/tree"
+    done
+else
+    (cd "$work" && apt apt-get source --download-only "$@") || fail "Debian has not all of these sources: $*"
+    mv "$work"/*.orig.tar.?z* "$work/tree"
+fi
 mv -T "$work/tree" "$folder" 2> /dev/null || [ -d "$folder" ] || fail "cannot write $folder" # another one was faster

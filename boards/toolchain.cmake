@@ -4,7 +4,7 @@
 #   board_architecture   Debian's name for it: arm64, armhf, mipsel, riscv64
 #   board_triplet        the cross compiler's: aarch64-linux-gnu
 #   board_processor      CMAKE_SYSTEM_PROCESSOR, as `uname -m` has it on the board
-#   board_libc           musl or glibc
+#   board_libc           musl; musl-soft, without floating-point instructions; or glibc
 #   board_flags          which processor to compile for
 
 set(CMAKE_SYSTEM_NAME Linux)
@@ -14,14 +14,17 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY NEVER) # nothing of the machine that build
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE NEVER)
 
-if(board_libc STREQUAL "musl")
+if(board_libc MATCHES "^musl")
   get_filename_component(cache ${CMAKE_CURRENT_LIST_DIR}/../.cache ABSOLUTE)
-  set(musl ${cache}/debian-${board_architecture}-musl)
-  execute_process(
-    COMMAND sh ${CMAKE_CURRENT_LIST_DIR}/fetch.sh ${board_architecture} ${musl} musl-dev linux-libc-dev
-    RESULT_VARIABLE failed)
+  set(musl ${cache}/debian-${board_architecture}-${board_libc})
+  if(board_libc STREQUAL "musl")
+    set(make_musl ${CMAKE_CURRENT_LIST_DIR}/fetch.sh ${board_architecture} ${musl} musl-dev linux-libc-dev)
+  else()
+    set(make_musl ${CMAKE_CURRENT_LIST_DIR}/openwrt/soft-float.sh ${musl})
+  endif()
+  execute_process(COMMAND sh ${make_musl} RESULT_VARIABLE failed)
   if(failed)
-    message(FATAL_ERROR "musl for ${board_architecture} could not be fetched")
+    message(FATAL_ERROR "there is no musl for ${board_architecture}")
   endif()
   # Debian's specs are for files that are installed; the compiler is to find them where they lie. CMake reads this
   # file anew for each of its checks, in a folder of its own, with the flags of the first time.
@@ -30,6 +33,9 @@ if(board_libc STREQUAL "musl")
   string(REPLACE "/usr/" "${musl}/usr/" specs "${specs}")
   string(REPLACE "-isystem include%s"
     "-isystem include%s -isystem ${musl}/usr/include -isystem ${musl}/usr/include/${board_triplet}" specs "${specs}")
+  if(board_libc STREQUAL "musl-soft")
+    string(REPLACE "libgcc.a%s" "${musl}/usr/lib/${musl_triplet}/libsoftfp.a libgcc.a%s" specs "${specs}")
+  endif()
   file(WRITE ${CMAKE_BINARY_DIR}/musl-gcc.specs "${specs}")
   string(PREPEND board_flags "-specs=${CMAKE_BINARY_DIR}/musl-gcc.specs ")
 endif()

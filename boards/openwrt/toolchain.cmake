@@ -2,6 +2,8 @@
 set(board_architecture mipsel)
 set(board_triplet mipsel-linux-gnu)
 set(board_processor mipsel)
-set(board_libc musl)
-set(board_flags "-march=mips32r2")
+set(board_libc musl-soft)
+set(board_flags "-march=mips32r2 -msoft-float")
 include(${CMAKE_CURRENT_LIST_DIR}/../toolchain.cmake)
+# What is linked of libgcc has no floating-point instructions, but is marked as if it had.
+string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -Wl,--no-warn-mismatch")
