@@ -98,6 +98,21 @@ debugfs -R "rdump / $DIR/card" "$DIR/card.img?offset=$OFFSET" > "$DIR/rdump.log"
 publishes shed 11 "$DIR/card"
 head -c $OFFSET "$DIR/card.img" | cmp -s - "$DIR/firmware" || fail "something was written before the system's partition"
 
+# It needed no root, and nothing of this tree but three files.
+mkdir -p "$DIR/nobody/boards" "$DIR/nobody/device-sdk/agent" "$DIR/nobody/pki"
+cp "$ROOT/boards/flash" "$ROOT/boards/flash_image.sh" "$DIR/nobody/boards"
+cp "$ROOT/device-sdk/agent/sluice-agent.service" "$DIR/nobody/device-sdk/agent"
+cp "$BUILD/bin/sluice" "$BUILD/bin/sluice-agent" "$DIR/nobody"
+"$DIR/nobody/sluice" pki init "$DIR/nobody/pki" > "$DIR/pki.log"
+chown -R 65534:65534 "$DIR/nobody" "$DIR/card.img"
+setpriv --reuid 65534 --regid 65534 --clear-groups sh "$DIR/nobody/boards/flash" --name shed --gateway other.example \
+    --pki "$DIR/nobody/pki" --sluice "$DIR/nobody/sluice" --agent "$DIR/nobody/sluice-agent" --yes "$DIR/card.img" \
+    > "$DIR/flash.log" 2>&1 || fail "without root: $(cat "$DIR/flash.log")"
+debugfs -R "cat /etc/sluice/device.key" "$DIR/card.img?offset=$OFFSET" 2> "$DIR/cat.log" |
+    cmp - "$DIR/nobody/pki/shed.key" || fail "nobody's key is not on the card"
+debugfs -R "stat /etc/sluice/device.key" "$DIR/card.img?offset=$OFFSET" 2> "$DIR/cat.log" |
+    grep -q '^User: *0 ' || fail "the key on the card is not root's"
+
 # A second time there is nothing but a new key; the old one is no longer good.
 refuses "'shed' has a key already" --name shed --yes "$DIR/card.img"
 flash --name shed --renew --yes "$DIR/card.img" || fail "--renew: $(cat "$DIR/flash.log")"
@@ -120,6 +135,13 @@ for disk in $(lsblk --noheadings --nodeps --paths --output NAME,TYPE 2> /dev/nul
         refuses "may be this machine's own\|in use by this machine" --name barn --dry-run "$disk"
 done
 [ ! -e "$DIR/pki/barn.key" ] || fail "a key was issued for what was refused"
+
+# What the card does not take is found when it is read back.
+mkdir "$DIR/bin"
+# shellcheck disable=SC2016 # expanded where it runs
+printf '#!/bin/sh\n[ "$1" = -w ] || exec %s "$@"\n' "$(command -v debugfs)" > "$DIR/bin/debugfs"
+chmod 755 "$DIR/bin/debugfs"
+(PATH=$DIR/bin:$PATH refuses "not as it should be on .*/card.img: etc/sluice/agent.conf" --name cave --yes "$DIR/card.img")
 
 # ---- a disk ----
 
@@ -153,6 +175,7 @@ rm -rf "$DIR/card"
 cp -a "$SYSTEM" "$DIR/board"
 flash --name attic --yes "$DIR/board" || fail "a folder: $(cat "$DIR/flash.log")"
 publishes attic 12 "$DIR/board"
+[ ! -e "$DIR/board/etc/systemd/system/sluice-agent.service.d" ] || fail "the service has groups that the system has not"
 mkdir "$DIR/trap"
 ln -s /etc "$DIR/trap/etc"
 refuses "leads out of" --name roof --yes "$DIR/trap"
@@ -161,6 +184,7 @@ refuses "leads out of" --name roof --yes "$DIR/trap"
 
 ssh-keygen -q -t ed25519 -N '' -f "$DIR/id"
 chroot "$DIR/board" dropbearkey -t ed25519 -f /etc/hostkey > "$DIR/hostkey.log" 2>&1
+chroot "$DIR/board" groupadd gpio
 chroot "$DIR/board" useradd --create-home --shell /bin/sh pi
 for home in root home/pi; do
     mkdir -p "$DIR/board/$home/.ssh"
@@ -194,4 +218,14 @@ flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes root@board || fail "over 
 expect_lines "$DIR/board/systemctl.log" daemon-reload 'restart sluice-agent'
 mv "$DIR/systemctl" "$DIR/board/usr/bin/systemctl"
 publishes cellar 13 "$DIR/board"
+grep -q '^SupplementaryGroups=gpio *$' "$DIR"/board/etc/systemd/system/sluice-agent.service.d/* || fail "the service may not use the pins"
+
+# ---- a router's tree ----
+
+mkdir -p "$DIR/router/bin" "$DIR/router/etc/init.d"
+printf '\177ELF\001\001\001\0\0\0\0\0\0\0\0\0\002\0\010\0' > "$DIR/router/bin/busybox"
+touch "$DIR/router/etc/rc.common"
+flash --name router --agent "$DIR/router/bin/busybox" --yes "$DIR/router" || fail "a router: $(cat "$DIR/flash.log")"
+cmp "$ROOT/boards/openwrt/sluice-agent.init" "$DIR/router/etc/rc.d/S95sluice-agent" || fail "procd does not start the agent"
+[ ! -e "$DIR/router/usr/lib/systemd" ] || fail "the router got a service for systemd"
 stop_gateway
