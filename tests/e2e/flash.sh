@@ -45,6 +45,9 @@ iio = no
 thermal = no
 power = no
 proc = no
+[sampling]
+interval = 1s
+flush = 1s
 [file level]
 path = /etc/level
 decimals = 0
@@ -68,6 +71,38 @@ publishes() {
     chroot "$3" /usr/bin/sluice-agent --config /etc/sluice/agent.conf --once 2> "$DIR/agent.log" ||
         fail "the agent of $1: $(cat "$DIR/agent.log")"
     wait_for "^got farm/$1/telemetry .*\"level\":$2[,}]" "$DIR/telemetry.log" "$SUBSCRIBER"
+}
+
+# boots ROOT-FOLDER: whether systemd can be process 1 of the system there, beside this machine's; what makes the system
+# a container is read-only. It is gone when the process BOOTED is told to end, as unshare itself heeds only KILL.
+boots() {
+    # shellcheck disable=SC2016 # expanded where it runs
+    (unshare --mount --pid --fork --kill-child --cgroup --uts --ipc sh -eu -c '
+        mount --bind "$1" "$1"
+        mount -t proc proc "$1/proc"
+        mount --bind "$1/proc/sys" "$1/proc/sys"
+        mount -o remount,bind,ro "$1/proc/sys"
+        mount -t sysfs -o ro sysfs "$1/sys"
+        mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
+        for folder in run tmp dev; do
+            mount -t tmpfs -o mode=755 tmpfs "$1/$folder"
+        done
+        for device in null zero full random urandom tty; do
+            touch "$1/dev/$device"
+            mount --bind "/dev/$device" "$1/dev/$device"
+        done
+        mount --make-rshared "$1" # systemd lends a service its key by a mount
+        touch "$1/boots"
+        exec chroot "$1" env -i container=test /lib/systemd/systemd' boot "$1" > "$DIR/boot.log" 2>&1 &
+    inner=$!
+    trap 'kill -KILL "$inner"' TERM
+    wait "$inner") &
+    BOOTED=$!
+    started "$BOOTED"
+    until [ -e "$1/boots" ]; do
+        kill -0 "$BOOTED" 2> /dev/null || return 1
+        sleep 0.1
+    done
 }
 
 # ---- a card's image ----
@@ -145,22 +180,26 @@ chmod 755 "$DIR/bin/debugfs"
 
 # ---- a disk ----
 
-if LOOP=$(losetup --find --show "$DIR/card.img" 2> "$DIR/losetup.log"); then
-    trap 'losetup --detach "$LOOP" 2> /dev/null; clean_up' EXIT
+# attach ARGUMENT...: sets LOOP to a disk that is there until its descriptor 9 is closed, however the test ends.
+attach() {
+    LOOP=$(losetup --find --show "$@" 2> "$DIR/losetup.log") || return 1
+    exec 9< "$LOOP"
+    losetup --detach "$LOOP"
+}
+if attach "$DIR/card.img"; then
     refuses "in use as a loop device" --name barn --yes "$DIR/card.img"
     flash --name barn --yes "$LOOP" || fail "a disk: $(cat "$DIR/flash.log")"
-    losetup --detach "$LOOP"
+    exec 9<&-
     debugfs -R "cat /etc/sluice/device.key" "$DIR/card.img?offset=$OFFSET" 2> "$DIR/cat.log" |
         cmp - "$DIR/pki/barn.key" || fail "the disk has another key"
-    if LOOP=$(losetup --find --show --offset $OFFSET "$DIR/card.img") && mkdir "$DIR/disk" &&
-        mount "$LOOP" "$DIR/disk" 2> /dev/null; then
+    mkdir "$DIR/disk"
+    if attach --offset $OFFSET "$DIR/card.img" && mount "$LOOP" "$DIR/disk" 2> "$DIR/mount.log"; then
         refuses "in use by this machine: unmount it first" --name cellar --yes "$LOOP"
         umount "$DIR/disk"
     else
         echo "this machine cannot mount: a mounted disk was not tried"
     fi
-    losetup --detach "$LOOP"
-    trap clean_up EXIT
+    exec 9<&-
 else
     echo "this machine has no loop devices: a disk was not tried"
 fi
@@ -218,6 +257,17 @@ flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes root@board || fail "over 
 expect_lines "$DIR/board/systemctl.log" daemon-reload 'restart sluice-agent'
 mv "$DIR/systemctl" "$DIR/board/usr/bin/systemctl"
 publishes cellar 13 "$DIR/board"
+if boots "$DIR/board"; then
+    echo 14 > "$DIR/board/etc/level"
+    (wait_for '^got farm/cellar/telemetry .*"level":14' "$DIR/telemetry.log" "$SUBSCRIBER") || {
+        journalctl --no-pager --root="$DIR/board" --unit=sluice-agent
+        fail "the service that starts at boot does not publish"
+    }
+    kill "$BOOTED"
+    wait "$BOOTED" || true
+else
+    echo "this machine lets no second systemd run: the service was not started by one"
+fi
 grep -q '^SupplementaryGroups=gpio *$' "$DIR"/board/etc/systemd/system/sluice-agent.service.d/* || fail "the service may not use the pins"
 
 # ---- a router's tree ----
