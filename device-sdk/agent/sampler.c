@@ -8,6 +8,7 @@
 enum {
     URGENT_INTERVAL_MS = 100, /* a line that flickers is not sampled more often */
     SCAN_WAIT_MS = 2000,      /* for the first scan of a buffer */
+    SEARCH_INTERVAL_MS = 60000,
 };
 
 static void add_source(struct sensor_list *list, const struct source *source, const char *root)
@@ -95,15 +96,19 @@ bool sampler_init(struct sampler *sampler, const struct agent_config *config)
     memset(sampler, 0, sizeof *sampler);
     struct sensor_list *list = &sampler->list;
     bool complete = add_sources(sampler, config);
-    sensor_find(list, &(struct sensor_search){.root = config->root,
-                                              .hwmon = config->hwmon,
-                                              .iio = config->iio,
-                                              .thermal = config->thermal,
-                                              .power = config->power,
-                                              .proc = config->proc,
-                                              .buffers = sampler->buffers,
-                                              .buffer_count = sampler->buffer_count,
-                                              .exclude = config->exclude});
+    snprintf(sampler->root, sizeof sampler->root, "%s", config->root);
+    sampler->search = (struct sensor_search){.root = sampler->root,
+                                             .hwmon = config->hwmon,
+                                             .iio = config->iio,
+                                             .thermal = config->thermal,
+                                             .power = config->power,
+                                             .proc = config->proc,
+                                             .buffers = sampler->buffers,
+                                             .buffer_count = sampler->buffer_count,
+                                             .exclude = config->exclude};
+    sensor_find(list, &sampler->search);
+    sampler->search.exclude =
+        NULL; /* names that are in the list are not excluded, and the text is not ours */
     if (list->left_out_count > 0)
         agent_log("%zu sensors are left out: a frame holds %d; choose with 'exclude'", list->left_out_count,
                   SENSORS_MAX);
@@ -120,9 +125,21 @@ static bool is_command(const struct sensor *sensor)
     return sensor->read == sensor_read_command;
 }
 
+static void find_again(struct sampler *sampler, uint64_t now_ms)
+{
+    bool is_missing = false;
+    for (size_t i = 0; i < sampler->list.count; i++)
+        is_missing |= sampler->list.sensors[i].was_found && sampler->list.sensors[i].is_missing;
+    if (!is_missing || now_ms < sampler->next_search_ms)
+        return;
+    sampler->next_search_ms = now_ms + SEARCH_INTERVAL_MS;
+    sensor_find_again(&sampler->list, &sampler->search);
+}
+
 void sampler_start(struct sampler *sampler, uint64_t now_ms)
 {
     sampler->started_ms = now_ms;
+    find_again(sampler, now_ms);
     for (size_t i = 0; i < sampler->buffer_count; i++)
         if (sampler->buffers[i].descriptor < 0)
             iio_buffer_open(&sampler->buffers[i]);

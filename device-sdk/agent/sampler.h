@@ -12,6 +12,9 @@
 
 struct sampler {
     struct sensor_list list;
+    char root[256];
+    struct sensor_search search;
+    uint64_t next_search_ms;                     /* for what is missing */
     struct sluice_channel channels[SENSORS_MAX]; /* of the list, in its order */
     struct iio_buffer buffers[BUFFERS_MAX];
     size_t buffer_count;

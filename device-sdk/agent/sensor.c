@@ -161,6 +161,7 @@ struct sensor *sensor_add(struct sensor_list *list, const struct sensor_search *
         list->left_out_count++;
         return NULL;
     }
+    copy.was_found = search != NULL;
     list->sensors[list->count] = copy;
     return &list->sensors[list->count++];
 }
@@ -170,4 +171,37 @@ void sensor_find(struct sensor_list *list, const struct sensor_search *search)
     sysfs_find(list, search);
     if (search->proc)
         proc_find(list, search);
+}
+
+static const struct sensor *sensor_at(const struct sensor_list *list, const char *path)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->sensors[i].path, path) == 0)
+            return &list->sensors[i];
+    return NULL;
+}
+
+/* A place that another sensor has is not taken: it is the one that has the same name by chance. */
+static void move(const struct sensor_list *list, struct sensor *sensor, const struct sensor_list *found)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        const struct sensor *there = &found->sensors[i];
+        if (strcmp(there->name, sensor->name) != 0 || sensor_at(list, there->path))
+            continue;
+        memcpy(sensor->path, there->path, sizeof sensor->path);
+        sensor->scale = there->scale;
+        sensor->offset = there->offset;
+    }
+}
+
+void sensor_find_again(struct sensor_list *list, const struct sensor_search *search)
+{
+    struct sensor_list *found = calloc(1, sizeof *found);
+    if (!found)
+        return;
+    sensor_find(found, search);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->sensors[i].was_found && list->sensors[i].is_missing)
+            move(list, &list->sensors[i], found);
+    free(found);
 }

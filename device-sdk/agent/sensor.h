@@ -41,6 +41,7 @@ struct sensor {
     size_t element;
     enum buffer_take take;
 
+    bool was_found;  /* on the board: not named in the configuration */
     bool is_missing; /* and the log says so */
 };
 
@@ -60,6 +61,9 @@ struct sensor_search {
 };
 
 void sensor_find(struct sensor_list *list, const struct sensor_search *search);
+/* Gives sensors of the list that are missing the places where they are now: what was plugged in again may
+ * have come back under another number. */
+void sensor_find_again(struct sensor_list *list, const struct sensor_search *search);
 /* The parts of it, in agent/sysfs.c and agent/proc.c. */
 void sysfs_find(struct sensor_list *list, const struct sensor_search *search);
 void proc_find(struct sensor_list *list, const struct sensor_search *search);

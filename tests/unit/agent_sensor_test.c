@@ -205,6 +205,37 @@ static void a_sensor_that_vanishes_is_told_once(void **state)
     assert_int_equal(log_count, 2);
 }
 
+/* A hub that loses its power for a moment: the same devices come back in another order. */
+static void a_sensor_that_comes_back_under_another_number_is_found(void **state)
+{
+    (void)state;
+    struct agent_config config = board_config();
+    double values[SENSORS_MAX];
+    sampler_init(&sampler, &config);
+    struct sensor *supply = find("ina219_Board_supply"), *second = find("cpu_thermal_temp1_2");
+    char before[512], after[512], away[512];
+    snprintf(before, sizeof before, "%s/sys/class/hwmon/hwmon1", root);
+    snprintf(after, sizeof after, "%s/sys/class/hwmon/hwmon7", root);
+    snprintf(away, sizeof away, "%s/sys/class/hwmon/hwmon0", root);
+    assert_int_equal(rename(before, after), 0);
+    assert_int_equal(rename(away, before), 0); /* the first of two with one name */
+    const struct {
+        uint64_t at_ms;
+        bool is_missing;
+    } rows[] = {{1000, true}, {2000, false}, {3000, false}};
+    for (size_t i = 0; i < 3; i++) {
+        sampler_start(&sampler, rows[i].at_ms);
+        assert_true(sampler_finish(&sampler, rows[i].at_ms, values));
+        if (supply->is_missing != rows[i].is_missing)
+            fail_msg("%d ms: %s", (int)rows[i].at_ms, supply->path);
+    }
+    assert_non_null(strstr(supply->path, "/hwmon7/in1_input"));
+    assert_non_null(strstr(find("cpu_thermal_temp1")->path, "/hwmon1/"));
+    assert_non_null(strstr(second->path, "/hwmon2/"));
+    assert_int_equal(rename(before, away), 0);
+    assert_int_equal(rename(after, before), 0);
+}
+
 static void a_bare_machine_still_gives_something(void **state)
 {
     (void)state;
@@ -340,6 +371,7 @@ int main(void)
         cmocka_unit_test(the_processor_is_measured_between_two_samples),
         cmocka_unit_test(classes_and_names_can_be_left_out),
         cmocka_unit_test(a_sensor_that_vanishes_is_told_once),
+        cmocka_unit_test(a_sensor_that_comes_back_under_another_number_is_found),
         cmocka_unit_test(a_bare_machine_still_gives_something),
         cmocka_unit_test(more_sensors_than_a_frame_holds_are_counted),
         cmocka_unit_test(files_and_commands_are_sensors_too),
