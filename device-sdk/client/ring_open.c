@@ -8,6 +8,8 @@ enum {
     PAGE_MIN_BYTES = 256,
     PAGE_MAX_BYTES = 65536,
     SLOTS_MAX = 65534,
+    NUMBER_MAX = INT32_MAX / 2, /* 4 TB of pages: more than any flash takes */
+    SEQUENCE_MAX = INT32_MAX,
 };
 
 void ring_encode_header(const struct ring *ring, const struct ring_page *page, uint8_t *memory)
@@ -39,7 +41,8 @@ bool ring_decode_page(const struct ring *ring, const uint8_t *memory, struct rin
     page.head_record = read_u16(&reader);
     page.record_count = read_u16(&reader);
     if (magic != MAGIC || page_bytes != ring->page_bytes || page.used_bytes < RING_PAGE_HEADER_BYTES ||
-        page.used_bytes > page_bytes || page.number == RING_SLOT_FREE || page.number == RING_SLOT_RELEASED)
+        page.used_bytes > page_bytes || page.number == 0 || page.number > NUMBER_MAX || page.covers == 0 ||
+        page.covers > NUMBER_MAX || page.head_number > NUMBER_MAX || page.sequence > SEQUENCE_MAX)
         return false;
     if (crc32_of(0, span_of(memory + CRC_START, page.used_bytes - CRC_START)) != crc)
         return false;

@@ -88,7 +88,7 @@ static uint32_t least_span(const struct ring *ring, uint32_t tried)
 bool ring_thin(struct sluice_store *store, size_t *ret_dropped_count)
 {
     struct ring *ring = ring_of(store);
-    if (ring->failed || ring_close_tail(ring))
+    if (ring->failed || store->count == 0 || ring_close_tail(ring))
         return false;
     for (uint32_t span = 0; !ring->failed && (span = least_span(ring, span)) < UINT32_MAX;)
         for (size_t page = ring->read_page + 1; page + 1 < ring->page_count; page++)

@@ -264,6 +264,24 @@ static void thinning_goes_on_for_ever_and_keeps_the_whole_span(void **state)
     assert_true(gap_max < last / 10);
 }
 
+/* Found by ring_damage_test: the tail of removed records became a page that was never removed. */
+static void thinning_an_empty_store_changes_nothing(void **state)
+{
+    struct sluice_store *store = ((struct fixture *)*state)->store;
+    size_t len, dropped_count;
+    assert_int_equal(append(store, 1, 50, 5), SLUICE_OK);
+    assert_int_equal(store->commit(store), SLUICE_OK);
+    assert_int_equal(read_next(store, &len), 1);
+    store->remove(store);
+    assert_false(store->thin(store, &dropped_count));
+    uint32_t last = fill(store, 2, 5) - 1;
+    for (uint32_t number = 2; number <= last; number++) {
+        assert_int_equal(read_next(store, &len), number);
+        store->remove(store);
+    }
+    assert_true(fill(store, last + 1, 5) - 1 >= 2 * last - 10); /* as much fits again */
+}
+
 static void messages_are_not_thinned_out(void **state)
 {
     struct sluice_store *store = ((struct fixture *)*state)->store;
@@ -293,6 +311,7 @@ int main(void)
         BOTH(each_commit_writes_one_page_where_little_comes),
         BOTH(thinning_drops_every_second_frame_of_those_that_wait),
         BOTH(thinning_goes_on_for_ever_and_keeps_the_whole_span),
+        BOTH(thinning_an_empty_store_changes_nothing),
         BOTH(messages_are_not_thinned_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
