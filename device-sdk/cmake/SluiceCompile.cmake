@@ -8,12 +8,11 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 # Asserts stay on: a gateway that has lost its invariants must stop before it acknowledges anything.
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
-# Boards: what a device does not call is left out, and so are tables to unwind a stack, which C never does, room up to
-# the next page between parts of the file (norelro: a static file has nothing to relocate), and asserts, whose messages
-# bring printf along.
+# Boards: what a device does not call is left out, and so are tables to unwind a stack, which C never does, and asserts,
+# whose messages bring printf along.
 set(CMAKE_C_FLAGS_MINSIZEREL
   "-Os -DNDEBUG -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables")
-set(CMAKE_EXE_LINKER_FLAGS_MINSIZEREL "-Wl,--gc-sections,-z,noseparate-code,-z,norelro,--build-id=none")
+set(CMAKE_EXE_LINKER_FLAGS_MINSIZEREL "-Wl,--gc-sections")
 set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_MINSIZEREL ON CACHE BOOL "Optimise at link time: a twentieth smaller")
 
 add_library(sluice_options INTERFACE)

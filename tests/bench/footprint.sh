@@ -15,8 +15,8 @@ build() {
         cmake --build "$boards/$name" --parallel 2 --target "$@" >> "$DIR/build.log" 2>&1 || fail "cannot build $name"
 }
 
-# sum_sdk: sets `bytes` to the code and constants that the program links of wire and client. They are compiled without optimisation at
-# link time, which would leave no trace of where a function came from.
+# sum_sdk: sets `bytes` to the code and constants that the program links of wire and client. They are compiled without
+# optimisation at link time, which would leave no trace of where a function came from.
 sum_sdk() {
     objects=device-sdk/examples/CMakeFiles/sluice-publish.dir/publish.c.o
     build sdk boards/raspberrypi/armhf.cmake -DCMAKE_INTERPROCEDURAL_OPTIMIZATION_MINSIZEREL=OFF sluice_client $objects
