@@ -16,7 +16,7 @@ esac
 [ "${1:-}" = --tests ] && packages="$packages libcmocka-dev python3-paho-mqtt openssl mosquitto
     clang libclang-rt-14-dev clang-format clang-tidy curl procps python3 tzdata chromium faketime
     autoconf automake libtool g++ qemu-user-static qemu-system-arm debootstrap openssh-client dropbear-bin
-    e2fsprogs mtools dosfstools fdisk cpio iproute2 nftables"
+    e2fsprogs dosfstools fdisk cpio iproute2 nftables"
 
 missing=
 for package in $packages; do
