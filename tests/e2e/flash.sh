@@ -7,13 +7,13 @@ need debootstrap debugfs sfdisk mkfs.vfat dropbearkey ssh python3
 [ "$(id -u)" = 0 ] || skip "only root can make a Debian system"
 
 # Debian as it is on a board, for this machine's processor; made once.
-SYSTEM=$ROOT/.cache/debian-system
+SYSTEM=$ROOT/.cache/debian-board
 if [ ! -d "$SYSTEM" ]; then
     mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2> /dev/null | head -n 1)
     mkdir -p "$ROOT/.cache"
     made=$(mktemp -d "$SYSTEM.XXXXXX")
     # shellcheck disable=SC2086 # no mirror: debootstrap's own
-    debootstrap --variant=minbase --include=systemd,dropbear-bin bookworm "$made" $mirror > "$DIR/debootstrap.log" 2>&1 ||
+    debootstrap --variant=minbase --include=systemd,sudo,dropbear-bin bookworm "$made" $mirror > "$DIR/debootstrap.log" 2>&1 ||
         { rm -rf "$made"; skip "there is no Debian to be had: $(tail -n 1 "$DIR/debootstrap.log")"; }
     rm -rf "$made"/var/cache/apt "$made"/var/lib/apt/lists "$made"/usr/share/doc "$made"/usr/share/man \
         "$made"/usr/share/locale
@@ -230,7 +230,11 @@ for home in root home/pi; do
     cp "$DIR/id.pub" "$DIR/board/$home/.ssh/authorized_keys"
 done
 chroot "$DIR/board" chown -R pi: /home/pi
-python3 "$ROOT/tests/e2e/inetd.py" "$DIR/port" chroot "$DIR/board" /usr/sbin/dropbear -i -r /etc/hostkey &
+# shellcheck disable=SC2016 # expanded where it runs
+unshare --mount sh -eu -c '
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$1/dev/pts" # sudo wants terminals
+    exec python3 "$2" "$3" chroot "$1" /usr/sbin/dropbear -i -r /etc/hostkey' \
+    sshd "$DIR/board" "$ROOT/tests/e2e/inetd.py" "$DIR/port" > "$DIR/sshd.log" 2>&1 &
 SSHD=$!
 started "$SSHD"
 wait_until test -s "$DIR/port"
@@ -255,6 +259,9 @@ flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --dry-run root@board || fail "-
 grep -q '^client_id = attic' "$DIR/board/etc/sluice/agent.conf" || fail "--dry-run changed the board"
 flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes root@board || fail "over ssh: $(cat "$DIR/flash.log")"
 expect_lines "$DIR/board/systemctl.log" daemon-reload 'restart sluice-agent'
+echo 'pi ALL=(ALL) NOPASSWD: ALL' > "$DIR/board/etc/sudoers.d/pi"
+flash --name cellar --renew --ssh "ssh -F $DIR/ssh.conf" --yes pi@board || fail "with sudo: $(cat "$DIR/flash.log")"
+cmp "$DIR/pki/cellar.key" "$DIR/board/etc/sluice/device.key" || fail "the board has another key"
 mv "$DIR/systemctl" "$DIR/board/usr/bin/systemctl"
 publishes cellar 13 "$DIR/board"
 if boots "$DIR/board"; then
