@@ -42,5 +42,6 @@ endif()
 
 # Text that is not position-independent is a tenth smaller; CMAKE_POSITION_INDEPENDENT_CODE stays off (SluiceCompile).
 set(CMAKE_C_FLAGS_INIT "${board_flags} -fno-pie")
-# A static file has nothing to relocate (norelro), and no room up to the next page between its parts.
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-static -no-pie -Wl,-z,noseparate-code,-z,norelro,--build-id=none")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-static -no-pie")
+# A static file has nothing to relocate (norelro), and needs no room up to the next page between its parts.
+add_link_options(-Wl,-z,noseparate-code,-z,norelro,--build-id=none)
