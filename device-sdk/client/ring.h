@@ -18,10 +18,12 @@
  * Why a power cut takes nothing that was committed, whatever became of the writes
  * after the last sync: a slot is only written when its page is no longer needed
  * (superseded, or removed), and a sync has since made durable what says so, the
- * superseding page or the head. So each committed record that was not removed is
- * at any moment in a page that no write touches. A start syncs first, since what
- * it reads may not be durable yet; takes of each number the page with the highest
- * sequence; leaves out what another covers, and what is before the newest head.
+ * superseding page or the head. The page that was written last knows the newest
+ * head, and stays until the next sync even where it is empty. So each committed
+ * record that was not removed is at any moment in a page that no write touches. A
+ * start syncs first, since what it reads may not be durable yet; takes of each
+ * number the page with the highest sequence; leaves out what another covers, and
+ * what is before the newest head.
  * Whole pages of the uncommitted may be missing between others; records do not
  * cross pages, so the rest is good.
  *

@@ -216,6 +216,8 @@ static enum sluice_error recover(struct ring *ring)
     reopen_tail(ring, &found);
     set_head(ring, &found);
     set_reading(ring);
+    if (ring->numbers[ring->last_slot] == RING_SLOT_FREE) /* it may be the only one that knows the head */
+        ring_release(ring, (uint16_t)ring->last_slot);
     for (uint32_t slot = 0; slot < ring->slot_count; slot++)
         ring->free_count += ring->numbers[slot] == RING_SLOT_FREE;
     return SLUICE_OK;
