@@ -283,6 +283,8 @@ static void step_up(struct sluice_device *device, uint64_t now_ms)
     enum sluice_error error = receive_all(device, now_ms);
     if (!error)
         error = engine_tick(&device->engine, now_ms);
+    if (!error && device->then == THEN_SLEEP && device->config.filter_count > 0)
+        engine_fetch(&device->engine, now_ms);
     if (error) {
         if (device->engine.state == ENGINE_LEAVING)
             send_all(device, now_ms); /* the reason why we leave, if the connection takes it at once */
@@ -300,7 +302,7 @@ static bool all_settled(const struct sluice_device *device)
         return false;
     /* Commands come with a connection only. */
     return device->then == THEN_CLOSE || device->config.filter_count == 0 ||
-           (engine->state == ENGINE_ONLINE && !engine->subscribe_id);
+           (engine->state == ENGINE_ONLINE && engine->fetch == ENGINE_FETCH_DONE);
 }
 
 /* What sluice_device_deliver and sluice_device_close asked for, after the link has done what it can. */

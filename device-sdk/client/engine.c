@@ -133,8 +133,24 @@ void engine_connected(struct engine *engine, uint64_t now_ms)
     engine_send_control(engine, &packet);
     engine->state = ENGINE_OPENING;
     engine->answered = false;
+    engine->fetch = ENGINE_FETCH_UNKNOWN;
     engine->last_sent_ms = now_ms;
     engine->deadlines_ms[ENGINE_AWAITS_CONNACK] = now_ms + engine->config->answer_ms;
+}
+
+static bool ping(struct engine *engine, uint64_t now_ms)
+{
+    if (!engine_send_short(engine, MQTT_PINGREQ, 0, MQTT_SUCCESS))
+        return false;
+    engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] = now_ms + engine->config->answer_ms;
+    return true;
+}
+
+void engine_fetch(struct engine *engine, uint64_t now_ms)
+{
+    if (engine->fetch == ENGINE_FETCH_UNKNOWN && engine->state == ENGINE_ONLINE && !engine->subscribe_id &&
+        engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] == ENGINE_NEVER && ping(engine, now_ms))
+        engine->fetch = ENGINE_FETCH_ASKED;
 }
 
 void engine_leave(struct engine *engine)
@@ -247,9 +263,8 @@ enum sluice_error engine_tick(struct engine *engine, uint64_t now_ms)
             return engine_blame(engine, SLUICE_TIMEOUT, "is silent: no ", awaited[i]);
     if (now_ms >= engine->paused_until_ms)
         engine->paused_until_ms = 0;
-    if (now_ms >= ping_due_ms(engine) && engine_output(engine, now_ms).len == 0 &&
-        engine_send_short(engine, MQTT_PINGREQ, 0, MQTT_SUCCESS))
-        engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] = now_ms + engine->config->answer_ms;
+    if (now_ms >= ping_due_ms(engine) && engine_output(engine, now_ms).len == 0)
+        ping(engine, now_ms);
     return SLUICE_OK;
 }
 

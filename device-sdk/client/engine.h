@@ -43,6 +43,13 @@ enum engine_awaited {
     ENGINE_AWAITED_COUNT,
 };
 
+/* Whether messages still wait at the gateway, as far as we asked. */
+enum engine_fetch {
+    ENGINE_FETCH_UNKNOWN,
+    ENGINE_FETCH_ASKED, /* by a PINGREQ, and nothing came since */
+    ENGINE_FETCH_DONE,
+};
+
 /* Small members come first: the short instructions of small processors reach no further. */
 struct engine {
     bool subscribed;       /* the gateway's Session has our subscriptions */
@@ -54,6 +61,7 @@ struct engine {
     uint16_t in_flight;
     uint16_t in_flight_max; /* of this connection: ours and the gateway's Receive Maximum */
     enum engine_state state;
+    enum engine_fetch fetch;
 
     const struct sluice_device_config *config; /* with all defaults filled in */
     struct sluice_device_counters *counters;
@@ -86,6 +94,11 @@ void engine_init(struct engine *engine, const struct sluice_device_config *confi
 void engine_connected(struct engine *engine, uint64_t now_ms);
 /* The connection is gone; what was not acknowledged will be sent again. */
 void engine_lost(struct engine *engine);
+/*
+ * Asks, where that is not known, whether messages still wait at the gateway: what
+ * waits comes before the answer to a PINGREQ, as far as Receive Maximum lets it.
+ */
+void engine_fetch(struct engine *engine, uint64_t now_ms);
 /* DISCONNECT after what is half sent, and nothing else. */
 void engine_leave(struct engine *engine);
 

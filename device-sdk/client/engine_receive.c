@@ -50,6 +50,7 @@ static enum sluice_error on_connack(struct engine *engine, const struct mqtt_pac
 static enum sluice_error on_publish(struct engine *engine, const struct mqtt_packet *packet, uint64_t now_ms)
 {
     (void)now_ms;
+    engine->fetch = ENGINE_FETCH_UNKNOWN;
     if (packet->publish.qos == 2)
         return refuse(engine, MQTT_PROTOCOL_ERROR, "sent a message with QoS 2", "");
     if (packet->publish.topic.len == 0 || mqtt_property_number(packet->properties, MQTT_TOPIC_ALIAS, 0) != 0)
@@ -120,6 +121,8 @@ static enum sluice_error on_pingresp(struct engine *engine, const struct mqtt_pa
     (void)packet;
     (void)now_ms;
     engine->deadlines_ms[ENGINE_AWAITS_PINGRESP] = ENGINE_NEVER;
+    if (engine->fetch == ENGINE_FETCH_ASKED)
+        engine->fetch = ENGINE_FETCH_DONE;
     return SLUICE_OK;
 }
 

@@ -402,11 +402,13 @@ static void a_delivery_ends_with_its_limit(void **state)
     }
 }
 
+/* They come in the segments after CONNACK, and more of them when those are acknowledged. */
 static void a_device_that_sleeps_fetches_its_commands(void **state)
 {
     (void)state;
     open_sleeper(1);
     for (int round = 0; round < 2; round++) {
+        commands[0] = '\0';
         sluice_device_deliver(device, now_ms, 5000);
         accept_device(round > 0);
         if (round == 0) {
@@ -418,8 +420,26 @@ static void a_device_that_sleeps_fetches_its_commands(void **state)
                                                                .reasons = SPAN_LITERAL("\x01")});
             poll_device();
         }
+        take(MQTT_PINGREQ);
+        give_command("open", 1, 1, SPAN_EMPTY);
+        fake_port_give_ack(&fake, MQTT_PINGRESP, 0, MQTT_SUCCESS);
+        poll_device();
+        assert_int_equal(take(MQTT_PUBACK).packet_id, 1);
+        take(MQTT_PINGREQ); /* are there more? */
+        give_command("close", 1, 2, SPAN_LITERAL("\x08\x00\x03r/1"));
+        poll_device();
+        assert_int_equal(take(MQTT_PUBACK).packet_id, 2);
+        uint16_t answer_id = take(MQTT_PUBLISH).packet_id;
+        fake_port_give_ack(&fake, MQTT_PINGRESP, 0, MQTT_SUCCESS);
+        poll_device();
+        take(MQTT_PINGREQ);
+        fake_port_give_ack(&fake, MQTT_PINGRESP, 0, MQTT_SUCCESS);
+        assert_int_equal(poll_at(now_ms + 1), SLUICE_DEVICE_ONLINE); /* the answer is on its way */
+        fake_port_give_ack(&fake, MQTT_PUBACK, answer_id, MQTT_SUCCESS);
+        assert_int_equal(poll_at(now_ms + 1), SLUICE_DEVICE_ASLEEP);
         take(MQTT_DISCONNECT);
-        assert_int_equal(sluice_device_state(device), SLUICE_DEVICE_ASLEEP);
+        take_nothing();
+        assert_string_equal(commands, "open;close;");
     }
 }
 

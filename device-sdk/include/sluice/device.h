@@ -284,8 +284,9 @@ struct sluice_wait sluice_device_wait(const struct sluice_device *device);
 
 /*
  * For a device that sleeps: poll connects, publishes what was gathered and what is
- * in the outbox, takes the commands that have waited, and disconnects when all is
- * acknowledged or `limit_ms` have passed; the state is then SLUICE_DEVICE_ASLEEP, and
+ * in the outbox, takes the commands that have waited, until a PINGREQ shows that
+ * there are no more, and disconnects when all is acknowledged, its answers too, or
+ * `limit_ms` have passed; the state is then SLUICE_DEVICE_ASLEEP, and
  * counters.queued is what is left for the next time. Where there is nothing to
  * publish and no filter, it does not connect.
  */
