@@ -324,7 +324,7 @@ static void step_leaving(struct sluice_device *device, uint64_t now_ms)
     device->port->close(device->port);
     engine_lost(engine);
     if (device->config.store) /* the power may go now */
-        device->config.store->commit(device->config.store);
+        device->config.store->spool->commit(engine);
     device->link = device->then == THEN_CLOSE ? LINK_CLOSED : LINK_WAITING;
     device->asleep = device->then == THEN_SLEEP;
     device->then = THEN_STAY;

@@ -175,17 +175,26 @@ static void drop_too_large(struct engine *engine, struct outbox_entry *entry)
     engine_fail(engine, SLUICE_TOO_LARGE, "a message is over the gateway's Maximum Packet Size", "");
 }
 
-/* The PUBLISH to send next, or NULL. */
+/* The PUBLISH to send next, after dropping those before it that the gateway does not take; or NULL. */
+static struct outbox_entry *first_unsent(struct engine *engine)
+{
+    for (;;) {
+        if (engine->outbox.store)
+            engine->outbox.store->spool->refill(engine);
+        struct outbox_entry *entry = outbox_unsent(&engine->outbox);
+        if (!entry || entry->len <= engine->packet_max_bytes)
+            return entry;
+        drop_too_large(engine, entry);
+    }
+}
+
+/* The same, if it may be sent now. */
 static struct outbox_entry *start_publish(struct engine *engine, uint64_t now_ms)
 {
     if (engine->state != ENGINE_ONLINE || now_ms < engine->paused_until_ms ||
         engine->in_flight >= engine->in_flight_max)
         return NULL;
-    struct outbox_entry *entry;
-    if (engine->outbox.store)
-        engine->outbox.store->spool->refill(engine);
-    while ((entry = outbox_unsent(&engine->outbox)) && entry->len > engine->packet_max_bytes)
-        drop_too_large(engine, entry);
+    struct outbox_entry *entry = first_unsent(engine);
     if (!entry)
         return NULL;
     uint8_t *header = outbox_packet(entry);

@@ -2,11 +2,7 @@
 
 #include <assert.h>
 
-enum {
-    ENTRY_ALIGN = _Alignof(struct outbox_entry),
-    /* Below the number of Packet Identifiers, so that there is always one that is not in use. */
-    COUNT_MAX = 32768,
-};
+enum { ENTRY_ALIGN = _Alignof(struct outbox_entry) };
 
 void outbox_init(struct outbox *outbox, void *memory, size_t capacity_bytes)
 {
@@ -70,7 +66,7 @@ enum sluice_error outbox_add(struct outbox *outbox, size_t len, uint16_t packet_
     size_t bytes = outbox_entry_bytes(len);
     if (bytes > (outbox->store ? outbox->capacity_bytes / 2 : outbox->capacity_bytes))
         return SLUICE_TOO_LARGE;
-    if (bytes > outbox->capacity_bytes - (outbox->tail - outbox->head) || outbox->count == COUNT_MAX)
+    if (bytes > outbox->capacity_bytes - (outbox->tail - outbox->head) || outbox->count == OUTBOX_COUNT_MAX)
         return SLUICE_FULL;
     struct outbox_entry *entry = outbox_place(outbox, bytes);
     *entry =
@@ -101,6 +97,7 @@ void outbox_settle(struct outbox *outbox, struct outbox_entry *entry)
 {
     assert(entry->state != OUTBOX_DONE);
     entry->state = OUTBOX_DONE;
+    entry->packet_id = 0;
     outbox->count--;
     for (struct outbox_entry *first; (first = outbox_first(outbox)) && first->state == OUTBOX_DONE;) {
         outbox->head += outbox_entry_bytes(first->len);

@@ -14,6 +14,12 @@
 #include "sluice/store.h"
 #include "wire/span.h"
 
+enum {
+    /* Entries that are not settled: below the number of Packet Identifiers, so that there is always one that
+       is not in use. */
+    OUTBOX_COUNT_MAX = 32768,
+};
+
 enum outbox_state {
     OUTBOX_WAITING, /* to be sent for the first time, or as if */
     OUTBOX_AGAIN,   /* was sent on an earlier connection of this session: to be sent with DUP */
@@ -22,8 +28,8 @@ enum outbox_state {
 };
 
 struct outbox_entry {
-    uint32_t len; /* of the packet, which follows this header */
-    uint16_t packet_id;
+    uint32_t len;          /* of the packet, which follows this header */
+    uint16_t packet_id;    /* 0: OUTBOX_DONE, and its own may be in use again */
     uint16_t sample_count; /* of a telemetry frame, which may be thinned out; 0: another message */
     uint8_t state;         /* enum outbox_state */
     bool stored;           /* is in the store too, and leaves it when it leaves here */

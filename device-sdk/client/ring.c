@@ -264,6 +264,20 @@ static enum sluice_error ring_read(struct sluice_store *store, void *memory, siz
     return SLUICE_OK;
 }
 
+static void ring_rewind(struct sluice_store *store)
+{
+    struct ring *ring = ring_of(store);
+    ring->read_page = 0;
+    ring->read_offset = RING_PAGE_HEADER_BYTES;
+    for (ring->read_record = 0; ring->read_record < ring->head_record; ring->read_record++) {
+        struct ring_record record;
+        if (ring->read_offset == 0 || ring_peek(ring, 0, ring->read_offset, &record))
+            ring->read_offset = 0;
+        else
+            ring->read_offset += (uint32_t)RING_RECORD_HEADER_BYTES + record.len;
+    }
+}
+
 static void drop_first_page(struct ring *ring)
 {
     ring_release(ring, ring->order[0]);
@@ -313,6 +327,7 @@ static enum sluice_error ring_commit(struct sluice_store *store)
 const struct sluice_store ring_functions = {
     .append = ring_append,
     .read = ring_read,
+    .rewind = ring_rewind,
     .remove = ring_remove,
     .thin = ring_thin,
     .commit = ring_commit,

@@ -187,17 +187,9 @@ static void set_head(struct ring *ring, const struct found *found)
     }
 }
 
-/* To behind the records that are removed. */
 static void set_reading(struct ring *ring)
 {
-    ring->read_offset = RING_PAGE_HEADER_BYTES;
-    for (; ring->read_record < ring->head_record; ring->read_record++) {
-        struct ring_record record;
-        if (ring->read_offset == 0 || ring_peek(ring, 0, ring->read_offset, &record))
-            ring->read_offset = 0;
-        else
-            ring->read_offset += (uint32_t)RING_RECORD_HEADER_BYTES + record.len;
-    }
+    ring->store.rewind(&ring->store);
     for (size_t page = 0; page <= ring->page_count; page++)
         ring->store.count += ring_record_count(ring, page);
     ring->store.count -= ring->head_record;

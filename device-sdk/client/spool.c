@@ -12,6 +12,7 @@ static enum sluice_error spool_open(struct engine *engine)
     engine->outbox.store = store;
     engine->outbox.commit_at_ms = ENGINE_NEVER;
     engine->counters->recovered = store->count;
+    store->rewind(store); /* another device may have read from it */
     return SLUICE_OK;
 }
 
@@ -31,6 +32,15 @@ static void name_failure(struct engine *engine)
     engine->outbox.store_failed = true;
 }
 
+static enum sluice_error spool_commit(struct engine *engine)
+{
+    struct sluice_store *store = engine->outbox.store;
+    enum sluice_error error = store->commit(store);
+    if (error)
+        name_failure(engine);
+    return error;
+}
+
 static enum sluice_error keep(struct engine *engine, struct outbox_entry *entry)
 {
     struct outbox *outbox = &engine->outbox;
@@ -48,9 +58,10 @@ static enum sluice_error keep(struct engine *engine, struct outbox_entry *entry)
         engine->counters->not_stored++;
         return SLUICE_OK;
     }
-    if (store->commit_ms == 0 && store->commit(store))
-        name_failure(engine);
-    bool stays = is_next && outbox->tail - outbox->head <= outbox->capacity_bytes / 2;
+    if (store->commit_ms == 0 && spool_commit(engine))
+        engine->counters->not_stored++;
+    bool stays = is_next && outbox->tail - outbox->head <= outbox->capacity_bytes / 2 &&
+                 outbox->count <= OUTBOX_COUNT_MAX / 2;
     if (stays && store->read(store, NULL, SIZE_MAX, &len, &sample_count) == SLUICE_OK) {
         entry->stored = true;
         outbox->stored_count++;
@@ -84,7 +95,7 @@ static bool read_next(struct engine *engine)
     struct sluice_store *store = outbox->store;
     size_t used = outbox->tail - outbox->head + sizeof(struct outbox_entry),
            half = outbox->capacity_bytes / 2;
-    if (used >= half)
+    if (used >= half || outbox->count >= OUTBOX_COUNT_MAX / 2)
         return false;
     struct outbox_entry *entry = outbox_place(outbox, half);
     size_t len = 0, room = half - used;
@@ -124,9 +135,9 @@ static uint64_t tick(struct engine *engine, uint64_t now_ms)
         outbox->commit_at_ms = now_ms + store->commit_ms;
     if (now_ms < outbox->commit_at_ms)
         return outbox->commit_at_ms;
-    if (store->commit(store))
-        name_failure(engine);
+    spool_commit(engine);
     return outbox->commit_at_ms = ENGINE_NEVER;
 }
 
-const struct sluice_spool sluice_spool = {.open = spool_open, .keep = keep, .refill = refill, .tick = tick};
+const struct sluice_spool sluice_spool = {
+    .open = spool_open, .keep = keep, .refill = refill, .commit = spool_commit, .tick = tick};

@@ -194,6 +194,30 @@ static void a_commit_makes_few_removals_durable_too(void **state)
     assert_int_equal(read_next(fixture->store, &len), 2);
 }
 
+static void rewinding_begins_again_at_the_oldest(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sluice_store *store = fixture->store;
+    size_t len;
+    for (uint32_t number = 1; number <= 40; number++)
+        assert_int_equal(append(store, number, RECORD_BYTES, 1), SLUICE_OK);
+    for (uint32_t first = 1; first <= 40; first++) {
+        for (uint32_t number = first; number <= (first < 35 ? first + 5 : 40); number++)
+            assert_int_equal(read_next(store, &len), number);
+        store->rewind(store);
+        assert_int_equal(read_next(store, &len), first);
+        store->remove(store);
+        store->rewind(store);
+        assert_int_equal(store->count, 40 - first);
+        if (first == 20) {
+            assert_int_equal(store->commit(store), SLUICE_OK);
+            open_ring(fixture);
+            store = fixture->store;
+        }
+    }
+    assert_int_equal(read_next(store, &len), 0);
+}
+
 static void what_is_removed_in_time_is_never_written(void **state)
 {
     struct sluice_store *store = ((struct fixture *)*state)->store;
@@ -307,6 +331,7 @@ int main(void)
         BOTH(a_record_that_does_not_fit_is_told_from_a_full_store),
         BOTH(committed_records_are_there_at_the_next_start),
         BOTH(a_commit_makes_few_removals_durable_too),
+        BOTH(rewinding_begins_again_at_the_oldest),
         BOTH(what_is_removed_in_time_is_never_written),
         BOTH(each_commit_writes_one_page_where_little_comes),
         BOTH(thinning_drops_every_second_frame_of_those_that_wait),

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -315,6 +316,119 @@ static void closing_commits_what_is_left(void **state)
     assert_int_equal(sluice_device_counters(device).recovered, 1);
 }
 
+static void a_device_that_is_opened_again_on_its_store_sends_all_of_it(void **state)
+{
+    (void)state;
+    unsigned count;
+    start_new(COMMIT_MS, SLUICE_REFUSE);
+    for (unsigned i = 1; i <= 30; i++)
+        publish_number(i);
+    go_online(false);
+    struct mqtt_packet packet = take(MQTT_PUBLISH);
+    fake_port_give_ack(&fake, MQTT_PUBACK, packet.packet_id, MQTT_SUCCESS);
+    poll_device();
+    sluice_device_close(device, now_ms, 0);
+    poll_device();
+    open_with(&config, sluice_device_size(&config, WINDOW_BYTES));
+    assert_int_equal(sluice_device_counters(device).recovered, 29);
+    go_online(false);
+    assert_int_equal(deliver_all(&count), 2);
+    assert_int_equal(count, 29);
+    assert_int_equal(store->count, 0);
+}
+
+static void a_last_commit_that_fails_is_named(void **state)
+{
+    (void)state;
+    for (int sleeps = 0; sleeps < 2; sleeps++) {
+        start_new(COMMIT_MS, SLUICE_REFUSE);
+        config.sleeps = sleeps;
+        open_with(&config, sluice_device_size(&config, WINDOW_BYTES));
+        publish_number(1);
+        flash.fails = true;
+        if (sleeps)
+            sluice_device_deliver(device, now_ms, 0);
+        else
+            sluice_device_close(device, now_ms, 0);
+        poll_device();
+        assert_int_equal(sluice_device_state(device), sleeps ? SLUICE_DEVICE_ASLEEP : SLUICE_DEVICE_CLOSED);
+        assert_int_equal(sluice_device_failure(device), SLUICE_IO);
+        assert_non_null(strstr(sluice_device_error(device), "cannot be written"));
+    }
+}
+
+static void without_an_interval_a_packet_that_cannot_be_committed_counts_as_not_stored(void **state)
+{
+    (void)state;
+    start_new(0, SLUICE_REFUSE);
+    flash.fails = true;
+    for (unsigned i = 1; i <= 3; i++)
+        publish_number(i);
+    assert_int_equal(sluice_device_counters(device).not_stored, 3);
+    assert_int_equal(sluice_device_counters(device).queued, 3);
+}
+
+/* Each pass drops what the window holds, and nothing from outside would call for the next. */
+static void a_whole_window_over_the_gateways_maximum_is_passed_over_at_once(void **state)
+{
+    (void)state;
+    char large[160];
+    struct mqtt_packet packet;
+    start_new(COMMIT_MS, SLUICE_REFUSE);
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(publish(large), SLUICE_OK);
+    publish_number(1);
+    poll_device();
+    take(MQTT_CONNECT);
+    give_connack(false, SPAN_LITERAL("\x27\x00\x00\x00\x80")); /* Maximum Packet Size: 128 */
+    poll_device();
+    assert_int_equal(sluice_device_counters(device).dropped_too_large, 12);
+    packet = take(MQTT_PUBLISH);
+    assert_int_equal(number_of(&packet), 1);
+    assert_balanced();
+}
+
+/* A store without an end, of packets of 9 bytes. */
+static enum sluice_error endless_read(struct sluice_store *endless, void *data, size_t capacity,
+                                      size_t *ret_len, uint16_t *ret_sample_count)
+{
+    static const uint8_t packet[] = {0x32, 7, 0, 1, 'a', 0, 1, 0, 'x'};
+    (void)endless;
+    assert_true(capacity >= sizeof packet);
+    memcpy(data, packet, sizeof packet);
+    *ret_len = sizeof packet;
+    *ret_sample_count = 0;
+    return SLUICE_OK;
+}
+
+static void endless_rewind(struct sluice_store *endless)
+{
+    (void)endless;
+}
+
+/* As the sentence on Packet Identifiers in engine_internal.h says. */
+static void a_window_larger_than_all_packet_identifiers_is_not_filled(void **state)
+{
+    (void)state;
+    struct sluice_store endless = {.spool = &sluice_spool,
+                                   .read = endless_read,
+                                   .rewind = endless_rewind,
+                                   .record_max_bytes = 65536,
+                                   .count = 1000000};
+    config = base_config();
+    config.store = &endless;
+    size_t bytes = sluice_device_size(&config, 4 << 20);
+    void *large = malloc(bytes);
+    fake_port_init(&fake);
+    assert_int_equal(sluice_device_open(large, bytes, &config, &fake.port, &device), SLUICE_OK);
+    go_online(false);
+    take(MQTT_PUBLISH);
+    assert_int_equal(sluice_device_counters(device).queued, 1000000);
+    free(large);
+}
+
 static void packets_over_the_stores_records_are_a_wrong_configuration(void **state)
 {
     (void)state;
@@ -335,6 +449,11 @@ int main(void)
         cmocka_unit_test(a_damaged_packet_is_counted_and_the_rest_is_sent),
         cmocka_unit_test(a_record_that_no_window_holds_is_counted_and_passed_over),
         cmocka_unit_test(closing_commits_what_is_left),
+        cmocka_unit_test(a_device_that_is_opened_again_on_its_store_sends_all_of_it),
+        cmocka_unit_test(a_last_commit_that_fails_is_named),
+        cmocka_unit_test(without_an_interval_a_packet_that_cannot_be_committed_counts_as_not_stored),
+        cmocka_unit_test(a_whole_window_over_the_gateways_maximum_is_passed_over_at_once),
+        cmocka_unit_test(a_window_larger_than_all_packet_identifiers_is_not_filled),
         cmocka_unit_test(packets_over_the_stores_records_are_a_wrong_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,8 @@ struct sluice_store {
      * is damaged, and counts as read. */
     enum sluice_error (*read)(struct sluice_store *store, void *memory, size_t capacity, size_t *ret_len,
                               uint16_t *ret_sample_count);
+    /* Nothing counts as read: the next read gives the oldest record. A device that is opened calls it. */
+    void (*rewind)(struct sluice_store *store);
     /* The oldest record goes; it was read. */
     void (*remove)(struct sluice_store *store);
     /* Makes room by dropping every second telemetry frame somewhere among those that were not read yet.
