@@ -205,24 +205,40 @@ static void flush_due(struct sluice_device *device, uint64_t now_ms)
 /* ---- the connection ---- */
 
 /* The only way from any link back to waiting. */
-static void lose(struct sluice_device *device, uint64_t now_ms, enum sluice_error error)
+static void drop_link(struct sluice_device *device)
 {
     device->port->close(device->port);
     if (device->engine.answered)
         device->failed_count = 0;
-    unsigned count = error == SLUICE_DENIED ? REFUSED : device->failed_count;
-    device->attempt_ms =
-        now_ms + backoff_delay_ms(device->config.backoff_min_ms, device->config.backoff_max_ms, count,
-                                  device->port->random(device->port));
-    device->failed_count++;
     device->engine.answered = false;
     engine_lost(&device->engine);
     device->link = LINK_WAITING;
 }
 
+/* For a failure: the next attempt is later. */
+static void lose(struct sluice_device *device, uint64_t now_ms, enum sluice_error error)
+{
+    drop_link(device);
+    unsigned count = error == SLUICE_DENIED ? REFUSED : device->failed_count;
+    device->attempt_ms =
+        now_ms + backoff_delay_ms(device->config.backoff_min_ms, device->config.backoff_max_ms, count,
+                                  device->port->random(device->port));
+    device->failed_count++;
+}
+
+static bool all_settled(const struct sluice_device *device)
+{
+    const struct engine *engine = &device->engine;
+    if (outbox_queued(&engine->outbox) > 0 || device->batch.sample_count > 0)
+        return false;
+    /* Commands come with a connection only. */
+    return device->then == THEN_CLOSE || device->config.filter_count == 0 ||
+           (engine->state == ENGINE_ONLINE && engine->fetch == ENGINE_FETCH_DONE);
+}
+
 static void step_waiting(struct sluice_device *device, uint64_t now_ms)
 {
-    if (device->asleep || now_ms < device->attempt_ms)
+    if (device->asleep || now_ms < device->attempt_ms || (device->then && all_settled(device)))
         return;
     device->counters.attempts++;
     device->connect_deadline_ms = now_ms + device->config.connect_ms;
@@ -295,16 +311,6 @@ static void step_up(struct sluice_device *device, uint64_t now_ms)
         lose(device, now_ms, error);
 }
 
-static bool all_settled(const struct sluice_device *device)
-{
-    const struct engine *engine = &device->engine;
-    if (outbox_queued(&engine->outbox) > 0 || device->batch.sample_count > 0)
-        return false;
-    /* Commands come with a connection only. */
-    return device->then == THEN_CLOSE || device->config.filter_count == 0 ||
-           (engine->state == ENGINE_ONLINE && engine->fetch == ENGINE_FETCH_DONE);
-}
-
 /* What sluice_device_deliver and sluice_device_close asked for, after the link has done what it can. */
 static void step_leaving(struct sluice_device *device, uint64_t now_ms)
 {
@@ -321,11 +327,11 @@ static void step_leaving(struct sluice_device *device, uint64_t now_ms)
     }
     if (!late && device->link == LINK_UP && engine_output(engine, now_ms).len > 0)
         return;
-    device->port->close(device->port);
-    engine_lost(engine);
+    drop_link(device);
     if (device->config.store) /* the power may go now */
         device->config.store->spool->commit(engine);
-    device->link = device->then == THEN_CLOSE ? LINK_CLOSED : LINK_WAITING;
+    if (device->then == THEN_CLOSE)
+        device->link = LINK_CLOSED;
     device->asleep = device->then == THEN_SLEEP;
     device->then = THEN_STAY;
 }

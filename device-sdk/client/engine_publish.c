@@ -2,7 +2,8 @@
 #include "client/spool.h"
 #include "wire/topic.h"
 
-enum { PROPERTIES_MAX_BYTES = 256 };
+/* 240 of the caller's, and around them the headers of three properties and the name of one. */
+enum { PROPERTIES_MAX_BYTES = 240 + 3 + 3 + 14 };
 
 static bool make_room(struct engine *engine)
 {

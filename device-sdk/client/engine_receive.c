@@ -157,8 +157,10 @@ uint8_t *engine_input(struct engine *engine, size_t *ret_capacity)
 
 enum sluice_error engine_received(struct engine *engine, size_t len, uint64_t now_ms)
 {
-    engine->received_bytes += len;
     engine->counters->bytes_received += len;
+    if (engine->state == ENGINE_LEAVING) /* nothing could be answered after our DISCONNECT [MQTT-3.14.4-1] */
+        return SLUICE_OK;
+    engine->received_bytes += len;
     struct span rest = span_of(engine->receive_memory, engine->received_bytes), packet;
     enum sluice_error error;
     while ((error = mqtt_frame(rest, engine->config->receive_bytes, &packet)) == SLUICE_OK) {

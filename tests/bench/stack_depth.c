@@ -75,20 +75,13 @@ static void publish_one(void)
     sluice_device_publish(device, &message);
 }
 
-static void give_command(void)
+static void give_request(void)
 {
     uint8_t bytes[64];
     struct writer properties = writer_of(bytes, sizeof bytes);
     mqtt_write_bytes_property(&properties, MQTT_RESPONSE_TOPIC, SPAN_LITERAL("farm/shed/answers"));
     mqtt_write_bytes_property(&properties, MQTT_CORRELATION_DATA, SPAN_LITERAL("17"));
-    fake_port_give_packet(&fake,
-                          &(struct mqtt_packet){.type = MQTT_PUBLISH,
-                                                .version = MQTT_5,
-                                                .packet_id = 1,
-                                                .properties = {writer_span(&properties)},
-                                                .publish = {.topic = SPAN_LITERAL("farm/shed/commands/door"),
-                                                            .payload = SPAN_LITERAL("close"),
-                                                            .qos = 1}});
+    give_command("close", 1, 1, writer_span(&properties));
 }
 
 static void give_session(void)
@@ -129,7 +122,7 @@ int main(int argc, char **argv)
         {"samples until the outbox is full", NULL, sample_many},
         {"connects", NULL, poll_once},
         {"CONNACK, SUBSCRIBE, PUBLISH", give_session, poll_once},
-        {"a command, answered in its callback", give_command, poll_once},
+        {"a command, answered in its callback", give_request, poll_once},
         {"a message", NULL, publish_one},
         {"garbage", give_garbage, poll_once},
         {"connects again", find_it_again, poll_once},

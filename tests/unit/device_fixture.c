@@ -93,6 +93,18 @@ void give_connack(bool session_present, struct span properties)
                                                        .properties = {properties}});
 }
 
+void give_command(const char *payload, uint8_t qos, uint16_t packet_id, struct span properties)
+{
+    fake_port_give_packet(&fake,
+                          &(struct mqtt_packet){.type = MQTT_PUBLISH,
+                                                .version = MQTT_5,
+                                                .packet_id = packet_id,
+                                                .properties = {properties},
+                                                .publish = {.topic = SPAN_LITERAL("farm/shed/commands/a"),
+                                                            .payload = span_from_string(payload),
+                                                            .qos = qos}});
+}
+
 void go_online(bool session_present)
 {
     poll_device();

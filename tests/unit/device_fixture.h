@@ -27,6 +27,8 @@ enum sluice_device_state poll_at(uint64_t at_ms);
 struct mqtt_packet take(enum mqtt_type type);
 void take_nothing(void);
 void give_connack(bool session_present, struct span properties);
+/* A command that the device's filters match. */
+void give_command(const char *payload, uint8_t qos, uint16_t packet_id, struct span properties);
 /* Polls until CONNECT is out, answers it, and polls again. */
 void go_online(bool session_present);
 void sample(uint64_t time_ms, double temperature);

@@ -56,9 +56,10 @@
  * and sluice_device_close.
  *
  * Delivery: each frame and message is published with QoS 1 and kept until the
- * gateway's PUBACK, over any number of reconnects, in order. What could not be
- * delivered is counted by reason. What is unacknowledged when the device loses
- * power is lost, unless the outbox is in a store (sluice/store.h).
+ * gateway's PUBACK, over any number of reconnects, in order, as long as a store does
+ * not fail. What could not be delivered is counted by reason. What is unacknowledged
+ * when the device loses power is lost, unless the outbox is in a store
+ * (sluice/store.h).
  *
  * Times: `now_ms` is any clock that never goes back (sluice_posix_now_ms); it is
  * not the time of day, which only samples carry, so the clock of a device may be
@@ -183,7 +184,8 @@ struct sluice_device_counters {
     uint64_t dropped_too_large;    /* over the Maximum Packet Size that the gateway announced, or in the store
                                       and too large for half of the outbox in RAM */
     uint64_t dropped_damaged;      /* the store could not give them back whole */
-    uint64_t not_stored;           /* are in RAM only, because the store failed; not a drop */
+    uint64_t not_stored;           /* are in RAM only, because the store failed; not a drop. Those of the
+                                      commit_ms before it failed are not in this count */
     uint64_t refused;              /* messages that were given SLUICE_FULL; samples_dropped has the samples */
     uint64_t queued;               /* are in the outbox now */
     uint64_t resent;               /* PUBLISH packets that went out again after a reconnect */

@@ -17,8 +17,8 @@
  *
  * What is lost in a power cut: samples that are not yet in a frame (see
  * sluice_device_flush), and records that are not yet committed: those of the last
- * commit_ms. Of what was acknowledged since the last commit, up to a page is sent
- * again.
+ * commit_ms. What was acknowledged in the last commit_ms is sent again, and of what
+ * was before, up to a page.
  *
  * How the ring treats flash: it writes whole pages, always into one that has
  * nothing living in it, and goes round the medium, so that all of it wears alike.
@@ -38,7 +38,9 @@
  * Ownership: stores and media belong to the caller and must outlive the device.
  * Threads: none; the device's calls come from the thread that polls it. Errors:
  * a store that cannot write any more says so with SLUICE_IO; the device goes on in
- * RAM, and what can still be read is still sent.
+ * RAM, and what can still be read is still sent. Then packets are out of order: new
+ * ones go, and are dropped by SLUICE_DROP_OLDEST, before those that had not yet been
+ * read into RAM.
  */
 #ifndef SLUICE_STORE_H
 #define SLUICE_STORE_H
