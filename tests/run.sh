@@ -23,7 +23,7 @@ run() {
 }
 
 run debug -LE boards # all, under AddressSanitizer and UBSan, but what cross-builds
-run fuzz  # clang's libFuzzer, a minute each
+run fuzz  # clang's libFuzzer, 40 s each
 # What has threads, under ThreadSanitizer.
 run tsan -R '^(net|tls|tls_trust|port|state|journal_thread|supervisor|authenticator|token)_test$'
 run mbedtls -R '^(tls|tls_trust|pki|token|passwords)_test$' # what stands on libcrypto, without it
