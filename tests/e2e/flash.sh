@@ -186,13 +186,13 @@ attach() {
     exec 9< "$LOOP"
     losetup --detach "$LOOP"
 }
+mkdir "$DIR/disk"
 if attach "$DIR/card.img"; then
     refuses "in use as a loop device" --name barn --yes "$DIR/card.img"
     flash --name barn --yes "$LOOP" || fail "a disk: $(cat "$DIR/flash.log")"
     exec 9<&-
     debugfs -R "cat /etc/sluice/device.key" "$DIR/card.img?offset=$OFFSET" 2> "$DIR/cat.log" |
         cmp - "$DIR/pki/barn.key" || fail "the disk has another key"
-    mkdir "$DIR/disk"
     if attach --offset $OFFSET "$DIR/card.img" && mount "$LOOP" "$DIR/disk" 2> "$DIR/mount.log"; then
         refuses "in use by this machine: unmount it first" --name cellar --yes "$LOOP"
         umount "$DIR/disk"
@@ -218,6 +218,21 @@ publishes attic 12 "$DIR/board"
 mkdir "$DIR/trap"
 ln -s /etc "$DIR/trap/etc"
 refuses "leads out of" --name roof --yes "$DIR/trap"
+
+# Neither a link among its folders nor one in place of a file leads what is written out of it.
+mkdir "$DIR/outside"
+echo ours > "$DIR/ours"
+mv "$DIR/board/etc/sluice" "$DIR/sluice"
+ln -s "$DIR/outside" "$DIR/board/etc/sluice"
+refuses "leads out of" --name roof --yes "$DIR/board"
+rm "$DIR/board/etc/sluice"
+mv "$DIR/sluice" "$DIR/board/etc/sluice"
+ln -s "$DIR/ours" "$DIR/board/usr/bin/sluice-agent.new"
+ln -sfn "$DIR/outside" "$DIR/board/etc/sluice/agent.conf"
+ln -sf "$DIR/ours" "$DIR/board/etc/sluice/device.key"
+flash --name attic --renew --yes "$DIR/board" || fail "a folder with links: $(cat "$DIR/flash.log")"
+[ "$(cat "$DIR/ours")" = ours ] && [ -z "$(ls "$DIR/outside")" ] || fail "a link led out of the tree"
+publishes attic 15 "$DIR/board"
 
 # ---- a running board, whose ssh server is this machine's in that tree ----
 
@@ -257,7 +272,7 @@ refuses "neither root nor may it use sudo" --name cellar --ssh "ssh -F $DIR/ssh.
 refuses "cannot be reached over ssh" --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes ann@board
 flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --dry-run root@board || fail "--dry-run over ssh: $(cat "$DIR/flash.log")"
 grep -q '^client_id = attic' "$DIR/board/etc/sluice/agent.conf" || fail "--dry-run changed the board"
-flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --yes root@board || fail "over ssh: $(cat "$DIR/flash.log")"
+echo y | flash --name cellar --ssh "ssh -F $DIR/ssh.conf" root@board || fail "over ssh: $(cat "$DIR/flash.log")"
 expect_lines "$DIR/board/systemctl.log" daemon-reload 'restart sluice-agent'
 echo 'pi ALL=(ALL) NOPASSWD: ALL' > "$DIR/board/etc/sudoers.d/pi"
 flash --name cellar --renew --ssh "ssh -F $DIR/ssh.conf" --yes pi@board || fail "with sudo: $(cat "$DIR/flash.log")"
@@ -285,4 +300,15 @@ touch "$DIR/router/etc/rc.common"
 flash --name router --agent "$DIR/router/bin/busybox" --yes "$DIR/router" || fail "a router: $(cat "$DIR/flash.log")"
 cmp "$ROOT/boards/openwrt/sluice-agent.init" "$DIR/router/etc/rc.d/S95sluice-agent" || fail "procd does not start the agent"
 [ ! -e "$DIR/router/usr/lib/systemd" ] || fail "the router got a service for systemd"
+
+# One that is full leaves nothing half written, and is no "ready".
+if mount -t tmpfs -o size=64k tmpfs "$DIR/disk" 2> "$DIR/mount.log"; then
+    cp -a "$DIR/router/bin" "$DIR/disk"
+    head -c 100K /dev/zero | cat "$DIR/router/bin/busybox" - > "$DIR/large"
+    refuses "has not taken it all.*--renew" --name full --agent "$DIR/large" --yes "$DIR/disk"
+    [ -z "$(find "$DIR/disk" -name '*.new')" ] || fail "what is half written stays"
+    umount "$DIR/disk"
+else
+    echo "this machine cannot mount: a full tree was not tried"
+fi
 stop_gateway
