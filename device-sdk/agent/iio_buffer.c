@@ -166,10 +166,22 @@ static bool set_rate(const struct iio_buffer *buffer)
     return buffer->rate <= 0 || set(buffer, "sampling_frequency", "", "", text);
 }
 
+/* An element that is not read, and that another process enabled, would shift all that are. */
+static void disable_elements(const struct iio_buffer *buffer)
+{
+    char path[BUFFER_PATH_BYTES];
+    DIR *folder = device_path(buffer, path, "scan_elements", "", "") ? opendir(path) : NULL;
+    for (struct dirent *file; folder && (file = readdir(folder));)
+        if (fnmatch("*_en", file->d_name, 0) == 0)
+            set(buffer, "scan_elements/", file->d_name, "", "0");
+    if (folder)
+        closedir(folder);
+}
+
 /* The timestamp is left out: a sample has the agent's time. */
 static bool enable_elements(const struct iio_buffer *buffer)
 {
-    set(buffer, "scan_elements/", "in_timestamp", "_en", "0"); /* not every device has one */
+    disable_elements(buffer);
     for (size_t i = 0; i < buffer->element_count; i++)
         if (!set(buffer, "scan_elements/", buffer->elements[i].name, "_en", "1"))
             return false;
@@ -212,6 +224,7 @@ bool iio_buffer_open(struct iio_buffer *buffer)
     if (find_again(buffer) && start(buffer))
         buffer->descriptor = open(buffer->node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     buffer->error = buffer->descriptor < 0 ? errno : 0;
+    buffer->is_new = true;
     return buffer->descriptor >= 0;
 }
 
@@ -291,4 +304,5 @@ double iio_buffer_value(const struct iio_buffer *buffer, size_t element, enum bu
 void iio_buffer_restart(struct iio_buffer *buffer)
 {
     buffer->scan_count = 0;
+    buffer->is_new = false;
 }

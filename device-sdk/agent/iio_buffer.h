@@ -52,6 +52,7 @@ struct iio_buffer {
     int descriptor;      /* -1: closed */
     int error;           /* why it is; 0: it is open, or was never opened */
     uint64_t scan_count; /* since iio_buffer_restart */
+    bool is_new;         /* this sample is the first since it was opened */
     uint8_t memory[2048];
     size_t held_bytes; /* of a scan that is not whole yet */
 };

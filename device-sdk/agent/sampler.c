@@ -158,11 +158,13 @@ static void collect(struct sampler *sampler)
             iio_buffer_collect(&sampler->buffers[i]);
 }
 
-/* Until when a buffer may have its first scan; 0: each has one, or is gone. */
+/* Until when a buffer that was just opened may have its first scan; 0: none is awaited. One that is slow or
+ * silent later does not make the other sensors wait. */
 static uint64_t scans_deadline_ms(const struct sampler *sampler)
 {
     for (size_t i = 0; i < sampler->buffer_count; i++)
-        if (sampler->buffers[i].descriptor >= 0 && sampler->buffers[i].scan_count == 0)
+        if (sampler->buffers[i].descriptor >= 0 && sampler->buffers[i].is_new &&
+            sampler->buffers[i].scan_count == 0)
             return sampler->started_ms + SCAN_WAIT_MS;
     return 0;
 }
