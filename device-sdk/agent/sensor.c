@@ -99,12 +99,22 @@ bool sensor_read_buffer(struct sensor *sensor, double *ret_number)
     return true;
 }
 
-double sensor_value(struct sensor *sensor)
+static bool read_value(struct sensor *sensor, double *ret_value)
 {
     double number = NAN;
     errno = 0;
     sensor->text[0] = '\0';
-    if (!sensor->read(sensor, &number)) {
+    if (!sensor->read(sensor, &number))
+        return false;
+    *ret_value = (number + sensor->offset) * sensor->scale;
+    errno = ERANGE; /* 1e999: JSON has no such number */
+    return !isinf(*ret_value);
+}
+
+double sensor_value(struct sensor *sensor)
+{
+    double value;
+    if (!read_value(sensor, &value)) {
         if (!sensor->is_missing)
             agent_log("sensor %s gives no value: %s%s%s", sensor->name, sensor->path,
                       sensor->path[0] ? ": " : "",
@@ -117,7 +127,7 @@ double sensor_value(struct sensor *sensor)
     if (sensor->is_missing)
         agent_log("sensor %s gives values again", sensor->name);
     sensor->is_missing = false;
-    return (number + sensor->offset) * sensor->scale;
+    return value;
 }
 
 static bool name_taken(const struct sensor_list *list, const char *name)

@@ -2,6 +2,7 @@
 #include "agent/log.h"
 #include "agent/sampler.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -205,6 +206,27 @@ static void a_sensor_that_vanishes_is_told_once(void **state)
     assert_int_equal(log_count, 2);
 }
 
+static void a_number_that_no_frame_has_is_told_once(void **state)
+{
+    (void)state;
+    char path[64];
+    snprintf(path, sizeof path, "%s/huge", root);
+    const char *const texts[] = {"1e999\n", "-1e999\n", "1e308\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct sensor sensor = {.name = "huge", .read = sensor_read_file, .scale = 10};
+        snprintf(sensor.path, sizeof sensor.path, "%s", path);
+        put("/huge", texts[i]);
+        log_count = 0;
+        assert_true(isnan(sensor_value(&sensor)));
+        assert_true(isnan(sensor_value(&sensor)));
+        assert_int_equal(log_count, 1);
+        assert_non_null(strstr(log_line, strerror(ERANGE)));
+        put("/huge", "2\n");
+        assert_true(sensor_value(&sensor) == 20);
+    }
+    take_away("/huge");
+}
+
 /* A hub that loses its power for a moment: the same devices come back in another order. */
 static void a_sensor_that_comes_back_under_another_number_is_found(void **state)
 {
@@ -371,6 +393,7 @@ int main(void)
         cmocka_unit_test(the_processor_is_measured_between_two_samples),
         cmocka_unit_test(classes_and_names_can_be_left_out),
         cmocka_unit_test(a_sensor_that_vanishes_is_told_once),
+        cmocka_unit_test(a_number_that_no_frame_has_is_told_once),
         cmocka_unit_test(a_sensor_that_comes_back_under_another_number_is_found),
         cmocka_unit_test(a_bare_machine_still_gives_something),
         cmocka_unit_test(more_sensors_than_a_frame_holds_are_counted),
