@@ -278,11 +278,34 @@ static void run(struct remote *remote, struct sluice_bytes name, const struct sl
     answer_unknown(remote, message);
 }
 
+/* An answer that does not tell which command it is for is better than none. */
+static void answer_uncorrelated(struct remote *remote, const struct sluice_message *message)
+{
+    char why[128];
+    snprintf(why, sizeof why, "the Correlation Data is %zu bytes; allowed are %d", message->correlation.len,
+             REMOTE_CORRELATION_BYTES);
+    agent_log("a command is not done: %s", why);
+    answer_error(remote, &(struct sluice_message){.response_topic = message->response_topic},
+                 "InvalidPayload", why, NULL);
+}
+
+/* The session may still have a subscription from before the configuration was changed. */
+static bool is_command(const struct remote *remote, const struct sluice_message *message)
+{
+    size_t prefix_bytes = strlen(remote->config->commands) + 1;
+    return !message->retain && remote->filter_count > 0 && message->topic.len >= prefix_bytes &&
+           memcmp(message->topic.data, remote->filter, prefix_bytes) == 0;
+}
+
 void remote_message(struct remote *remote, const struct sluice_message *message)
 {
     size_t skipped = strlen(remote->config->commands) + 1;
-    if (message->retain || message->topic.len < skipped)
+    if (!is_command(remote, message))
         return;
+    if (message->response_topic.len > 0 && message->correlation.len > REMOTE_CORRELATION_BYTES) {
+        answer_uncorrelated(remote, message);
+        return;
+    }
     if (remote->stopping) {
         answer_stopping(remote, message);
         return;

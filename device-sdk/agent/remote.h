@@ -14,7 +14,9 @@
  * Answers are JSON. An error is a document of errorType and errorMessage, as
  * functions answer, and is an `errorType` User Property too. What takes time
  * (sample, actions) is done one at a time: another one meanwhile is answered
- * Busy. A retained message is no command: it would be one anew at every start.
+ * Busy. A command whose Correlation Data is longer than an answer can carry is
+ * not done, and answered InvalidPayload without it. A retained message is no
+ * command: it would be one anew at every start.
  *
  * Memory: the caller's; of the answer's text malloc's, until it is in the outbox.
  * Owned by the agent's loop, in whose sluice_device_poll the messages come.
@@ -35,7 +37,10 @@ struct schedule {
     uint32_t interval_ms;
 };
 
-enum { REMOTE_REQUEST_BYTES = 1024 }; /* what the device takes as one packet */
+enum {
+    REMOTE_REQUEST_BYTES = 1024,         /* what the device takes as one packet */
+    REMOTE_CORRELATION_BYTES = 240 - 14, /* what it publishes beside the longest errorType */
+};
 
 struct remote {
     const struct agent_config *config;

@@ -10,6 +10,8 @@ sluice_test(device_store_test SOURCES unit/device_store_test.c unit/device_fixtu
 sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent_parts)
 sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
 sluice_test(agent_watch_test SOURCES unit/agent_watch_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_agent_parts sluice_client m)
+sluice_test(agent_remote_test SOURCES unit/agent_remote_test.c unit/device_fixture.c unit/fake_port.c
+  LIBS sluice_agent_parts sluice_client sluice_port m)
 sluice_test(sentence_test SOURCES unit/sentence_test.c LIBS sluice_port)
 sluice_test(agent_buffer_test SOURCES unit/agent_buffer_test.c LIBS sluice_agent_parts m)
 sluice_test(agent_gpio_test SOURCES unit/agent_gpio_test.c unit/fake_gpio.c LIBS sluice_agent_parts m)
