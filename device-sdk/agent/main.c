@@ -253,18 +253,19 @@ static void stop(struct agent *agent, uint64_t now_ms)
     sluice_device_close(agent->device, now_ms, agent->config.linger_ms);
 }
 
-/* True: the agent was told to end, and not for the first time. */
-static bool read_signals(struct agent *agent, uint64_t now_ms)
+/* Who tells the agent to end a second time does not want to wait; what is left is still written to its file.
+ */
+static void read_signals(struct agent *agent, uint64_t now_ms)
 {
     struct signalfd_siginfo info;
     while (read(agent->signals, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue;
         if (agent->stopping)
-            return true;
-        stop(agent, now_ms);
+            sluice_device_close(agent->device, now_ms, 0);
+        else
+            stop(agent, now_ms);
     }
-    return false;
 }
 
 /* Publishes what is gathered without waiting: after an urgent sample, or because it is time to connect. */
@@ -338,17 +339,16 @@ static int run(struct agent *agent)
     uint64_t now_ms = sluice_posix_now_ms();
     agent->schedule = (struct schedule){now_ms, agent->config.interval_ms};
     agent->end_ms = agent->options.for_ms ? now_ms + agent->options.for_ms : UINT64_MAX;
-    bool aborted = false;
-    while (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED && !aborted) {
+    while (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED) {
         now_ms = sluice_posix_now_ms();
-        aborted = read_signals(agent, now_ms);
+        read_signals(agent, now_ms);
         if (!agent->stopping)
             take_samples(agent, now_ms);
         remote_step(&agent->remote, now_ms);
         if (!agent->stopping && now_ms >= agent->end_ms)
             stop(agent, now_ms);
         uint64_t next_ms = sluice_device_poll(agent->device, now_ms);
-        if (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED && !aborted)
+        if (sluice_device_state(agent->device) != SLUICE_DEVICE_CLOSED)
             wait_until(agent, now_ms, next_ms);
     }
     struct sluice_device_counters counters = sluice_device_counters(agent->device);

@@ -80,3 +80,21 @@ wait "$AGENT" || fail "the agent ended with status $?"
     fail "the agent ended with status $?"
 grep -q "cannot open $DIR/nowhere/outbox: No such file or directory" "$DIR/agent.log" || fail "the folder is not named"
 stop_gateway
+
+# Who is told to end twice does not wait for the gateway, and writes what is not yet in the file.
+: > "$DIR/count"
+"$BUILD/bin/sluice-agent" --config "$DIR/agent.conf" --outbox-file "$DIR/hasty" --outbox-commit 1h --linger 1h \
+    2> "$DIR/agent.log" &
+AGENT=$!
+started "$AGENT"
+wait_until enough
+kill -TERM "$AGENT"
+kill -INT "$AGENT" # two of one kind could be one
+status=0
+wait "$AGENT" || status=$?
+[ "$status" = 1 ] || fail "told twice, the agent ended with status $status"
+count=$(sed -n "s|.* \([0-9]*\) messages are not delivered; they stay in $DIR/hasty|\1|p" "$DIR/agent.log")
+"$BUILD/bin/sluice-agent" --config "$DIR/agent.conf" --outbox-file "$DIR/hasty" --once --linger 1ms \
+    2> "$DIR/agent.log" || true
+grep -q " ${count:-no} messages of an earlier run wait in $DIR/hasty" "$DIR/agent.log" ||
+    fail "not all $count messages stayed in the file"
