@@ -14,6 +14,7 @@ set(CPACK_PACKAGE_FILE_NAME sluice-agent_${PROJECT_VERSION}_${SLUICE_BOARD})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_SET_DESTDIR ON) # files of /etc are in the package where they will be
 set(CPACK_INSTALL_PREFIX /usr)
+set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/modes.cmake)
 
 if(board_folder MATCHES "/openwrt$")
   set(CPACK_GENERATOR TGZ)

@@ -3,10 +3,16 @@
 # purges without touching the key, and OpenWrt's archive with a service for procd. No package holds a key.
 . "$ROOT/tests/e2e/lib.sh"
 need cpack dpkg-deb deb-systemd-helper qemu-mipsel-static
+umask 027 # as on some builder's machine
 
 # package BOARD: makes it in $DIR/BOARD.
 package() {
     cpack --config "$BUILD/boards/$1/CPackConfig.cmake" -B "$DIR/$1" > "$DIR/cpack.log" 2>&1 || fail "cpack for $1"
+}
+
+# all_can_read LISTING: as tar shows what a package holds. The agent has a user of its own.
+all_can_read() {
+    ! grep -v '^[d-]rwxr-xr-x \|^-rw-r--r-- ' "$1" || fail "not everybody can read these, or more than the owner can write"
 }
 
 # is_for BOARD ARCHITECTURE: the package of Debian for it, with a stripped program and no key in it.
@@ -15,6 +21,8 @@ is_for() {
     deb=$DIR/$1/sluice-agent_0.1.0_$1.deb
     [ "$(dpkg-deb --field "$deb" Package Architecture)" = "Package: sluice-agent
 Architecture: $2" ] || fail "$1: $(dpkg-deb --field "$deb")"
+    dpkg-deb --contents "$deb" > "$DIR/contents"
+    all_can_read "$DIR/contents"
     dpkg-deb --extract "$deb" "$DIR/$1/tree"
     (cd "$DIR/$1/tree" && find . ! -type d | LC_ALL=C sort) > "$DIR/files"
     expect_lines "$DIR/files" ./etc/sluice/agent.conf ./usr/bin/sluice-agent \
@@ -50,7 +58,9 @@ dpkg_keeps_what_is_the_owners() {
 procd_starts_what_is_in_the_archive() {
     package openwrt
     mkdir "$DIR/router"
-    tar -xzf "$DIR/openwrt/sluice-agent_0.1.0_openwrt.tar.gz" -C "$DIR/router"
+    tar -tvzf "$DIR/openwrt/sluice-agent_0.1.0_openwrt.tar.gz" > "$DIR/contents"
+    all_can_read "$DIR/contents"
+    tar -xzof "$DIR/openwrt/sluice-agent_0.1.0_openwrt.tar.gz" -C "$DIR/router"
     [ -z "$(find "$DIR/router" -name '*.key' -o -path '*/etc/sluice/*')" ] || fail "a key, or the owner's configuration"
     (
         procd_open_instance() { :; }
@@ -59,12 +69,13 @@ procd_starts_what_is_in_the_archive() {
         . "$DIR/router/etc/init.d/sluice-agent"
         [ "$USE_PROCD" = 1 ] && start_service
         # shellcheck disable=SC2153 # the script's
-        echo "/etc/rc.d/S$START""sluice-agent"
+        printf '%s\n' "/etc/rc.d/S$START""sluice-agent" "/etc/rc.d/K$STOP""sluice-agent" > "$DIR/enabled"
     ) > "$DIR/procd"
     grep -qx 'command /usr/bin/sluice-agent --config /etc/sluice/agent.conf' "$DIR/procd" || fail "$(cat "$DIR/procd")"
     grep -qx closed "$DIR/procd" || fail "the instance is left open"
-    grep -qxF "$(tail -n 1 "$DIR/procd")" "$DIR/router/lib/upgrade/keep.d/sluice-agent" ||
-        fail "an upgrade of the system forgets that the service is enabled"
+    for path in $(cat "$DIR/enabled") /etc/sluice/ $(cd "$DIR/router" && find etc lib usr/bin -type f -printf '/%p '); do
+        grep -qxF "$path" "$DIR/router/lib/upgrade/keep.d/sluice-agent" || fail "an upgrade of the system forgets $path"
+    done
     qemu-mipsel-static -cpu 24Kc "$DIR/router/usr/bin/sluice-agent" --list \
         --config "$DIR/router/usr/share/sluice-agent/agent.conf" > "$DIR/list" || fail "the agent ends with status $?"
     grep -q '^load1 ' "$DIR/list" || fail "the agent finds no sensors: $(cat "$DIR/list")"

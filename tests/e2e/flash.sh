@@ -299,6 +299,10 @@ printf '\177ELF\001\001\001\0\0\0\0\0\0\0\0\0\002\0\010\0' > "$DIR/router/bin/bu
 touch "$DIR/router/etc/rc.common"
 flash --name router --agent "$DIR/router/bin/busybox" --yes "$DIR/router" || fail "a router: $(cat "$DIR/flash.log")"
 cmp "$ROOT/boards/openwrt/sluice-agent.init" "$DIR/router/etc/rc.d/S95sluice-agent" || fail "procd does not start the agent"
+(cd "$DIR/router" && find . ! -type d ! -path './etc/sluice/*' ! -name busybox ! -name rc.common | cut -c2-) > "$DIR/written"
+grep -qx /etc/rc.d/K10sluice-agent "$DIR/written" || fail "the router got $(cat "$DIR/written")"
+! grep -vxFf "$ROOT/boards/openwrt/sysupgrade.keep" "$DIR/written" || fail "an upgrade of the router's system forgets these"
+cmp "$ROOT/boards/openwrt/sysupgrade.keep" "$DIR/router/lib/upgrade/keep.d/sluice-agent" || fail "nothing says what to keep"
 [ ! -e "$DIR/router/usr/lib/systemd" ] || fail "the router got a service for systemd"
 
 # One that is full leaves nothing half written, and is no "ready".
