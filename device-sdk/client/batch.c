@@ -35,6 +35,7 @@ static enum sluice_error begin(struct batch *batch, const struct batch_sample *s
     if ((has_clock ? sample->time_ms : sample->now_ms) > INT64_MAX)
         return SLUICE_INVALID;
     if (batch->finished.len > 0 || batch->sample_count == FRAME_SAMPLES_TAKEN ||
+        (batch->sample_count + 1) * batch->channel_count > FRAME_VALUES_TAKEN ||
         (batch->sample_count > 0 && batch->has_clock != has_clock))
         return SLUICE_FULL;
     if (batch->sample_count == 0) {

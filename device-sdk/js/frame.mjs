@@ -41,8 +41,12 @@ export function isFrame(bytes) {
  * `{hasClock, channels: [{name, unit, type, decimals}], samples: [{timeMs, values}]}`:
  * `timeMs` is a bigint, and of `values` there is one for each channel, null where it is
  * missing: a bigint in units of 10^-decimals, a boolean, a number (a float32), or a string.
+ * The limits are a gateway's: `maxValues` is of samples times channels.
  */
-export function decodeFrame(bytes, { receivedMs = Date.now(), maxChannels = CHANNELS_MAX, maxSamples = 4096 } = {}) {
+export function decodeFrame(
+  bytes,
+  { receivedMs = Date.now(), maxChannels = CHANNELS_MAX, maxSamples = 4096, maxValues = 16384 } = {},
+) {
   check(isFrame(bytes) && bytes.length > 2 + TRAILER_BYTES, 'these bytes are no frame')
   const trailer = new Reader(bytes.subarray(bytes.length - TRAILER_BYTES))
   const sampleCount = trailer.u16()
@@ -55,9 +59,11 @@ export function decodeFrame(bytes, { receivedMs = Date.now(), maxChannels = CHAN
   check(version >> 4 === 1 && (version & 0xe) === 0, 'the version or a flag is unknown')
   const hasClock = (version & 1) === 1
   const channels = readChannels(reader, maxChannels)
+  const valueCount = sampleCount * channels.length
+  check(valueCount <= maxValues, `${valueCount} values are over the limit of ${maxValues}`)
   const texts = channels.some((channel) => channel.type === 'text') ? readTexts(reader) : []
   const samples = readSamples(new RangeDecoder(reader.rest()), channels, texts, sampleCount)
-  if (!hasClock) stampSamples(samples, BigInt(receivedMs))
+  if (!hasClock) stampSamples(samples, BigInt(typeof receivedMs === 'number' ? Math.round(receivedMs) : receivedMs))
   return { hasClock, channels, samples }
 }
 

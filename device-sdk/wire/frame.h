@@ -23,7 +23,8 @@
 enum {
     FRAME_CHANNELS_MAX = 64,
     FRAME_SAMPLES_MAX = 65535,
-    FRAME_SAMPLES_TAKEN = 4096, /* of one frame by a gateway; so a device puts no more into it */
+    FRAME_SAMPLES_TAKEN = 4096, /* of one frame by a gateway, and */
+    FRAME_VALUES_TAKEN = 16384, /* samples x channels; so a device puts no more into it */
     FRAME_NAME_BYTES_MAX = 64,
     FRAME_UNIT_BYTES_MAX = 32,
     FRAME_DECIMALS_MAX = 15,
@@ -174,7 +175,8 @@ static inline bool frame_is(struct span payload)
 
 struct frame_limits {
     uint32_t max_channels;
-    uint32_t max_samples; /* a frame of constants can hold 65,535 of them in a few bytes */
+    uint32_t max_samples; /* a frame of constants can hold 65,535 of them in a few bytes, */
+    uint32_t max_values;  /* each with a place for every channel: samples x channels */
 };
 
 /* About 30 KB: one for all frames of a thread is enough. */

@@ -39,7 +39,8 @@ static enum sluice_error read_header(struct reader *reader, const struct frame_l
     decoder->channel_count = read_u8(reader);
     if (decoder->channel_count > FRAME_CHANNELS_MAX)
         return SLUICE_INVALID;
-    if (decoder->channel_count > limits->max_channels)
+    if (decoder->channel_count > limits->max_channels ||
+        decoder->channel_count * (uint64_t)decoder->sample_count > limits->max_values)
         return SLUICE_TOO_LARGE;
     for (size_t i = 0; i < decoder->channel_count; i++) {
         struct frame_channel *channel = &decoder->channels[i];

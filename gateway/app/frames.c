@@ -3,7 +3,6 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "wire/frame.h"
 #include "wire/mqtt.h"
 
 struct frames {
@@ -20,10 +19,10 @@ struct frames {
     size_t capacity;
 };
 
-struct frames *frames_new(uint32_t channels_max, uint32_t samples_max, size_t bytes_max)
+struct frames *frames_new(const struct frame_limits *limits, size_t bytes_max)
 {
     struct frames *frames = memory_new(sizeof *frames);
-    frames->limits = (struct frame_limits){channels_max, samples_max};
+    frames->limits = *limits;
     frames->bytes_max = bytes_max;
     return frames;
 }

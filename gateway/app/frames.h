@@ -10,11 +10,12 @@
 
 #include "base/message.h"
 #include "sluice/error.h"
+#include "wire/frame.h"
 
 struct frames;
 
 /* `bytes_max`: of all messages of one frame together, as message_bytes. */
-struct frames *frames_new(uint32_t channels_max, uint32_t samples_max, size_t bytes_max);
+struct frames *frames_new(const struct frame_limits *limits, size_t bytes_max);
 void frames_free(struct frames *frames);
 
 /* The messages that `view` stands for: a frame's samples, or `view` itself. SLUICE_INVALID: a damaged frame;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 enum {
-    FRAME_CHANNELS_LIMIT = 64,
     FRAME_BYTES_LIMIT = 4 * 1024 * 1024, /* decoded */
     /* The journal's buffer takes the largest packet, or frame, with all its targets, and more while the disk
      * is busy. */
@@ -285,7 +284,9 @@ enum sluice_error gateway_start(uv_loop_t *loop, const struct config *config, co
     gateway->net = net_new(loop);
     gateway->https = https_new(gateway);
     gateway->invoke_api = invoke_api_new(gateway);
-    gateway->frames = frames_new(FRAME_CHANNELS_LIMIT, FRAME_SAMPLES_TAKEN, FRAME_BYTES_LIMIT);
+    gateway->frames =
+        frames_new(&(struct frame_limits){FRAME_CHANNELS_MAX, FRAME_SAMPLES_TAKEN, FRAME_VALUES_TAKEN},
+                   FRAME_BYTES_LIMIT);
     enum sluice_error error = start_authenticator(gateway);
     start_broker(gateway);
     /* Ports and certificates first: until they are there, nothing is written. Nobody is served before the

@@ -349,11 +349,9 @@ static bool take_packet(struct channel *channel, struct span bytes, uint64_t now
     return true;
 }
 
-/* What is left of the input waits until everybody else had a turn. A few milliseconds of work make one: a
- * quarter of a megabyte of small PUBLISHes that match thousands of filters each would be seconds, of
- * SUBSCRIBEs tenths of one. */
-enum { TURN_WORK = 64 * 1024 };
-
+/* What is left of the input waits until everybody else had a turn: a quarter of a megabyte of small PUBLISHes
+ * that match thousands of filters each would be seconds, and so would one of telemetry frames; of SUBSCRIBEs
+ * tenths of one. */
 static void end_turn(struct channel *channel, uint64_t now_ms)
 {
     channel_pause(channel, PAUSE_TURN);
@@ -369,7 +367,7 @@ static bool may_begin_connect(struct span input)
 size_t channel_input(struct channel *channel, struct span input, uint64_t now_ms)
 {
     const struct broker_config *config = &channel->broker->config;
-    const uint64_t turn_end = channel->broker->scratch.work + TURN_WORK;
+    const uint64_t turn_end = channel->broker->scratch.work + PUBLISH_TURN_WORK;
     size_t used = 0;
     while (channel->state != CHANNEL_CLOSING && channel->paused == 0 && used < input.len) {
         struct span packet, rest = span_skip(input, used);

@@ -9,6 +9,8 @@
 
 #include "broker/delivery.h"
 
+enum { PUBLISH_TURN_WORK = 64 * 1024 }; /* of publish_scratch.work in one turn: a few milliseconds */
+
 struct publish_delivery;
 
 struct publish_scratch {
@@ -22,7 +24,8 @@ struct publish_scratch {
     size_t stored_capacity;
     size_t identifier_count, identifier_capacity;
     uint64_t stamp; /* counts matched messages */
-    uint64_t work;  /* done for packets so far: see channel_input; 1 is a level of a filter looked at */
+    uint64_t work;  /* done for packets so far: see channel_input; 1 is a level of a filter looked at, or a
+                      byte of what was made of a packet */
 };
 
 void publish_scratch_fini(struct publish_scratch *scratch);

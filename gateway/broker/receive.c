@@ -195,14 +195,21 @@ static enum mqtt_reason check(const struct channel *channel, const struct mqtt_p
                : MQTT_PAYLOAD_FORMAT_INVALID;
 }
 
+/* What is made of a few bytes may be much, and making it is this connection's work: a unit for each byte. How
+ * much was made before a refusal is not known. */
 static enum mqtt_reason transform(struct broker *broker, const struct message *view,
                                   const struct message **ret_messages, size_t *ret_count)
 {
-    if (broker->hooks.transform)
-        return broker->hooks.transform(broker->hooks.ctx, view, ret_messages, ret_count);
     *ret_messages = view;
     *ret_count = 1;
-    return MQTT_SUCCESS;
+    if (!broker->hooks.transform)
+        return MQTT_SUCCESS;
+    enum mqtt_reason reason = broker->hooks.transform(broker->hooks.ctx, view, ret_messages, ret_count);
+    if (reason != MQTT_SUCCESS)
+        broker->scratch.work += PUBLISH_TURN_WORK;
+    for (size_t i = 0; reason == MQTT_SUCCESS && *ret_messages != view && i < *ret_count; i++)
+        broker->scratch.work += (*ret_messages)[i].payload.len;
+    return reason;
 }
 
 /* The message was checked. SLUICE_AGAIN: it has to wait for room, or for the disk to work again. */

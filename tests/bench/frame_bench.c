@@ -105,7 +105,7 @@ static struct span encode(const struct series *series, void *memory, size_t capa
 static size_t decode_to_json(struct span frame, char *memory, size_t capacity_bytes)
 {
     static struct frame_decoder decoder;
-    const struct frame_limits limits = {COLUMNS_MAX, SAMPLES_MAX};
+    const struct frame_limits limits = {COLUMNS_MAX, SAMPLES_MAX, UINT32_MAX};
     struct frame_value values[COLUMNS_MAX];
     int64_t time_ms;
     struct writer json = writer_of(memory, capacity_bytes);
@@ -128,7 +128,7 @@ static int report(const char *name, const struct series *series)
         return 1;
     }
     static struct frame_decoder decoder;
-    frame_decode_open(&decoder, frame, &(struct frame_limits){COLUMNS_MAX, SAMPLES_MAX}, 0);
+    frame_decode_open(&decoder, frame, &(struct frame_limits){COLUMNS_MAX, SAMPLES_MAX, UINT32_MAX}, 0);
     size_t header_bytes = (size_t)(decoder.body.data - frame.data);
     double values = (double)(series->sample_count * series->channel_count);
     double floor = frame_floor_bytes(series->times_ms, &series->values[0][0], series->sample_count,

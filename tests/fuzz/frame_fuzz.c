@@ -10,7 +10,7 @@
 
 enum { FRAME_BYTES_MAX = 4096, SAMPLES_MAX = 256 };
 
-static const struct frame_limits limits = {16, SAMPLES_MAX};
+static const struct frame_limits limits = {16, SAMPLES_MAX, UINT32_MAX};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-sluice_test(frames_test SOURCES unit/frames_test.c LIBS sluice_app)
+sluice_test(frames_test SOURCES unit/frames_test.c LIBS sluice_app sluice_client)
 sluice_test(answer_test SOURCES unit/answer_test.c LIBS sluice_app)
 sluice_test(sys_test SOURCES unit/sys_test.c LIBS sluice_app)
 sluice_test(storage_test SOURCES unit/storage_test.c LIBS sluice_app)

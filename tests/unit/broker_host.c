@@ -351,8 +351,14 @@ static enum mqtt_reason on_transform(void *ctx, const struct message *view,
     const struct host *host = ctx;
     if (host->transform_answer != MQTT_SUCCESS)
         return host->transform_answer;
+    if (host->copies == 1 && host->made.len == 0) {
+        *ret_messages = view;
+        *ret_count = 1;
+        return MQTT_SUCCESS;
+    }
     for (size_t i = 0; i < host->copies; i++) {
         copies[i] = *view;
+        copies[i].payload = host->made;
         if (host->copies > 1)
             copies[i].topic = copies[i].payload = span_of(&"01234567"[i], 1);
     }

@@ -67,6 +67,7 @@ struct host {
     struct broker_processing *owed[HOST_OWED_MAX];
     size_t owed_count;
     size_t copies; /* messages that transform makes of one: over 1 their topics and payloads are 0, 1, ... */
+    struct span made; /* the payload that transform gives a message instead of its own, if it is not empty */
     size_t stored_count, replay_count, load_count;
     bool keeps_no_retained; /* so there may be more than its table takes, and none after a crash */
     size_t failing_loads;   /* so many of the next ones */

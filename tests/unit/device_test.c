@@ -27,7 +27,8 @@ static void samples_arrive_as_one_frame(void **state)
     static struct frame_decoder decoder;
     struct frame_value values[2];
     int64_t time_ms;
-    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload, &(struct frame_limits){64, 1000}, 0),
+    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
+                                       &(struct frame_limits){64, 1000, FRAME_VALUES_TAKEN}, 0),
                      SLUICE_OK);
     assert_true(span_equal(decoder.channels[0].name, SPAN_LITERAL("temperature")));
     assert_true(frame_next_sample(&decoder, &time_ms, values));
@@ -90,7 +91,8 @@ static void a_frame_holds_no_more_samples_than_a_gateway_takes(void **state)
     struct mqtt_packet packet = take(MQTT_PUBLISH);
     static struct frame_decoder decoder;
     assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
-                                       &(struct frame_limits){64, FRAME_SAMPLES_TAKEN}, 0),
+                                       &(struct frame_limits){64, FRAME_SAMPLES_TAKEN, FRAME_VALUES_TAKEN},
+                                       0),
                      SLUICE_OK);
     assert_int_equal(decoder.sample_count, FRAME_SAMPLES_TAKEN);
     take_nothing();
@@ -106,9 +108,9 @@ static void samples_without_a_clock_make_frames_of_their_own(void **state)
     poll_device();
     static struct frame_decoder decoder;
     struct mqtt_packet packet = take(MQTT_PUBLISH);
-    assert_int_equal(
-        frame_decode_open(&decoder, packet.publish.payload, &(struct frame_limits){64, 1000}, 5000),
-        SLUICE_OK);
+    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
+                                       &(struct frame_limits){64, 1000, FRAME_VALUES_TAKEN}, 5000),
+                     SLUICE_OK);
     assert_false(decoder.has_clock);
 }
 
@@ -125,7 +127,8 @@ static void a_clock_that_is_set_back_or_far_ahead_is_carried_as_it_is(void **sta
     static struct frame_decoder decoder;
     struct frame_value values[2];
     struct mqtt_packet packet = take(MQTT_PUBLISH);
-    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload, &(struct frame_limits){64, 1000}, 0),
+    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
+                                       &(struct frame_limits){64, 1000, FRAME_VALUES_TAKEN}, 0),
                      SLUICE_OK);
     for (size_t i = 0; i < sizeof times_ms / sizeof times_ms[0]; i++) {
         int64_t time_ms;
@@ -343,7 +346,9 @@ static void thinning_keeps_the_whole_time_span(void **state)
     struct frame_value values[2];
     int64_t time_ms;
     struct span payload = take(MQTT_PUBLISH).publish.payload;
-    assert_int_equal(frame_decode_open(&decoder, payload, &(struct frame_limits){64, 1000}, 0), SLUICE_OK);
+    assert_int_equal(
+        frame_decode_open(&decoder, payload, &(struct frame_limits){64, 1000, FRAME_VALUES_TAKEN}, 0),
+        SLUICE_OK);
     assert_true(frame_next_sample(&decoder, &time_ms, values));
     assert_int_equal(time_ms, 1700000000000);
 }

@@ -40,7 +40,8 @@ static void texts_arrive_as_they_were_given(void **state)
     poll_device();
     struct mqtt_packet packet = take(MQTT_PUBLISH);
     static struct frame_decoder decoder;
-    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload, &(struct frame_limits){64, 1000}, 0),
+    assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
+                                       &(struct frame_limits){64, 1000, FRAME_VALUES_TAKEN}, 0),
                      SLUICE_OK);
     static const char *const expected[] = {
         "{\"time\":1700000000,\"temperature\":21.5,\"mode\":\"heating\",\"door\":\"open\"}",
@@ -74,9 +75,9 @@ static void texts_that_fill_a_frame_begin_the_next_one(void **state)
     while (count < 100) {
         static struct frame_decoder decoder;
         struct mqtt_packet packet = take(MQTT_PUBLISH);
-        assert_int_equal(
-            frame_decode_open(&decoder, packet.publish.payload, &(struct frame_limits){64, 1000}, 0),
-            SLUICE_OK);
+        assert_int_equal(frame_decode_open(&decoder, packet.publish.payload,
+                                           &(struct frame_limits){64, 1000, FRAME_VALUES_TAKEN}, 0),
+                         SLUICE_OK);
         count += decoder.sample_count;
         fake_port_give_ack(&fake, MQTT_PUBACK, packet.packet_id, MQTT_SUCCESS);
         poll_device();

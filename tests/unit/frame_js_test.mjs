@@ -88,6 +88,16 @@ test('a limit holds whatever a frame claims', () => {
   }
   assert.throws(() => decodeFrame(constants, { maxSamples: 2 }), /limit/)
   assert.throws(() => decodeFrame(frameOf(vectors[1]), { maxChannels: 1 }), FrameError)
+
+  const wide = frameOf(vectors.find((vector) => vector.channels.length > 4))
+  wide[wide.length - 4] = 4096 >> 8
+  wide[wide.length - 3] = 0
+  assert.throws(() => decodeFrame(withChecksum(wide)), /values are over the limit/)
+})
+
+test('a time of arrival may have fractions, as performance.now() gives', () => {
+  const frame = frameOf(vectors.find((vector) => !vector.clock))
+  assert.deepEqual(decodeFrame(frame, { receivedMs: 1799999999999.6 }), decodeFrame(frame, { receivedMs: RECEIVED_MS }))
 })
 
 test('a channel with a name of JavaScript is one like any other', () => {

@@ -31,7 +31,7 @@ int main(void)
 {
     static struct frame_decoder decoder;
     static uint8_t frame[UINT16_MAX];
-    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_TAKEN};
+    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_TAKEN, FRAME_VALUES_TAKEN};
     uint8_t len[2];
     while (fread(len, 1, sizeof len, stdin) == sizeof len) {
         size_t bytes = (size_t)len[0] << 8 | len[1];

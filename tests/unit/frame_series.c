@@ -178,7 +178,7 @@ static void expect_texts(const struct series *series, size_t count, const struct
 void series_expect(const struct series *series, size_t count, struct span frame)
 {
     static struct frame_decoder decoder;
-    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX};
+    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX, UINT32_MAX};
     uint64_t received_ms = 1800000000000;
     assert_int_equal(frame_decode_open(&decoder, frame, &limits, received_ms), SLUICE_OK);
     expect_channels(series, &decoder);

@@ -113,7 +113,8 @@ static void a_text_that_does_not_fit_leaves_the_frame_as_it_was(void **state)
     assert_int_equal(frame_encode_text(&encoder, SPAN_LITERAL("on"), &value), SLUICE_FULL);
     struct span frame = frame_encode_finish(&encoder);
     assert_int_equal(frame.len, before_bytes);
-    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, 1}, 0), SLUICE_OK);
+    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, 1, UINT32_MAX}, 0),
+                     SLUICE_OK);
     assert_int_equal(decoder.text_count, 1);
 }
 
@@ -136,7 +137,8 @@ static void the_count_of_texts_is_bounded(void **state)
             assert_int_equal(frame_encode_sample(&encoder, i, &value), SLUICE_OK);
     }
     struct span frame = frame_encode_finish(&encoder);
-    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, FRAME_SAMPLES_TAKEN}, 0),
+    assert_int_equal(frame_decode_open(&decoder, frame,
+                                       &(struct frame_limits){1, FRAME_SAMPLES_TAKEN, FRAME_VALUES_TAKEN}, 0),
                      SLUICE_OK);
     assert_int_equal(decoder.text_count, FRAME_TEXTS_MAX);
 }
@@ -172,10 +174,11 @@ static void the_count_of_samples_is_bounded(void **state)
     struct span frame = frame_encode_finish(&encoder);
 
     static struct frame_decoder decoder;
-    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, FRAME_SAMPLES_MAX}, 0),
-                     SLUICE_OK);
+    assert_int_equal(
+        frame_decode_open(&decoder, frame, &(struct frame_limits){1, FRAME_SAMPLES_MAX, UINT32_MAX}, 0),
+        SLUICE_OK);
     assert_int_equal(decoder.sample_count, FRAME_SAMPLES_MAX);
-    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, 65534}, 0),
+    assert_int_equal(frame_decode_open(&decoder, frame, &(struct frame_limits){1, 65534, UINT32_MAX}, 0),
                      SLUICE_TOO_LARGE);
 }
 
@@ -209,7 +212,7 @@ static void every_truncation_is_refused(void **state)
 {
     (void)state;
     static struct frame_decoder decoder;
-    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX};
+    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX, UINT32_MAX};
     for (size_t i = 0; i < MODEL_COUNT; i++) {
         size_t count;
         series_make(&models[i], 5, 40, 3, &series);
@@ -243,7 +246,7 @@ static void every_flipped_bit_is_refused(void **state)
 {
     (void)state;
     static struct frame_decoder decoder;
-    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX};
+    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX, UINT32_MAX};
     size_t count;
     series_make(&models[2], 4, 60, 11, &series);
     struct span frame = series_encode(&series, memory, sizeof memory, &count);
@@ -259,7 +262,7 @@ static void a_forged_checksum_gains_nothing_but_other_values(void **state)
 {
     (void)state;
     static struct frame_decoder decoder;
-    const struct frame_limits limits = {FRAME_CHANNELS_MAX, 1000};
+    const struct frame_limits limits = {FRAME_CHANNELS_MAX, 1000, FRAME_VALUES_TAKEN};
     uint64_t random = 99;
     size_t count, opened_count = 0;
     for (int i = 0; i < 20000; i++) {
@@ -328,8 +331,8 @@ static void headers_that_no_encoder_writes_are_refused(void **state)
         /* The body of one sample whose first value is there, at place 0; the count; room for the checksum. */
         write_bytes(&out, SPAN_LITERAL("\1\1\0\1\0\0"));
         set_checksum(memory, writer_len(&out));
-        enum sluice_error error =
-            frame_decode_open(&decoder, writer_span(&out), &(struct frame_limits){8, 1000}, 0);
+        enum sluice_error error = frame_decode_open(&decoder, writer_span(&out),
+                                                    &(struct frame_limits){8, 1000, FRAME_VALUES_TAKEN}, 0);
         if (error != rows[i].expected)
             fail_msg("%s: %d", rows[i].name, error);
     }
@@ -344,9 +347,10 @@ static void a_claim_of_many_samples_costs_nothing(void **state)
     uint8_t frame[] = "\xC1\x1F\x11\x01\x00\x01x\x00\xAA\xAA\xAA\xFF\xFF\0\0";
     set_checksum(frame, sizeof frame - 1);
     struct span claimed = span_of(frame, sizeof frame - 1);
-    assert_int_equal(frame_decode_open(&decoder, claimed, &(struct frame_limits){8, 1000}, 0),
-                     SLUICE_TOO_LARGE);
-    assert_int_equal(frame_decode_open(&decoder, claimed, &(struct frame_limits){8, 65535}, 0),
+    assert_int_equal(
+        frame_decode_open(&decoder, claimed, &(struct frame_limits){8, 1000, FRAME_VALUES_TAKEN}, 0),
+        SLUICE_TOO_LARGE);
+    assert_int_equal(frame_decode_open(&decoder, claimed, &(struct frame_limits){8, 65535, UINT32_MAX}, 0),
                      SLUICE_INVALID);
     assert_true(decoder.left_count > 65000);
 }

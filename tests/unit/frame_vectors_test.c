@@ -122,7 +122,7 @@ static void samples_encode_to_the_frames(void **state)
 
 static void open_vector(const cJSON *vector, struct frame_decoder *decoder, uint8_t *memory)
 {
-    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX};
+    const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX, UINT32_MAX};
     uint64_t received_ms = strtoull(text_of(vector, "received"), NULL, 10);
     assert_int_equal(frame_decode_open(decoder, frame_of(vector, memory), &limits, received_ms), SLUICE_OK);
 }
@@ -197,7 +197,7 @@ static void every_truncated_frame_is_refused(void **state)
     cJSON_ArrayForEach(vector, vectors)
     {
         static struct frame_decoder decoder;
-        const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX};
+        const struct frame_limits limits = {FRAME_CHANNELS_MAX, FRAME_SAMPLES_MAX, UINT32_MAX};
         uint8_t memory[FRAME_BYTES_MAX];
         struct span frame = frame_of(vector, memory);
         while (frame.len-- > 0)
@@ -232,9 +232,9 @@ static void the_promised_bytes_are_enough_for_the_longest_texts(void **state)
     assert_int_equal(frame_encode_text(&encoder, span_of(longest, sizeof longest), &values[3]), SLUICE_OK);
     assert_int_equal(frame_encode_sample(&encoder, INT64_MIN, values), SLUICE_OK);
     assert_int_equal(frame_encode_sample(&encoder, -1, values), SLUICE_OK);
-    assert_int_equal(
-        frame_decode_open(&decoder, frame_encode_finish(&encoder), &(struct frame_limits){4, 2}, 0),
-        SLUICE_OK);
+    assert_int_equal(frame_decode_open(&decoder, frame_encode_finish(&encoder),
+                                       &(struct frame_limits){4, 2, UINT32_MAX}, 0),
+                     SLUICE_OK);
     struct writer out = writer_of(text, frame_json_bytes_max(&decoder));
     frame_write_json(&out, &decoder, INT64_MIN, values);
     assert_false(out.failed);

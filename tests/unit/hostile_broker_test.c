@@ -490,6 +490,44 @@ static void publishes_that_make_much_work_take_turns(void **state)
     host_free(host);
 }
 
+/* A few bytes that become many, or of which it was found out how many they would become. */
+static void publishes_that_are_made_into_much_take_turns(void **state)
+{
+    (void)state;
+    enum { PUBLISHES = 20 };
+    static const uint8_t much[256 * 1024];
+    static const struct {
+        struct span made;
+        enum mqtt_reason answer;
+        int turns_min, turns_max;
+    } rows[] = {
+        {{much, sizeof much}, MQTT_SUCCESS, PUBLISHES, PUBLISHES},
+        {{much, 16 * 1024}, MQTT_SUCCESS, 2, PUBLISHES / 2},
+        {{much, 1}, MQTT_SUCCESS, 1, 1},
+        {{0}, MQTT_IMPLEMENTATION_SPECIFIC_ERROR, PUBLISHES, PUBLISHES},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct host *host = host_new();
+        host->made = rows[i].made;
+        host->transform_answer = rows[i].answer;
+        struct client client;
+        client_connect(&client, host, &(struct client_options){.client_id = "client"});
+        uint8_t burst[PUBLISHES * 5];
+        for (size_t at = 0; at < sizeof burst; at += 5)
+            memcpy(burst + at, "\x30\x03\x00\x01t", 5);
+        client_give(&client, span_of(burst, sizeof burst));
+        int turns = 1;
+        for (; client.paused; turns++) {
+            host_advance(host, 1);
+            client_give(&client, SPAN_EMPTY);
+        }
+        assert_in_range(turns, rows[i].turns_min, rows[i].turns_max);
+        assert_int_equal(buffer_len(&client.in), 0);
+        client_vanish(&client);
+        host_free(host);
+    }
+}
+
 static void subscribes_that_make_much_work_take_turns(void **state)
 {
     (void)state;
@@ -681,6 +719,7 @@ int main(void)
         cmocka_unit_test(withdrawn_rights_end_what_they_allowed),
         cmocka_unit_test(a_queued_message_ends_with_its_publishers_right),
         cmocka_unit_test(publishes_that_make_much_work_take_turns),
+        cmocka_unit_test(publishes_that_are_made_into_much_take_turns),
         cmocka_unit_test(subscribes_that_make_much_work_take_turns),
         cmocka_unit_test(a_3_1_1_publish_without_right_closes),
         cmocka_unit_test(topics_of_the_server_are_not_for_clients),
