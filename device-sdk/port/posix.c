@@ -311,8 +311,10 @@ static void posix_disconnect(struct sluice_port *port)
     struct posix *posix = posix_of(port);
     if (posix->phase == PHASE_OPEN)
         mbedtls_ssl_close_notify(&posix->tls);
-    if (posix->phase >= PHASE_TLS)
+    if (posix->phase >= PHASE_TLS) {
         mbedtls_ssl_free(&posix->tls);
+        shutdown(posix->descriptor, SHUT_WR); /* close alone drops what is held, where bytes are unread */
+    }
     close_descriptor(posix);
     posix->phase = PHASE_CLOSED;
     posix->wants_write = posix->is_held = false;

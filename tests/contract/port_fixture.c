@@ -78,10 +78,11 @@ static void exec_server(int input, int output, const struct server_wish *wish, c
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* where a test fails half-way */
     dup2(input, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
-    dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
+    dup2(wish->once ? output : open("/dev/null", O_RDWR), STDERR_FILENO);
     execlp("openssl", "openssl", "s_server", "-accept", accept, "-cert", path_of(wish->certificate, ".crt"),
            "-key", path_of(wish->certificate, ".key"), "-CAfile", path_of("ca", ".crt"), "-Verify", "1",
-           "-verify_return_error", "-tls1_2", "-no_ticket", wish->says ? (char *)NULL : "-rev", (char *)NULL);
+           "-verify_return_error", "-tls1_2", "-no_ticket", "-naccept", wish->once ? "1" : "1000000",
+           wish->says ? (char *)NULL : "-rev", (char *)NULL);
     _exit(127);
 }
 
@@ -117,6 +118,14 @@ struct server server_start_as(struct server_wish wish)
 struct server server_start(const char *certificate, uint16_t tcp_port)
 {
     return server_start_as((struct server_wish){.certificate = certificate, .tcp_port = tcp_port});
+}
+
+bool server_heard(struct server *server, const char *text)
+{
+    bool heard = false;
+    for (char line[256]; fgets(line, sizeof line, server->output);)
+        heard = heard || strstr(line, text);
+    return heard;
 }
 
 void server_stop(struct server *server)

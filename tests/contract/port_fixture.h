@@ -18,6 +18,7 @@ struct server_wish {
     uint16_t tcp_port;   /* 0: the system chooses */
     const char *says;    /* NULL: sends each line back, reversed; else it says this, and nothing else */
     size_t says_bytes;
+    bool once; /* ends after its first connection; server_heard tells of it */
 };
 
 struct server {
@@ -30,6 +31,8 @@ struct server {
 struct server server_start_as(struct server_wish wish);
 struct server server_start(const char *certificate, uint16_t tcp_port);
 void server_stop(struct server *server);
+/* Whether a server that was started `once` got this line, or named it as its error: reads to its end. */
+bool server_heard(struct server *server, const char *text);
 
 /* The certificates' folder, as cmocka wants it; path_of(name, ".crt") until four calls later. */
 int make_certificates(void **state);

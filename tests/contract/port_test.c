@@ -254,6 +254,37 @@ static void a_gateway_that_refuses_the_device_is_named(void **state)
     sluice_posix_free(port);
 }
 
+/* Linux throws away what it holds where bytes are unread: PUBACK, DISCONNECT and close_notify would be lost.
+ */
+static void what_was_sent_before_close_arrives_though_bytes_are_unread(void **state)
+{
+    (void)state;
+    struct server server = server_start_as(
+        (struct server_wish){.certificate = "gateway", .says = "unread\n", .says_bytes = 7, .once = true});
+    struct sluice_port *port = open_posix("ca", "device");
+    size_t sent_bytes;
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_OK);
+    wait_for(port);
+    assert_int_equal(port->send(port, "farewell\n", 9, &sent_bytes), SLUICE_OK);
+    port->close(port);
+    assert_true(server_heard(&server, "farewell"));
+    server_stop(&server);
+    sluice_posix_free(port);
+}
+
+/* The rest of its handshake is unread when the certificate is refused. */
+static void a_gateway_that_is_not_accepted_hears_why(void **state)
+{
+    (void)state;
+    struct server server = server_start_as((struct server_wish){.certificate = "foreign", .once = true});
+    struct sluice_port *port = open_posix("ca", "device");
+    assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_DENIED);
+    port->close(port);
+    assert_true(server_heard(&server, "alert unknown ca"));
+    server_stop(&server);
+    sluice_posix_free(port);
+}
+
 static void what_is_no_gateway_is_named(void **state)
 {
     (void)state;
@@ -309,6 +340,8 @@ int main(void)
         cmocka_unit_test(a_clock_that_was_never_set_is_named),
         cmocka_unit_test(only_the_gateway_is_accepted),
         cmocka_unit_test(a_gateway_that_refuses_the_device_is_named),
+        cmocka_unit_test(what_was_sent_before_close_arrives_though_bytes_are_unread),
+        cmocka_unit_test(a_gateway_that_is_not_accepted_hears_why),
         cmocka_unit_test(what_is_no_gateway_is_named),
         cmocka_unit_test(wrong_files_are_named),
     };
