@@ -31,9 +31,11 @@ void session_forget(struct session *session)
 
 void session_offer(struct session *session, mbedtls_ssl_context *tls, const char *host, uint16_t tcp_port)
 {
-    session->host = host;
+    if (session->is_known && (session->tcp_port != tcp_port || strcmp(session->host, host) != 0))
+        session_forget(session);
+    memcpy(session->host, host, strlen(host) + 1);
     session->tcp_port = tcp_port;
-    if (session->restore && session->restore(session))
+    if (session->restore && (session->is_known || session->restore(session)))
         session->restore = NULL;
     if (session->is_known && sluice_posix_now_ms() - session->since_ms > SESSION_MAX_MS)
         session_forget(session);

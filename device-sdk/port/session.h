@@ -1,8 +1,9 @@
 /*
  * The TLS session that the next connection continues: it spares both ends the
  * certificates and the public-key work. Only the holder of the verified
- * certificate's key can continue it; it is forgotten after a failure, and a day
- * after that certificate was verified.
+ * certificate's key can continue it; it is forgotten after a failure, before a
+ * connection to another host or port (TLS 1.2 ties it to neither), and a day after
+ * that certificate was verified.
  *
  * Part of a posix port: owned by it, on its thread. A session that is kept in a
  * file too (sluice_posix_keep_session) is so through two functions, and what they
@@ -22,7 +23,7 @@ struct session {
     uint64_t since_ms; /* when the gateway's certificate was verified, on the clock of sluice_posix_now_ms */
     mbedtls_ssl_session tls;
 
-    const char *host; /* of the connection under way */
+    char host[MBEDTLS_SSL_MAX_HOST_NAME_LEN + 1]; /* of the connection under way, and of the session */
     uint16_t tcp_port;
 
     /* NULL: no file. `restore` before a connection, until it gives true: the file has told all that it can.
@@ -40,7 +41,8 @@ struct session {
 
 void session_init(struct session *session);
 void session_fini(struct session *session);
-/* Before a handshake with this gateway: what there is to continue goes to `tls`. */
+/* Before a handshake with this gateway, whose name `tls` has taken: what there is to continue goes to `tls`.
+ */
 void session_offer(struct session *session, mbedtls_ssl_context *tls, const char *host, uint16_t tcp_port);
 /* After the handshake: true if it continued the session. */
 bool session_keep(struct session *session, const mbedtls_ssl_context *tls);

@@ -6,8 +6,9 @@
  * handshake. That is why nothing is synced: a file that a power cut tore is
  * recognised as well.
  *
- * Who can write the file must know the session's secret already: the digest is
- * against accidents, and mode 0600 against people.
+ * The digest is against accidents, and has no secret: who could write the file could
+ * make us take a session of his own, which asks for no certificate. So only a file
+ * of this user, with no right for anybody else, is used.
  */
 #include "port/posix_internal.h"
 #include "port/sentence.h"
@@ -64,16 +65,27 @@ static void digest_of(const struct session *session, const unsigned char *memory
 
 /* ---- reading ---- */
 
-/* False: there is none; errno says why. */
-static bool read_file(const char *file, unsigned char memory[FILE_MAX_BYTES], size_t *ret_len)
+static bool is_ours_alone(int descriptor)
 {
-    int descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0)
-        return false;
-    ssize_t len = read(descriptor, memory, FILE_MAX_BYTES);
+    struct stat status;
+    return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
+           (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
+/* False: there is none, or none to trust; what is wrong is said. */
+static bool read_file(const struct session *session, unsigned char memory[FILE_MAX_BYTES], size_t *ret_len)
+{
+    int descriptor = open(session->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is_ours = descriptor >= 0 && is_ours_alone(descriptor);
+    ssize_t len = is_ours ? read(descriptor, memory, FILE_MAX_BYTES) : -1;
     int error = errno;
-    close(descriptor);
-    errno = error;
+    if (descriptor >= 0)
+        close(descriptor);
+    if (descriptor >= 0 && !is_ours)
+        notice(session, "the TLS session in %s is not used: it must be a file of this user, with mode 0600",
+               session->file);
+    else if (len < 0 && error != ENOENT)
+        notice(session, "cannot read the TLS session in %s: %s", session->file, strerror(error));
     if (len < 0)
         return false;
     *ret_len = (size_t)len;
@@ -112,11 +124,8 @@ static bool restore(struct session *session)
 {
     unsigned char memory[FILE_MAX_BYTES];
     size_t len;
-    if (!read_file(session->file, memory, &len)) {
-        if (errno != ENOENT)
-            notice(session, "cannot read the TLS session in %s: %s", session->file, strerror(errno));
+    if (!read_file(session, memory, &len))
         return true;
-    }
     if (!is_whole(session, memory, len)) {
         notice(session,
                "%s holds no TLS session for this host, CA and certificate, or is damaged: it is not used",

@@ -31,6 +31,26 @@ static void a_session_is_resumed(void **state)
     sluice_posix_free(port);
 }
 
+/* A session is not tied to a host name in TLS 1.2: the certificate would be trusted for a name it does not
+ * have. */
+static void a_session_is_not_resumed_under_another_name(void **state)
+{
+    (void)state;
+    struct server server = server_start("gateway", 0);
+    struct sluice_port *port = open_posix("ca", "device");
+    const struct {
+        const char *host;
+        uint32_t resumed_count;
+    } rows[] = {{"localhost", 0}, {"127.0.0.1", 0}, {"127.0.0.1", 1}, {"localhost", 1}, {"localhost", 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(connect_to(port, rows[i].host, server.tcp_port), SLUICE_OK);
+        assert_int_equal(port->resumed_count, rows[i].resumed_count);
+        port->close(port);
+    }
+    server_stop(&server);
+    sluice_posix_free(port);
+}
+
 static void take_notice(void *context, const char *sentence)
 {
     snprintf(context, SLUICE_POSIX_ERROR_BYTES, "%s", sentence);
@@ -144,6 +164,57 @@ static void a_session_waits_for_the_clock(void **state)
     sluice_posix_free(port);
     server_stop(&server);
     unlink(path_of("session", ""));
+}
+
+/* The clock may be late, but not so late that the handshake fails: the file is not read any more then. */
+static void a_file_of_the_future_is_left_when_there_is_a_session(void **state)
+{
+    (void)state;
+    char notice[SLUICE_POSIX_ERROR_BYTES] = "", file[256];
+    struct server server = server_start("gateway", 0);
+    snprintf(file, sizeof file, "%s", path_of("session", ""));
+    assert_false(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+    struct sluice_port *port = open_posix("ca", "device");
+    sluice_posix_keep_session(port, file, take_notice, notice);
+    machine_late_s = 60;
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(connect_to(port, "localhost", server.tcp_port), SLUICE_OK);
+        assert_int_equal(port->resumed_count, i);
+        port->close(port);
+        damage(file, 0, true); /* it would be named if it were read */
+    }
+    assert_string_equal(notice, "");
+    machine_late_s = 0;
+    sluice_posix_free(port);
+    server_stop(&server);
+    unlink(file);
+}
+
+/* Who can put a session of his own there is the gateway to us: no certificate is asked for. */
+static void a_session_file_that_is_not_ours_alone_is_not_used(void **state)
+{
+    (void)state;
+    const struct {
+        mode_t mode;
+        uid_t owner; /* 0: as it is; only root can give it to others */
+    } rows[] = {{0640, 0}, {0620, 0}, {0610, 0}, {0604, 0}, {0602, 0}, {0601, 0}, {0600, 1}};
+    char notice[SLUICE_POSIX_ERROR_BYTES], expected[512], file[256];
+    struct server server = server_start("gateway", 0);
+    snprintf(file, sizeof file, "%s", path_of("session", ""));
+    snprintf(expected, sizeof expected,
+             "the TLS session in %s is not used: it must be a file of this user, with mode 0600", file);
+    assert_false(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].owner && geteuid() != 0)
+            continue;
+        assert_true(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+        assert_int_equal(chmod(file, rows[i].mode), 0);
+        assert_true(rows[i].owner == 0 || chown(file, rows[i].owner, (gid_t)-1) == 0);
+        assert_false(resumes("ca", "device", "localhost", server.tcp_port, file, notice));
+        assert_string_equal(notice, expected);
+    }
+    unlink(file);
+    server_stop(&server);
 }
 
 static void a_session_file_that_cannot_be_written_is_named(void **state)
@@ -331,9 +402,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_is_resumed),
+        cmocka_unit_test(a_session_is_not_resumed_under_another_name),
         cmocka_unit_test(a_session_outlives_the_process),
         cmocka_unit_test(a_session_of_elsewhere_or_damaged_is_not_used),
         cmocka_unit_test(a_session_waits_for_the_clock),
+        cmocka_unit_test(a_file_of_the_future_is_left_when_there_is_a_session),
+        cmocka_unit_test(a_session_file_that_is_not_ours_alone_is_not_used),
         cmocka_unit_test(a_session_file_that_cannot_be_written_is_named),
         cmocka_unit_test(a_failed_handshake_forgets_the_session),
         cmocka_unit_test(a_name_that_moves_is_followed),

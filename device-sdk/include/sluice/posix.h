@@ -70,8 +70,9 @@ enum sluice_error sluice_posix_sign_with(struct sluice_port *port, sluice_signer
 /*
  * Keeps the TLS session in `file` too, so that the next process, or this device
  * after a deep sleep, resumes it: call it before the first connection. Whoever can
- * read the file can read that session's traffic: it has mode 0600, and its
- * folder should be this device's own. It is written after each full handshake,
+ * read the file can read that session's traffic, and whoever can write it could be
+ * the gateway: it has mode 0600, a file of another user or mode is not used, and
+ * its folder should be this device's own. It is written after each full handshake,
  * once a day at most on a good connection, and replaced in one step (FILE.new).
  * It holds for one host, CA and certificate, and for a day after the gateway's
  * certificate was verified; then, or where it is damaged, the handshake is a full
