@@ -65,10 +65,26 @@ init_starts_and_stops_the_agent() {
     started "$agent"
     wait_until grep -qs gateway.invalid "$DIR/logged"
     [ "$(cat "/proc/$agent/comm")" = sluice-agent ] || fail "the service's process is $(cat "/proc/$agent/comm")"
+    PATH=$DIR/bin:$PATH sh "$DIR/service" start || fail "a second start is an error"
+    started "$(cat "$DIR/run/sluice-agent.pid")"
+    [ "$(find /proc -maxdepth 2 -name exe -lname "$DIR/root/*" 2> /dev/null)" = "/proc/$agent/exe" ] ||
+        fail "a second start runs a second agent"
     PATH=$DIR/bin:$PATH sh "$DIR/service" stop
     [ ! -e "/proc/$agent" ] || fail "the agent has not ended"
+}
+
+# After a crash the number in the file may be another process's.
+init_stops_nothing_else() {
+    sleep 1000 &
+    other=$!
+    started "$other"
+    echo "$other" > "$DIR/run/sluice-agent.pid"
+    PATH=$DIR/bin:$PATH sh "$DIR/service" stop || fail "there is nothing to stop, and that is an error"
+    kill -0 "$other" || fail "another process was ended"
+    [ ! -e "$DIR/run/sluice-agent.pid" ] || fail "the number of another process stays"
 }
 
 they_fetch_what_cmake_fetches
 both_give_the_same_options
 init_starts_and_stops_the_agent
+init_stops_nothing_else
