@@ -1,6 +1,7 @@
 #include "agent/config.h"
 
 #include "agent/config_table.h"
+#include "wire/topic.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -316,6 +317,23 @@ static bool expand(char *text, size_t capacity, const char *client_id, const cha
     return true;
 }
 
+/* Limits that overlap would keep an alarm back, or never let it end. */
+static void check_watch(struct agent_config *config, const struct source *watch)
+{
+    const struct place place = {NULL, 0};
+    if (isinf(watch->above) && isinf(watch->below))
+        complain(config, place, "[watch %s] in line %u has neither 'above' nor 'below'", watch->name,
+                 watch->line);
+    else if (watch->above <= watch->below)
+        complain(config, place, "[watch %s] in line %u: its above is %g and its below %g; above must be more",
+                 watch->name, watch->line, watch->above, watch->below);
+    else if (watch->hysteresis < 0 || watch->hysteresis >= watch->above - watch->below)
+        complain(config, place,
+                 "[watch %s] in line %u: its hysteresis is %g; allowed is from 0 to less than the distance "
+                 "from below to above",
+                 watch->name, watch->line, watch->hysteresis);
+}
+
 static void check_sources(struct agent_config *config)
 {
     for (size_t i = 0; i < config->source_count; i++) {
@@ -327,21 +345,20 @@ static void check_sources(struct agent_config *config)
         if (source->kind == SOURCE_GPIO && source->gpio_line == UINT32_MAX)
             complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has no 'line'", section,
                      source->name, source->line);
-        if (source->kind == SOURCE_WATCH && isinf(source->above) && isinf(source->below))
-            complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has neither 'above' nor 'below'",
-                     section, source->name, source->line);
+        if (source->kind == SOURCE_WATCH)
+            check_watch(config, source);
     }
 }
 
-/* `text` becomes a Topic Name; what may be left empty then stays so. */
+/* `text` becomes a Topic Name, or stays empty where it may. */
 static void finish_topic(struct agent_config *config, const char *key, char text[TOPIC_BYTES],
-                         bool may_be_empty, const char *host_name)
+                         const char *host_name)
 {
-    if (!expand(text, TOPIC_BYTES, config->client_id, host_name) || (text[0] == '\0' && !may_be_empty) ||
-        strpbrk(text, "+#"))
+    if (!expand(text, TOPIC_BYTES, config->client_id, host_name) ||
+        (text[0] != '\0' && !topic_name_valid(span_from_string(text))))
         complain(config, (struct place){NULL, 0},
-                 "%s: '%s' is no Topic Name of at most %d bytes with %%c, %%h and %%%% in it", key, text,
-                 TOPIC_BYTES - 1);
+                 "%s: '%s', with client_id and host name in it, is no Topic Name of at most %d bytes", key,
+                 text, TOPIC_BYTES - 1);
 }
 
 void config_finish(struct agent_config *config, bool for_connecting)
@@ -351,11 +368,12 @@ void config_finish(struct agent_config *config, bool for_connecting)
     gethostname(host_name, sizeof host_name - 1);
     if (!expand(config->client_id, sizeof config->client_id, NULL, host_name))
         complain(config, place, "client_id: only %%h and %%%% can stand in '%s'", config->client_id);
-    finish_topic(config, "topic", config->topic, false, host_name);
-    finish_topic(config, "events", config->events, true, host_name);
-    finish_topic(config, "commands", config->commands, true, host_name);
-    if (config->client_id[0] == '\0')
-        complain(config, place, "client_id: it is empty; allowed are 1 to 255 bytes");
+    finish_topic(config, "topic", config->topic, host_name);
+    finish_topic(config, "events", config->events, host_name);
+    finish_topic(config, "commands", config->commands, host_name);
+    if (config->client_id[0] == '\0' || !utf8_valid(span_from_string(config->client_id)))
+        complain(config, place, "client_id: '%s' is not allowed; allowed are 1 to 255 bytes of UTF-8",
+                 config->client_id);
     check_sources(config);
     const struct {
         const char *key, *value;

@@ -1,5 +1,7 @@
 #include "agent/config_table.h"
 
+#include "wire/topic.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -23,9 +25,9 @@ const struct config_row config_rows[] = {
     {"gateway", "signer", CONFIG_TEXT, AT(signer), 0, SIZE(signer), NULL, "", "where the key is elsewhere: a shell command that signs the hash on its input, as DER"},
     {"gateway", "session_file", CONFIG_TEXT, AT(session_file), 0, SIZE(session_file), NULL, "", "file that keeps the TLS session over restarts; none: each start is a full handshake"},
     {"gateway", "client_id", CONFIG_TEXT, AT(client_id), 0, SIZE(client_id), NULL, "%h", "MQTT Client Identifier; %h is the host name of this machine"},
-    {"gateway", "topic", CONFIG_TEXT, AT(topic), 0, SIZE(topic), NULL, "farm/%c/telemetry", "Topic Name for telemetry; %c is the client_id, %h the host name"},
-    {"gateway", "events", CONFIG_TEXT, AT(events), 0, SIZE(events), NULL, "farm/%c/events", "Topic Name for events, see [watch]; empty: none are published"},
-    {"gateway", "commands", CONFIG_TEXT, AT(commands), 0, SIZE(commands), NULL, "", "commands are taken on this topic and their name, as farm/%c/commands; empty: none are"},
+    {"gateway", "topic", CONFIG_TOPIC, AT(topic), 1, SIZE(topic), NULL, "farm/%c/telemetry", "Topic Name for telemetry; %c is the client_id, %h the host name"},
+    {"gateway", "events", CONFIG_TOPIC, AT(events), 0, SIZE(events), NULL, "farm/%c/events", "Topic Name for events, see [watch]; empty: none are published"},
+    {"gateway", "commands", CONFIG_TOPIC, AT(commands), 0, SIZE(commands), NULL, "", "commands are taken on this topic and their name, as farm/%c/commands; empty: none are"},
     {"gateway", "keep_alive", CONFIG_DURATION, AT(keep_alive_ms), 1000, 65535000, NULL, "5min", "an idle connection is tested this often"},
 
     {"sampling", "interval", CONFIG_DURATION, AT(interval_ms), 100, DAY_MS, NULL, "10s", "time between samples"},
@@ -136,14 +138,31 @@ static bool set_choice(const char *choices, uint32_t *place, const char *text)
     return false;
 }
 
+/* With what is yet to be replaced, none of which makes a Topic Name of what is none. */
+static bool is_topic(const char *text)
+{
+    for (const char *at = text; (at = strchr(at, '%')); at += 2)
+        if (at[1] == '\0' || !strchr("ch%", at[1]))
+            return false;
+    return topic_name_valid(span_from_string(text));
+}
+
+static bool set_text(const struct config_row *row, char *place, const char *text)
+{
+    size_t len = strlen(text);
+    bool may_be_empty = row->type == CONFIG_TEXT || row->min == 0;
+    if (len >= row->max || (len == 0 && !may_be_empty) ||
+        (len > 0 && row->type == CONFIG_TOPIC && !is_topic(text)))
+        return false;
+    memcpy(place, text, len + 1);
+    return true;
+}
+
 bool config_set(const struct config_row *row, void *place, const char *text)
 {
     switch (row->type) {
     case CONFIG_TEXT:
-        if (strlen(text) >= row->max)
-            return false;
-        memcpy(place, text, strlen(text) + 1);
-        return true;
+    case CONFIG_TOPIC: return set_text(row, place, text);
     case CONFIG_NUMBER: return set_number(row, place, text, no_suffixes);
     case CONFIG_DURATION: return set_number(row, place, text, duration_suffixes);
     case CONFIG_SIZE: return set_number(row, place, text, size_suffixes);
@@ -166,6 +185,10 @@ void config_allowed(const struct config_row *row, char *ret_text, size_t capacit
     char min[24], max[24];
     switch (row->type) {
     case CONFIG_TEXT: snprintf(ret_text, capacity, "a text of at most %u bytes", row->max - 1); return;
+    case CONFIG_TOPIC:
+        snprintf(ret_text, capacity, "a Topic Name of at most %u bytes, with %%c, %%h and %%%% in it%s",
+                 row->max - 1, row->min == 0 ? ", or nothing" : "");
+        return;
     case CONFIG_NUMBER: snprintf(ret_text, capacity, "a number from %u to %u", row->min, row->max); return;
     case CONFIG_DURATION:
         format_duration(row->min, min, sizeof min);

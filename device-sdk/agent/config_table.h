@@ -6,6 +6,7 @@
 
 enum config_type {
     CONFIG_TEXT,     /* max: bytes, with the NUL */
+    CONFIG_TOPIC,    /* the same, but a Topic Name with %c, %h and %%; min 0: or empty */
     CONFIG_NUMBER,   /* uint32_t, min to max */
     CONFIG_DURATION, /* uint32_t of milliseconds: 500ms 10s 5min 1h */
     CONFIG_SIZE,     /* uint32_t of bytes: 4096 64k 1M */

@@ -117,9 +117,20 @@ static void each_error_is_named_with_its_line(void **state)
         {"[action a/b]\nrun = x\n", ":1: the name of an action is a topic level, without / + #"},
         {"[action a]\nrun = x\n[action a]\nrun = x\n", ":3: the name 'a' is taken by line 1"},
         {"[watch a]\nhysteresis = 1\n", "[watch a] in line 1 has neither 'above' nor 'below'"},
+        {"[watch a]\nabove = 1\nhysteresis = -0.1\n",
+         "[watch a] in line 1: its hysteresis is -0.1; allowed is from 0 to"},
+        {"\n[watch a]\nabove = 10\nbelow = 10\n",
+         "[watch a] in line 2: its above is 10 and its below 10; above must be more"},
+        {"[watch a]\nabove = 10\nbelow = 20\n",
+         "[watch a] in line 1: its above is 10 and its below 20; above must be more"},
+        {"[watch a]\nabove = 30\nbelow = 10\nhysteresis = 20\n",
+         "[watch a] in line 1: its hysteresis is 20; allowed is from 0 to less than the distance from below "
+         "to above"},
         {"[watch a]\nabove = inf\n", ":2: above: 'inf' is not allowed; allowed is a number"},
-        {"[gateway]\ncommands = farm/+\n", "commands: 'farm/+' is no Topic Name"},
-        {"[gateway]\nevents = farm/%x\n", "events: 'farm/%x' is no Topic Name"},
+        {"[gateway]\ncommands = farm/+\n", ":2: commands: 'farm/+' is not allowed; allowed is a Topic Name "
+                                           "of at most 511 bytes, with %c, %h and "
+                                           "%% in it, or nothing"},
+        {"[gateway]\nevents = farm/%x\n", ":2: events: 'farm/%x' is not allowed; allowed is a Topic Name"},
         {"[command a]\nrun = x\nscale = inf\n", ":3: scale: 'inf' is not allowed; allowed is a number"},
         {"[file a]\npath = x\n[gpio a]\nchip = x\n", ":3: the name 'a' is taken by line 1"},
         {"[buffer a]\nrate = 10\n", "[buffer a] in line 1 has no 'device'"},
@@ -130,9 +141,16 @@ static void each_error_is_named_with_its_line(void **state)
         {"[gpio a]\nreport = edges\n",
          ":2: report: 'edges' is not allowed; allowed is one of: level count urgent"},
         {"[gpio a]\npath = x\n", ":2: there is no key 'path' in [gpio]; there are chip line report"},
-        {"[gateway]\ntopic = farm/#\n", "topic: 'farm/#' is no Topic Name"},
-        {"[gateway]\ntopic = farm/%x\n", "topic: 'farm/%x' is no Topic Name"},
-        {"[gateway]\nclient_id =\n", "client_id: it is empty"},
+        {"[gateway]\ntopic = farm/#\n", ":2: topic: 'farm/#' is not allowed; allowed is a Topic Name"},
+        {"[gateway]\ntopic = farm/%x\n", ":2: topic: 'farm/%x' is not allowed; allowed is a Topic Name"},
+        {"[gateway]\ntopic = farm/%\n", ":2: topic: 'farm/%' is not allowed"},
+        {"[gateway]\ntopic =\n", ":2: topic: '' is not allowed; allowed is a Topic Name of at most"},
+        {"[gateway]\nevents = caf\xe9\n", ":2: events: 'caf\xe9' is not allowed; allowed is a Topic Name"},
+        {"[gateway]\nclient_id = a+b\n",
+         "topic: 'farm/a+b/telemetry', with client_id and host name in it, is no Topic Name"},
+        {"[gateway]\nclient_id = caf\xe9\n",
+         "client_id: 'caf\xe9' is not allowed; allowed are 1 to 255 bytes of UTF-8"},
+        {"[gateway]\nclient_id =\n", "client_id: '' is not allowed; allowed are 1 to 255 bytes of UTF-8"},
         {"[gateway]\nclient_id = %c\n", "client_id: only %h and %% can stand in '%c'"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -196,8 +214,9 @@ static void give_options(const char *host)
 static void sections_with_names_are_kept_apart(void **state)
 {
     (void)state;
-    catch_errors(read_text, "[gateway]\nclient_id = shed\ncommands = farm/%c/commands\nevents =\n"
-                            "[file a]\npath = x\n[watch a]\nbelow = -1.5\n[action a]\nrun = x\n");
+    catch_errors(read_text,
+                 "[gateway]\nclient_id = shed\ncommands = farm/%c/commands\nevents =\n"
+                 "[file a]\npath = x\n[watch a]\nbelow = -1.5\nhysteresis = 9\n[action a]\nrun = x\n");
     assert_string_equal(errors, "");
     assert_string_equal(config.commands, "farm/shed/commands");
     assert_string_equal(config.events, "");
