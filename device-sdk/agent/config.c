@@ -1,6 +1,7 @@
 #include "agent/config.h"
 
 #include "agent/config_table.h"
+#include "agent/iio_buffer.h"
 #include "wire/topic.h"
 
 #include <ctype.h>
@@ -336,6 +337,7 @@ static void check_watch(struct agent_config *config, const struct source *watch)
 
 static void check_sources(struct agent_config *config)
 {
+    size_t buffer_count = 0;
     for (size_t i = 0; i < config->source_count; i++) {
         const struct source *source = &config->sources[i];
         const char *section = kinds[source->kind].section, *target = kinds[source->kind].target;
@@ -345,6 +347,9 @@ static void check_sources(struct agent_config *config)
         if (source->kind == SOURCE_GPIO && source->gpio_line == UINT32_MAX)
             complain(config, (struct place){NULL, 0}, "[%s %s] in line %u has no 'line'", section,
                      source->name, source->line);
+        if (source->kind == SOURCE_BUFFER && ++buffer_count > BUFFERS_MAX)
+            complain(config, (struct place){NULL, 0}, "[%s %s] in line %u is one too many; allowed are %d",
+                     section, source->name, source->line, BUFFERS_MAX);
         if (source->kind == SOURCE_WATCH)
             check_watch(config, source);
     }

@@ -28,6 +28,13 @@ static const uint64_t CLOCK_SET_MS = 1577836800000;
 
 enum { LEDGER_HOURS = 24 };
 
+/* The exit status. A service starts anew after the second, and not after the third. */
+enum {
+    STATUS_DELIVERED,
+    STATUS_FAILED, /* something is not delivered, or what is missing at start may be there later */
+    STATUS_WRONG,  /* only another configuration helps */
+};
+
 struct agent {
     struct agent_config config;
     struct options options;
@@ -139,20 +146,23 @@ static struct sluice_store *open_store(struct agent *agent)
     return store;
 }
 
-static bool open_port(struct agent *agent)
+static enum sluice_error open_port(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
     char why[SLUICE_POSIX_ERROR_BYTES];
     const bool signs = config->signer[0] != '\0';
     const char *key = signs ? NULL : config->key;
-    if (sluice_posix_new(&(struct sluice_posix_config){config->ca, config->certificate, key}, why,
-                         &agent->port)) {
+    enum sluice_error error = sluice_posix_new(
+        &(struct sluice_posix_config){config->ca, config->certificate, key}, why, &agent->port);
+    if (error) {
         agent_log("%s", why);
-        return false;
+        return error;
     }
-    if (signs && sluice_posix_sign_with(agent->port, signer_run, agent->config.signer)) {
+    if (signs)
+        error = sluice_posix_sign_with(agent->port, signer_run, agent->config.signer);
+    if (error) {
         agent_log("signer: %s", agent->port->error);
-        return false;
+        return error;
     }
     if (config->session_file[0])
         sluice_posix_keep_session(agent->port, config->session_file, on_notice, NULL);
@@ -161,10 +171,10 @@ static bool open_port(struct agent *agent)
                                                                       .hours = agent->hours,
                                                                       .hour_count = LEDGER_HOURS,
                                                                       .traffic = sluice_posix_traffic});
-    return true;
+    return SLUICE_OK;
 }
 
-static bool open_device(struct agent *agent)
+static enum sluice_error open_device(struct agent *agent)
 {
     const struct agent_config *config = &agent->config;
     remote_init(&agent->remote, config, &agent->sampler, &agent->schedule, &agent->ledger);
@@ -195,7 +205,7 @@ static bool open_device(struct agent *agent)
     if (error)
         agent_log("these settings and %zu sensors cannot be used together: %s", agent->sampler.list.count,
                   sluice_error_text(error));
-    return error == SLUICE_OK;
+    return error;
 }
 
 static bool open_stats(struct agent *agent)
@@ -357,7 +367,17 @@ static int run(struct agent *agent)
                   agent->medium ? "; they stay in " : "", agent->medium ? agent->config.outbox_file : "");
     if (agent->stats)
         write_stats(agent);
-    return counters.queued > 0 ? 1 : 0;
+    return counters.queued > 0 ? STATUS_FAILED : STATUS_DELIVERED;
+}
+
+static int connect_and_run(struct agent *agent)
+{
+    enum sluice_error error = open_port(agent);
+    if (!error)
+        error = open_device(agent);
+    if (error)
+        return error == SLUICE_IO || error == SLUICE_NO_MEMORY ? STATUS_FAILED : STATUS_WRONG;
+    return open_stats(agent) ? run(agent) : STATUS_WRONG;
 }
 
 static int start(struct agent *agent)
@@ -368,26 +388,26 @@ static int start(struct agent *agent)
     }
     config_finish(&agent->config, !agent->options.list);
     if (agent->config.error_count > 0)
-        return 2;
+        return STATUS_WRONG;
     agent->signals = watch_signals();
-    if (!sampler_init(&agent->sampler, &agent->config))
-        return 2;
+    if (!sampler_init(&agent->sampler, &agent->config)) /* its driver may come later */
+        return STATUS_FAILED;
     if (agent->options.list)
         return list_sensors(&agent->sampler);
     if (agent->sampler.list.count == 0) {
         agent_log("this board has none of the sensors that are asked for");
-        return 2;
+        return STATUS_FAILED;
     }
-    bool ready = watch_init(&agent->watches, &agent->config, &agent->sampler) && open_port(agent) &&
-                 open_device(agent) && open_stats(agent);
-    return ready ? run(agent) : 2;
+    if (!watch_init(&agent->watches, &agent->config, &agent->sampler))
+        return STATUS_FAILED;
+    return connect_and_run(agent);
 }
 
 int main(int count, char **arguments)
 {
     struct agent *agent = calloc(1, sizeof *agent);
     if (!agent)
-        return 1;
+        return STATUS_FAILED;
     agent->signals = -1;
     config_init(&agent->config);
     options_parse(&agent->options, &agent->config, arguments + (count > 0));

@@ -59,10 +59,6 @@ static void add_elements(struct sensor_list *list, const struct source *source,
 
 static bool add_buffer(struct sampler *sampler, const struct source *source, const char *root)
 {
-    if (sampler->buffer_count == BUFFERS_MAX) {
-        agent_log("[buffer %s]: there can be %d of them", source->name, BUFFERS_MAX);
-        return false;
-    }
     struct iio_buffer *buffer = &sampler->buffers[sampler->buffer_count++];
     *buffer = (struct iio_buffer){.rate = source->buffer_rate, .descriptor = -1};
     snprintf(buffer->root, sizeof buffer->root, "%s", root);

@@ -24,8 +24,8 @@ struct sampler {
     uint64_t started_ms;            /* the last sample */
 };
 
-/* Finds the sensors that the configuration wants; false: one that it names has no values to announce, and the
- * log says which. */
+/* Finds the sensors that the configuration, which config_finish found right, wants; false: one that it names
+ * has no values to announce, and the log says which. */
 bool sampler_init(struct sampler *sampler, const struct agent_config *config);
 void sampler_start(struct sampler *sampler, uint64_t now_ms);
 /* Whether a sample that was started is complete; then, once, its values. */

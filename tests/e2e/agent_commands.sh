@@ -139,7 +139,7 @@ a_watch_of_nothing_is_named() {
     printf '[watch soul]\nabove = 1\n' >> "$DIR/agent.conf"
     status=0
     "$BUILD/bin/sluice-agent" --config "$DIR/agent.conf" 2> "$DIR/wrong" || status=$?
-    [ "$status" = 2 ] || fail "the status is $status"
+    [ "$status" = 1 ] || fail "the status is $status" # its driver may be loaded later
     grep -q '\[watch soul\] in line [0-9]*: this board has no such sensor' "$DIR/wrong" || fail "$(cat "$DIR/wrong")"
 }
 

@@ -20,12 +20,12 @@ agent() {
     "$BUILD/bin/sluice-agent" --config "$DIR/$name.conf" --once --stats "$DIR/$name.json" 2> "$DIR/$name.log" || STATUS=$?
 }
 
-# refused NAME SENTENCE KEY-LINE...
+# refused STATUS NAME SENTENCE KEY-LINE...: 1 is worth another start, 2 is for who writes the configuration.
 refused() {
-    name=$1 sentence=$2
-    shift 2
+    wanted=$1 name=$2 sentence=$3
+    shift 3
     agent "$name" "$@"
-    [ "$STATUS" = 2 ] || fail "$name: the status is $STATUS"
+    [ "$STATUS" = "$wanted" ] || fail "$name: the status is $STATUS"
     grep -q -- "$sentence" "$DIR/$name.log" || fail "$name: $(cat "$DIR/$name.log")"
 }
 
@@ -34,10 +34,11 @@ agent signs "signer = $sign/d1.key"
 [ "$STATUS" = 0 ] || fail "the status is $STATUS"
 grep -q '"samples_acknowledged":1' "$DIR/signs.json" || fail "not acknowledged: $(cat "$DIR/signs.json")"
 
-refused other "signer: the signer's key does not belong to the certificate" "signer = $sign/d2.key"
-refused fails "signer: the signer gave no signature" "signer = $sign/d1.key; exit 1"
-refused silent "signer: the signer gave no signature" "signer = true"
-refused long "signer: the signer gave no signature" "signer = head -c 73 /dev/zero"
-refused both "there are key and signer; allowed is one of them" "signer = true" "key = $DIR/pki/d1.key"
-refused neither "key is missing: set it in \[gateway\] or by --key"
+refused 2 other "signer: the signer's key does not belong to the certificate" "signer = $sign/d2.key"
+refused 1 fails "signer: the signer gave no signature" "signer = $sign/d1.key; exit 1"
+refused 1 silent "signer: the signer gave no signature" "signer = true"
+refused 1 long "signer: the signer gave no signature" "signer = head -c 73 /dev/zero"
+refused 1 absent "cannot read $DIR/later.key: No such file" "key = $DIR/later.key"
+refused 2 both "there are key and signer; allowed is one of them" "signer = true" "key = $DIR/pki/d1.key"
+refused 2 neither "key is missing: set it in \[gateway\] or by --key"
 stop_gateway

@@ -136,6 +136,9 @@ static void each_error_is_named_with_its_line(void **state)
         {"[buffer a]\nrate = 10\n", "[buffer a] in line 1 has no 'device'"},
         {"[buffer a]\ntake = median\n",
          ":2: take: 'median' is not allowed; allowed is one of: mean last min max"},
+        {"[buffer a]\ndevice=a\n[buffer b]\ndevice=b\n[buffer c]\ndevice=c\n[buffer d]\ndevice=d\n"
+         "[buffer e]\ndevice=e\n",
+         "[buffer e] in line 9 is one too many; allowed are 4"},
         {"[gpio a]\nline = 1\n", "[gpio a] in line 1 has no 'chip'"},
         {"\n[gpio a]\nchip = /dev/gpiochip0\n", "[gpio a] in line 2 has no 'line'"},
         {"[gpio a]\nreport = edges\n",
