@@ -1,5 +1,5 @@
 #!/bin/sh
-# A dashboard in a real browser: its page's origin may connect, and no other.
+# A dashboard in a real browser: its page's origin may connect, and no other; it decodes telemetry frames.
 . "$ROOT/tests/e2e/lib.sh"
 need mosquitto_sub
 CLIENT=$ROOT/tests/e2e/mqttjs
@@ -33,6 +33,8 @@ subscribe tcp $(plain) -q 1 -t 't/#'
 browse localhost
 grep -q 'result: t/browser Netscape' "$DIR/dom.log" || fail "the page did not get its message"
 expect tcp "$SUBSCRIBER" 't/browser 1 0 Netscape'
+grep -Eq 'frames: ([1-9][0-9]+) of \1<' "$DIR/dom.log" ||
+    fail "frame.mjs does not decode the shared frames: $(grep 'frames:' "$DIR/dom.log")"
 browse 127.0.0.1
 grep -q 'result: refused' "$DIR/dom.log" || fail "a page of another origin connected"
 stop_gateway
