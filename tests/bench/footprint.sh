@@ -28,6 +28,7 @@ sum_sdk() {
         $1 == section && $4 ~ /libsluice_(client|wire)[.]a[(]/ { print $3 }'); do
         bytes=$((bytes + size))
     done
+    [ "$bytes" -ge 8000 ] || fail "the linker map was not understood: $bytes bytes are not the SDK"
 }
 
 # file_bytes BUILD STRIP: of the executable as it would be copied to a device.

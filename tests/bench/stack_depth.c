@@ -5,6 +5,7 @@
  * -v each one. What lies above the call is not counted.
  */
 #include "../unit/device_fixture.h"
+#include "sluice/store.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -53,6 +54,48 @@ static void open_for_commands(void)
     open_with(&config, sizeof memory / 4);
 }
 
+static uint8_t flash[12 * 512];
+
+static enum sluice_error read_flash(struct sluice_medium *medium, uint64_t offset, void *bytes, size_t len)
+{
+    (void)medium;
+    memcpy(bytes, flash + offset, len);
+    return SLUICE_OK;
+}
+
+static enum sluice_error write_flash(struct sluice_medium *medium, uint64_t offset, const void *bytes,
+                                     size_t len)
+{
+    (void)medium;
+    memcpy(flash + offset, bytes, len);
+    return SLUICE_OK;
+}
+
+static enum sluice_error sync_flash(struct sluice_medium *medium)
+{
+    (void)medium;
+    return SLUICE_OK;
+}
+
+/* A device with all that one can have: texts, a ring, commands. Begins on what the ring holds. */
+static void open_with_store(void)
+{
+    static const struct sluice_channel declared[] = {{"temperature", "Cel", 1, SLUICE_DECIMAL},
+                                                     {.name = "mode", .type = SLUICE_TEXT}};
+    static struct sluice_medium medium = {sizeof flash, read_flash, write_flash, sync_flash};
+    static _Alignas(max_align_t) uint8_t ring[4096];
+    struct sluice_device_config config = base_config();
+    assert_int_equal(
+        sluice_ring_open(ring, sizeof ring, &medium, &(struct sluice_ring_config){512, 1000}, &config.store),
+        SLUICE_OK);
+    config.channels = declared;
+    config.filters = filters;
+    config.filter_count = 1;
+    config.packet_bytes = 200;
+    config.when_full = SLUICE_THIN_OUT;
+    open_with(&config, sluice_device_size(&config, 1300));
+}
+
 static void poll_once(void)
 {
     poll_device();
@@ -64,6 +107,29 @@ static void sample_many(void)
     for (uint64_t i = 0; i < 3000; i++)
         sluice_device_sample(device, now_ms, 1700000000000 + 977 * i * i,
                              (double[]){(double)(i * 7919 % 1000), 1});
+}
+
+/* No printf here: its stack is not the SDK's. */
+static void sample_many_texts(void)
+{
+    for (uint64_t i = 0; i < 3000; i++) {
+        const char mode[] = {(char)('a' + i % 26), (char)('a' + i / 26 % 26), (char)('a' + i % 7), '\0'};
+        sluice_device_sample_texts(device, now_ms, 1700000000000 + 977 * i * i,
+                                   (double[]){(double)(i * 7919 % 1000), 0}, (const char *[]){NULL, mode});
+    }
+}
+
+static uint8_t saved[8 * 1024];
+static size_t saved_len;
+
+static void save(void)
+{
+    sluice_device_save(device, now_ms, saved, sizeof saved, &saved_len);
+}
+
+static void restore(void)
+{
+    sluice_device_restore(device, now_ms, saved, saved_len);
 }
 
 static void publish_one(void)
@@ -128,6 +194,14 @@ int main(int argc, char **argv)
         {"connects again", find_it_again, poll_once},
         {"the connection is lost", lose_connection, poll_once},
         {"closes", NULL, close_device},
+        {"open with a store", NULL, open_with_store},
+        {"texts until the store is full", NULL, sample_many_texts},
+        {"connects, from the store", NULL, poll_once},
+        {"sends from the store", give_session, poll_once},
+        {"a command, answered into the store", give_request, poll_once},
+        {"texts into a full store", NULL, sample_many_texts},
+        {"saves", NULL, save},
+        {"restores", open_with_store, restore},
     };
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     size_t most_bytes = 0;
