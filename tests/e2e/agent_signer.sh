@@ -41,4 +41,20 @@ refused 1 long "signer: the signer gave no signature" "signer = head -c 73 /dev/
 refused 1 absent "cannot read $DIR/later.key: No such file" "key = $DIR/later.key"
 refused 2 both "there are key and signer; allowed is one of them" "signer = true" "key = $DIR/pki/d1.key"
 refused 2 neither "key is missing: set it in \[gateway\] or by --key"
+
+# With README's drop-in the service is right for systemd, and its command starts with the configuration of a signer.
+dropin=$DIR/units/sluice-agent.service.d/signer.conf
+mkdir -p "${dropin%/*}"
+agent_folder=$ROOT/device-sdk/agent
+sed "s|/usr/bin/sluice-agent|$BUILD/bin/sluice-agent|" "$agent_folder/sluice-agent.service" > "$DIR/units/sluice-agent.service"
+sed -n '/^## As a service/,$ { /^```ini/,/^```$/ { /^```/d; p } }' "$agent_folder/README.md" |
+    sed "s|/usr/bin/sluice-agent|$BUILD/bin/sluice-agent|; s|/etc/sluice/agent.conf|$DIR/signs.conf|" > "$dropin"
+if command -v systemd-analyze > /dev/null; then
+    SYSTEMD_UNIT_PATH=$DIR/units: systemd-analyze verify sluice-agent.service || fail "systemd refuses the drop-in"
+fi
+command=$(sed -n 's/^ExecStart=\(..*\)/\1/p' "$dropin")
+[ -n "$command" ] || fail "the drop-in has no command"
+# shellcheck disable=SC2086
+$command --once --stats "$DIR/service.json" || fail "as the service starts it, its status is $?"
+grep -q '"samples_acknowledged":1' "$DIR/service.json" || fail "not acknowledged: $(cat "$DIR/service.json")"
 stop_gateway
