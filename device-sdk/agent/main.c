@@ -263,8 +263,7 @@ static void stop(struct agent *agent, uint64_t now_ms)
     sluice_device_close(agent->device, now_ms, agent->config.linger_ms);
 }
 
-/* Who tells the agent to end a second time does not want to wait; what is left is still written to its file.
- */
+/* Who tells the agent to end a second time does not want to wait; what is left still goes to its file. */
 static void read_signals(struct agent *agent, uint64_t now_ms)
 {
     struct signalfd_siginfo info;
