@@ -80,7 +80,7 @@ image_prepare() {
     check_room
     status=0
     e2fsck -fp "$file_system" > "$work/e2fsck.log" 2>&1 || status=$?
-    [ $status -lt 4 ] || { cat "$work/e2fsck.log" >&2 && fail "the system's file system is damaged: nothing was written"; }
+    [ $status -lt 4 ] || { cat "$work/e2fsck.log" >&2 && fail "the system's file system is damaged or in use: nothing was written"; }
 }
 
 image_put() {

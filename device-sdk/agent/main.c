@@ -388,6 +388,8 @@ static int start(struct agent *agent)
     config_finish(&agent->config, !agent->options.list);
     if (agent->config.error_count > 0)
         return STATUS_WRONG;
+    if (agent->options.check)
+        return 0;
     agent->signals = watch_signals();
     if (!sampler_init(&agent->sampler, &agent->config)) /* its driver may come later */
         return STATUS_FAILED;

@@ -49,7 +49,10 @@ static bool parse_flag(struct options *options, const char *name)
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"help", &options->help}, {"list", &options->list}, {"once", &options->once}};
+    } flags[] = {{"help", &options->help},
+                 {"list", &options->list},
+                 {"once", &options->once},
+                 {"check", &options->check}};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (strcmp(name, flags[i].name) == 0)
             return *flags[i].flag = true;
@@ -99,6 +102,7 @@ void options_print_help(void)
          "usage: sluice-agent [--config FILE] [OPTION VALUE]...\n"
          "\n"
          "  --config FILE  sections and keys: see device-sdk/agent/README.md\n"
+         "  --check        show what is wrong in the configuration, and end; nothing is opened or run\n"
          "  --list         show the sensors of this board with their values, and end\n"
          "  --once         publish one sample, and end\n"
          "  --for SECONDS  end after this time\n"

@@ -5,7 +5,7 @@
 #include "agent/config.h"
 
 struct options {
-    bool help, list, once;
+    bool help, list, once, check;
     uint64_t for_ms;   /* 0: until told to end */
     const char *stats; /* a file, "-", or NULL */
 };

@@ -38,6 +38,29 @@ named() {
     [ "$attempts" -le 20 ] || fail "$1: $attempts attempts" # a second and more between them
 }
 
+# --check names all that is wrong in a configuration, and neither opens nor runs anything.
+checks() {
+    status=0
+    "$BUILD/bin/sluice-agent" --config "$1" --check 2> "$DIR/check.log" || status=$?
+    [ "$status" = "$2" ] || fail "--check of $1 ends with $status: $(cat "$DIR/check.log")"
+}
+cat > "$DIR/checked.conf" << END
+[gateway]
+host = gateway.example
+ca = $DIR/none
+certificate = $DIR/none
+key = $DIR/none
+[command touched]
+run = touch $DIR/touched
+END
+checks "$DIR/checked.conf" 0
+printf '[sampling]\ninterval = often\n[watch level]\n' >> "$DIR/checked.conf"
+checks "$DIR/checked.conf" 2
+expect_lines "$DIR/check.log" \
+    "$DIR/checked.conf:9: interval: 'often' is not allowed; allowed is a time from 100ms to 24h, with ms, s, min or h" \
+    "sluice-agent: [watch level] in line 10 has neither 'above' nor 'below'"
+[ ! -e "$DIR/touched" ] || fail "--check ran a command"
+
 agent elsewhere 127.0.0.2 "$MQTTS" pki
 named elsewhere "offline: the gateway's certificate is not for the host name 127.0.0.2"
 

@@ -162,6 +162,13 @@ refuses "holds no Linux system" --name barn --yes "$DIR/blank.img"
 refuses "no Linux system.* in partition 1" --name barn --partition 1 --yes "$DIR/card.img"
 printf '\177ELF\002\001\001\0\0\0\0\0\0\0\0\0\002\0\267\0' > "$DIR/arm64"
 refuses "the agent is for arm64, and the system on .* for" --name barn --agent "$DIR/arm64" --yes "$DIR/card.img"
+refuses "the port has an option of its own" --gateway gateway.example:8883 --name barn --yes "$DIR/card.img"
+flash --gateway fd00::7 --name barn --dry-run "$DIR/card.img" || fail "an IPv6 address: $(cat "$DIR/flash.log")"
+refuses "'65536' is not allowed" --port 65536 --name barn --yes "$DIR/card.img"
+printf '[sampling]\ninterval = often\n[watch level]\n' > "$DIR/wrong.conf"
+refuses "takes no such configuration: nothing was written" --profile "$DIR/wrong.conf" --name barn --yes "$DIR/card.img"
+grep -q "agent.conf:11: interval: " "$DIR/flash.log" && grep -q "neither 'above' nor" "$DIR/flash.log" ||
+    fail "a wrong profile is not named: $(cat "$DIR/flash.log")"
 refuses "is the system of this machine" --name barn --dry-run /
 cat "$BUILD/bin/sluice-agent" /dev/zero | head -c 100M > "$DIR/large"
 refuses "KB are needed" --name barn --agent "$DIR/large" --yes "$DIR/card.img"
@@ -206,7 +213,7 @@ fi
 
 # A file system that e2fsck does not mend by itself.
 debugfs -w -R "clri /usr/share" "$DIR/card.img?offset=$OFFSET" > "$DIR/clri.log" 2>&1
-refuses "damaged: nothing was written" --name stable --yes "$DIR/card.img"
+refuses "damaged or in use: nothing was written" --name stable --yes "$DIR/card.img"
 
 # ---- a tree ----
 
@@ -274,6 +281,14 @@ flash --name cellar --ssh "ssh -F $DIR/ssh.conf" --dry-run root@board || fail "-
 grep -q '^client_id = attic' "$DIR/board/etc/sluice/agent.conf" || fail "--dry-run changed the board"
 echo y | flash --name cellar --ssh "ssh -F $DIR/ssh.conf" root@board || fail "over ssh: $(cat "$DIR/flash.log")"
 expect_lines "$DIR/board/systemctl.log" daemon-reload 'restart sluice-agent'
+# Where this machine cannot run the agent, the board itself checks the configuration, before the service begins.
+: > "$DIR/board/systemctl.log"
+printf '#!/bin/sh\nexit 1\n' > "$DIR/bin/env"
+chmod 755 "$DIR/bin/env"
+(PATH=$DIR/bin:$PATH refuses "has not taken it all" --profile "$DIR/wrong.conf" --name cellar --renew \
+    --ssh "ssh -F $DIR/ssh.conf" --yes root@board)
+grep -q "interval: " "$DIR/flash.log" || fail "the board does not name what is wrong: $(cat "$DIR/flash.log")"
+[ ! -s "$DIR/board/systemctl.log" ] || fail "a service that cannot start was started"
 echo 'pi ALL=(ALL) NOPASSWD: ALL' > "$DIR/board/etc/sudoers.d/pi"
 flash --name cellar --renew --ssh "ssh -F $DIR/ssh.conf" --yes pi@board || fail "with sudo: $(cat "$DIR/flash.log")"
 cmp "$DIR/pki/cellar.key" "$DIR/board/etc/sluice/device.key" || fail "the board has another key"
