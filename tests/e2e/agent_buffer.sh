@@ -19,14 +19,7 @@ echo 1 > "$device/buffer/length"
 mkfifo "$DIR/dev/iio:device0"
 exec 3<> "$DIR/dev/iio:device0"
 cat > "$DIR/agent.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/shed.crt
-key = $DIR/pki/shed.key
-client_id = shed
-topic = t/shed
+$(agent_gateway shed)
 
 [sensors]
 root = $DIR

@@ -12,14 +12,7 @@ echo 0 > "$DIR/chip.level"
 mkfifo "$DIR/chip.events"
 exec 3<> "$DIR/chip.events"
 cat > "$DIR/agent.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/shed.crt
-key = $DIR/pki/shed.key
-client_id = shed
-topic = t/shed
+$(agent_gateway shed)
 
 [sampling]
 interval = 1h

@@ -11,14 +11,7 @@ stop_gateway
 sed -i "s/mqtts: \"127.0.0.1:0\"/mqtts: \"127.0.0.1:$MQTTS\"/" "$DIR/serverless.yml"
 
 cat > "$DIR/agent.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/shed.crt
-key = $DIR/pki/shed.key
-client_id = shed
-topic = t/shed
+$(agent_gateway shed)
 
 [sampling]
 interval = 100ms

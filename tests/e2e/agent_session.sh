@@ -9,14 +9,7 @@ configure_clients
 start_gateway
 echo 21.5 > "$DIR/reading"
 cat > "$DIR/agent.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/shed.crt
-key = $DIR/pki/shed.key
-client_id = shed
-topic = t/shed
+$(agent_gateway shed)
 session_file = $DIR/session
 
 [sensors]

@@ -118,6 +118,20 @@ gateway:
 END
 }
 
+# agent_gateway NAME: what an agent's configuration begins with for the device NAME, which publishes to t/NAME.
+agent_gateway() {
+    cat << END
+[gateway]
+host = localhost
+port = $MQTTS
+ca = $DIR/pki/ca.crt
+certificate = $DIR/pki/$1.crt
+key = $DIR/pki/$1.key
+client_id = $1
+topic = t/$1
+END
+}
+
 # start_gateway [OPTION...]: runs the gateway on $DIR/serverless.yml; sets GATEWAY, and MQTT, MQTTS, HTTPS and HTTP to its ports. The log
 # goes on where the last gateway's ended; READY_COUNT counts the starts in it.
 READY_COUNT=0
