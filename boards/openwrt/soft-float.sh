@@ -4,7 +4,7 @@
 #
 #   soft-float.sh FOLDER    does nothing if FOLDER is there
 #
-# FOLDER becomes what fetch.sh leaves of musl-dev, with musl compiled anew from Debian's source, and beside it
+# FOLDER becomes what fetch-debian.sh leaves of musl-dev, with musl compiled anew from Debian's source, and beside it
 # libsoftfp.a: the arithmetic that the compiler calls for, from soft-fp, which glibc keeps apart from the rest. It has
 # to be linked before libgcc, whose functions of the same names are those instructions.
 set -eu
@@ -17,14 +17,14 @@ arithmetic="adddf3 addsf3 divdf3 divsf3 eqdf2 eqsf2 extendsfdf2 fixdfdi fixdfsi 
 
 folder=$1
 [ -d "$folder" ] && exit 0
-boards=$(cd "$(dirname "$0")/.." && pwd)
+fetch=$(cd "$(dirname "$0")/../.." && pwd)/device-sdk/cmake/fetch-debian.sh
 mkdir -p "$(dirname "$folder")"
 folder=$(cd "$(dirname "$folder")" && pwd)/$(basename "$folder")
 work=$(mktemp -d "$folder.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
-sh "$boards/fetch.sh" mipsel "$work/tree" musl-dev linux-libc-dev
-sh "$boards/fetch.sh" source "$work/source" musl glibc
+sh "$fetch" mipsel "$work/tree" musl-dev linux-libc-dev
+sh "$fetch" source "$work/source" musl glibc
 libraries=$work/tree/usr/lib/mipsel-linux-musl
 
 cd "$work/source"

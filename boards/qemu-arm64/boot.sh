@@ -74,7 +74,7 @@ END
     chmod 755 system/etc/init.d/boot system/etc/init.d/agent
 }
 
-sh "$root/boards/fetch.sh" arm64 "$debian" "$kernel_name" busybox-static
+sh "$root/device-sdk/cmake/fetch-debian.sh" arm64 "$debian" "$kernel_name" busybox-static
 (make_system)
 sh "$root/boards/flash" --board qemu-arm64 --yes "$@" "$work/system"
 [ -f "$work/system/usr/bin/sluice-agent" ] || exit 0 # --dry-run

@@ -3,15 +3,14 @@
 #
 #   fetch-mbedtls.sh FOLDER    leaves FOLDER/mbedtls-VERSION; does nothing if it is there
 #
-# The release that carries it is newer than Debian 12, so apt runs with a root
-# of its own in FOLDER: this machine's sources and lists stay as they are. The
-# entry is made from the machine's own debian.sources, so its mirror is used.
+# The release that carries it is newer than Debian 12.
 set -eu
 
 version=3.6.6
 sha256=8fb65fae8dcae5840f793c0a334860a411f884cc537ea290ce1c52bb64ca007a
 suite=trixie
 
+tools=$(cd "$(dirname "$0")" && pwd)
 folder=$1
 mkdir -p "$folder"
 cd "$folder"
@@ -24,27 +23,10 @@ fail() {
 
 tarball=mbedtls_$version.orig.tar.bz2
 if [ ! -f "$tarball" ]; then
-    sources=/etc/apt/sources.list.d/debian.sources
-    if [ -f "$sources" ]; then
-        mirror=$(sed -n 's/^URIs: *//p' "$sources" | head -n 1)
-    else
-        mirror=$(sed -n 's/^deb \(\[[^]]*\] *\)\{0,1\}\([^ ]*\).*/\2/p' /etc/apt/sources.list | head -n 1)
-    fi
-    [ -n "$mirror" ] || fail "this machine's apt has no Debian mirror configured"
-    mkdir -p apt/sources apt/lists/partial apt/cache/archives/partial
-    cat > apt/sources/mbedtls.sources <<END
-Types: deb-src
-URIs: $mirror
-Suites: $suite
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-END
-    set -- -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$PWD/apt/sources" \
-        -o Dir::State::Lists="$PWD/apt/lists" -o Dir::Cache="$PWD/apt/cache" -o APT::Sandbox::User=root
-    apt-get "$@" update || fail "apt-get update for $suite failed"
-    apt-get "$@" source --download-only mbedtls || fail "apt-get source mbedtls failed"
-    [ -f "$tarball" ] || fail "$suite no longer carries mbedTLS $version"
-    rm -rf apt mbedtls_*.debian.tar.xz mbedtls_*.dsc
+    SUITE=$suite sh "$tools/fetch-debian.sh" source "$PWD/fetched" mbedtls || fail "Debian's source package cannot be fetched"
+    [ -f "fetched/$tarball" ] || { rm -rf fetched && fail "$suite no longer carries mbedTLS $version"; }
+    mv "fetched/$tarball" .
+    rm -r fetched
 fi
 echo "$sha256  $tarball" | sha256sum --check --quiet || fail "$tarball is not the expected one"
 mkdir -p unpacking

@@ -1,20 +1,20 @@
 #!/bin/sh
-# Fetches Debian packages of another architecture and unpacks them into a folder, or the
+# Fetches Debian packages of any architecture and unpacks them into a folder, or the
 # archives of sources.
 #
-#   fetch.sh ARCHITECTURE FOLDER PACKAGE...    does nothing if FOLDER is there
-#   fetch.sh source FOLDER PACKAGE...          the archives of their sources, as their authors released them
+#   fetch-debian.sh ARCHITECTURE FOLDER PACKAGE...    does nothing if FOLDER is there
+#   fetch-debian.sh source FOLDER PACKAGE...          the archives of their sources, as their authors released them
 #
 # Only what is named is fetched, not what it depends on; of a name with a `*` in it
-# the newest package, as for kernels, whose names have their version. apt runs with a root of
-# its own beside FOLDER: this machine's architectures, sources and lists stay as
-# they are, nothing is installed, and nobody needs to be root. The mirror is that
-# of the machine's own sources; the release is Debian 12.
+# the newest package, as for kernels, whose names have their version. apt runs with
+# a root of its own beside FOLDER: this machine's architectures, sources and lists
+# stay as they are, nothing is installed, and nobody needs to be root. The mirror is
+# that of the machine's own sources; the release is Debian 12, or $SUITE.
 set -eu
 
-suite=bookworm
+suite=${SUITE:-bookworm}
 
-[ $# -ge 3 ] || { echo "usage: fetch.sh ARCHITECTURE FOLDER PACKAGE..." >&2; exit 2; }
+[ $# -ge 3 ] || { echo "usage: fetch-debian.sh ARCHITECTURE FOLDER PACKAGE..." >&2; exit 2; }
 architecture=$1 folder=$2
 shift 2
 [ -d "$folder" ] && exit 0
@@ -25,7 +25,7 @@ if [ "$architecture" = source ]; then
     types=deb-src architecture=$(dpkg --print-architecture)
 fi
 fail() {
-    echo "fetch: $1" >&2
+    echo "fetch-debian: $1" >&2
     exit 1
 }
 trap 'rm -rf "$work"' EXIT
