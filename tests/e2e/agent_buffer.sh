@@ -20,6 +20,7 @@ mkfifo "$DIR/dev/iio:device0"
 exec 3<> "$DIR/dev/iio:device0"
 cat > "$DIR/agent.conf" << END
 $(agent_gateway shed)
+topic = t/shed
 
 [sensors]
 root = $DIR

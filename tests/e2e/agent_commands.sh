@@ -29,13 +29,7 @@ END
 start_gateway
 
 cat > "$DIR/agent.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/d1.crt
-key = $DIR/pki/d1.key
-client_id = d1
+$(agent_gateway d1)
 commands = farm/%c/commands
 [sampling]
 interval = 24h

@@ -13,6 +13,7 @@ mkfifo "$DIR/chip.events"
 exec 3<> "$DIR/chip.events"
 cat > "$DIR/agent.conf" << END
 $(agent_gateway shed)
+topic = t/shed
 
 [sampling]
 interval = 1h

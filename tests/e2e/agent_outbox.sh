@@ -12,6 +12,7 @@ sed -i "s/mqtts: \"127.0.0.1:0\"/mqtts: \"127.0.0.1:$MQTTS\"/" "$DIR/serverless.
 
 cat > "$DIR/agent.conf" << END
 $(agent_gateway shed)
+topic = t/shed
 
 [sampling]
 interval = 100ms

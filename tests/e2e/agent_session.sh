@@ -10,6 +10,7 @@ start_gateway
 echo 21.5 > "$DIR/reading"
 cat > "$DIR/agent.conf" << END
 $(agent_gateway shed)
+topic = t/shed
 session_file = $DIR/session
 
 [sensors]

@@ -27,13 +27,7 @@ profile() {
 start_agent() {
     profile=$(profile "$1")
     cat > "$DIR/$1.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/$1.crt
-key = $DIR/pki/$1.key
-client_id = $1
+$(agent_gateway "$1")
 commands = farm/%c/commands
 $profile
 [sampling]

@@ -93,13 +93,7 @@ frames_of_the_agent_arrive_as_json() {
     echo 21.5 > "$DIR/board/soil"
     echo dry > "$DIR/board/verdict"
     cat > "$DIR/agent.conf" << END
-[gateway]
-host = localhost
-port = $MQTTS
-ca = $DIR/pki/ca.crt
-certificate = $DIR/pki/d1.crt
-key = $DIR/pki/d1.key
-client_id = d1
+$(agent_gateway d1)
 topic = farm/%c/frames
 [sensors]
 root = $DIR/board

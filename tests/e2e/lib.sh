@@ -118,7 +118,7 @@ gateway:
 END
 }
 
-# agent_gateway NAME: what an agent's configuration begins with for the device NAME, which publishes to t/NAME.
+# agent_gateway NAME: what an agent's configuration begins with for the device NAME.
 agent_gateway() {
     cat << END
 [gateway]
@@ -128,7 +128,6 @@ ca = $DIR/pki/ca.crt
 certificate = $DIR/pki/$1.crt
 key = $DIR/pki/$1.key
 client_id = $1
-topic = t/$1
 END
 }
 

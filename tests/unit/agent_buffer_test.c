@@ -1,7 +1,7 @@
 /* agent/iio_buffer.h as the sampler uses it: a directory tree is the board's sysfs, a FIFO the device that
  * scans come from. */
-#include "agent/log.h"
 #include "agent/sampler.h"
+#include "board_fixture.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -17,49 +17,13 @@
 
 #define DEVICE "/sys/bus/iio/devices/iio:device0"
 
-static char root[64];
 static struct sampler sampler;
 static int scans; /* the other end of the device */
-static unsigned log_count;
-static char log_line[512];
-
-void agent_log(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(log_line, sizeof log_line, format, arguments);
-    va_end(arguments);
-    log_count++;
-}
-
-static const char *path_of(const char *name)
-{
-    static char paths[2][256];
-    static unsigned next;
-    char *path = paths[next++ % 2];
-    snprintf(path, sizeof paths[0], "%s%s", root, name);
-    return path;
-}
-
-static void put(const char *name, const char *text)
-{
-    char path[256];
-    snprintf(path, sizeof path, "%s", path_of(name));
-    for (char *slash = path + strlen(root); (slash = strchr(slash + 1, '/'));) {
-        *slash = '\0';
-        mkdir(path, 0755);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 static void expect_text(const char *name, const char *text)
 {
     char found[64] = "";
-    FILE *file = fopen(path_of(name), "r");
+    FILE *file = fopen(board_path(name), "r");
     assert_non_null(file);
     assert_non_null(fgets(found, sizeof found, file));
     fclose(file);
@@ -72,7 +36,7 @@ static void put_element(const char *name, const char *index, const char *type)
     const char *const rows[][2] = {{"en", "1"}, {"index", index}, {"type", type}}; /* as another left it */
     for (size_t i = 0; i < 3; i++) {
         snprintf(path, sizeof path, DEVICE "/scan_elements/%s_%s", name, rows[i][0]);
-        put(path, rows[i][1]);
+        board_put(path, rows[i][1]);
     }
 }
 
@@ -80,58 +44,55 @@ static void put_element(const char *name, const char *index, const char *type)
 static int make_board(void **state)
 {
     (void)state;
-    snprintf(root, sizeof root, "/tmp/sluice-buffer-XXXXXX");
-    if (!mkdtemp(root))
+    if (board_make())
         return -1;
-    put("/other", "7");
-    put(DEVICE "/name", "adxl355\n");
-    put(DEVICE "/in_accel_x_raw", "1\n");
-    put(DEVICE "/in_accel_scale", "0.5\n");
-    put(DEVICE "/in_temp_scale", "100\n");
-    put(DEVICE "/in_temp_offset", "-10\n");
-    put(DEVICE "/sampling_frequency", "100\n");
-    put(DEVICE "/buffer/enable", "0");
-    put(DEVICE "/buffer/length", "2");
-    put(DEVICE "/buffer/watermark", "1");
-    put(DEVICE "/trigger/current_trigger", "");
+    board_put("/other", "7");
+    board_put(DEVICE "/name", "adxl355\n");
+    board_put(DEVICE "/in_accel_x_raw", "1\n");
+    board_put(DEVICE "/in_accel_scale", "0.5\n");
+    board_put(DEVICE "/in_temp_scale", "100\n");
+    board_put(DEVICE "/in_temp_offset", "-10\n");
+    board_put(DEVICE "/sampling_frequency", "100\n");
+    board_put(DEVICE "/buffer/enable", "0");
+    board_put(DEVICE "/buffer/length", "2");
+    board_put(DEVICE "/buffer/watermark", "1");
+    board_put(DEVICE "/trigger/current_trigger", "");
     put_element("in_temp", "0", "le:u8/8>>0\n");
     put_element("in_accel_x", "1", "be:s12/16>>4\n");
     put_element("in_voltage7", "3", "le:s24/32>>8\n");
     put_element("in_timestamp", "4", "le:s64/64>>0\n");
     put_element("in_rot_quaternion", "2", "le:s32/32X4>>0\n");
-    put("/dev/other", "");
-    if (mkfifo(path_of("/dev/iio:device0"), 0600))
+    board_put("/dev/other", "");
+    if (mkfifo(board_path("/dev/iio:device0"), 0600))
         return -1;
-    scans = open(path_of("/dev/iio:device0"), O_RDWR | O_CLOEXEC);
+    scans = open(board_path("/dev/iio:device0"), O_RDWR | O_CLOEXEC);
     return scans < 0;
 }
 
 static int remove_board(void **state)
 {
     (void)state;
-    char command[96];
     sampler_stop(&sampler);
     close(scans);
-    snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
+    return board_remove();
 }
 
 static bool open_sampler(const char *device, enum buffer_take take)
 {
     static struct agent_config config;
     config_init(&config);
-    snprintf(config.root, sizeof config.root, "%s", root);
+    snprintf(config.root, sizeof config.root, "%s", board_root);
     config.proc = 0;
     config.source_count = 2;
     config.sources[0] = (struct source){.kind = SOURCE_FILE, .name = "other", .scale = 1};
-    snprintf(config.sources[0].target, sizeof config.sources[0].target, "%s", path_of("/other"));
+    snprintf(config.sources[0].target, sizeof config.sources[0].target, "%s", board_path("/other"));
     config.sources[1] = (struct source){.kind = SOURCE_BUFFER,
                                         .name = "shake",
                                         .buffer_take = take,
                                         .buffer_rate = 400,
                                         .buffer_trigger = "timer0"};
     snprintf(config.sources[1].target, sizeof config.sources[1].target, "%s", device);
-    log_count = 0;
+    board_log_count = 0;
     return sampler_init(&sampler, &config);
 }
 
@@ -245,11 +206,11 @@ static void a_device_that_is_silent_is_told_once(void **state)
         assert_true(sampler_finish(&sampler, 1000, values));
         assert_true(values[0] == 7 && isnan(values[2]));
     }
-    assert_int_equal(log_count, 3); /* one for each element */
-    assert_non_null(strstr(log_line, "sensor shake_voltage7 gives no value"));
+    assert_int_equal(board_log_count, 3); /* one for each element */
+    assert_non_null(strstr(board_log_line, "sensor shake_voltage7 gives no value"));
     give_scan(10, 2, 0);
     expect_values(0, 1, 0);
-    assert_int_equal(log_count, 6);
+    assert_int_equal(board_log_count, 6);
 }
 
 static void a_device_that_vanishes_is_told_once_and_found_under_another_number(void **state)
@@ -258,23 +219,23 @@ static void a_device_that_vanishes_is_told_once_and_found_under_another_number(v
     assert_true(open_sampler("adxl355", BUFFER_MEAN));
     give_scan(10, 2, 0);
     expect_values(0, 1, 0);
-    assert_int_equal(rename(path_of(DEVICE), path_of("/away")), 0);
-    assert_int_equal(unlink(path_of("/dev/iio:device0")), 0);
+    assert_int_equal(rename(board_path(DEVICE), board_path("/away")), 0);
+    assert_int_equal(unlink(board_path("/dev/iio:device0")), 0);
     close(scans); /* the device's end */
     for (int i = 0; i < 3; i++)
         assert_true(isnan(take_sample()[2]));
-    assert_int_equal(log_count, 3);
-    assert_non_null(strstr(log_line, "No such device"));
+    assert_int_equal(board_log_count, 3);
+    assert_non_null(strstr(board_log_line, "No such device"));
     struct pollfd entries[SENSORS_MAX];
     assert_int_equal(sampler_poll_entries(&sampler, entries),
                      0); /* nothing that would wake the agent again and again */
 
-    assert_int_equal(rename(path_of("/away"), path_of("/sys/bus/iio/devices/iio:device5")), 0);
-    assert_int_equal(mkfifo(path_of("/dev/iio:device5"), 0600), 0);
-    scans = open(path_of("/dev/iio:device5"), O_RDWR | O_CLOEXEC);
+    assert_int_equal(rename(board_path("/away"), board_path("/sys/bus/iio/devices/iio:device5")), 0);
+    assert_int_equal(mkfifo(board_path("/dev/iio:device5"), 0600), 0);
+    scans = open(board_path("/dev/iio:device5"), O_RDWR | O_CLOEXEC);
     give_scan(10, 4, 0);
     expect_values(0, 2, 0);
-    assert_int_equal(log_count, 6);
+    assert_int_equal(board_log_count, 6);
     expect_text("/sys/bus/iio/devices/iio:device5/buffer/enable", "1");
 }
 
@@ -282,7 +243,8 @@ static void a_device_that_is_not_there_is_named(void **state)
 {
     (void)state;
     assert_false(open_sampler("adxl356", BUFFER_MEAN));
-    assert_string_equal(log_line, "[buffer shake]: no IIO device is called 'adxl356' and has scan elements");
+    assert_string_equal(board_log_line,
+                        "[buffer shake]: no IIO device is called 'adxl356' and has scan elements");
 }
 
 int main(void)

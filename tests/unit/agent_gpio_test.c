@@ -1,6 +1,6 @@
 /* agent/gpio.h as the sampler uses it, over a chip without hardware. */
-#include "agent/log.h"
 #include "agent/sampler.h"
+#include "board_fixture.h"
 #include "fake_gpio.h"
 
 #include <errno.h>
@@ -16,55 +16,26 @@
 
 #include <cmocka.h>
 
-static char root[] = "/tmp/sluice-gpio-XXXXXX";
 static struct sampler sampler;
 static int events; /* the other end of the line's */
-static unsigned log_count;
-static char log_line[512];
-
-void agent_log(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(log_line, sizeof log_line, format, arguments);
-    va_end(arguments);
-    log_count++;
-}
-
-static const char *path_of(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s%s", root, name);
-    return path;
-}
-
-static void put(const char *name, const char *text)
-{
-    FILE *file = fopen(path_of(name), "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 static int make_chip(void **state)
 {
     (void)state;
-    if (!mkdtemp(root) || mkfifo(path_of("/chip.events"), 0600))
+    if (board_make() || mkfifo(board_path("/chip.events"), 0600))
         return -1;
-    put("/chip", "");
-    put("/chip.level", "0");
-    put("/other", "7");
-    events = open(path_of("/chip.events"), O_RDWR | O_CLOEXEC);
+    board_put("/chip", "");
+    board_put("/chip.level", "0");
+    board_put("/other", "7");
+    events = open(board_path("/chip.events"), O_RDWR | O_CLOEXEC);
     return events < 0;
 }
 
 static int remove_chip(void **state)
 {
     (void)state;
-    char command[64];
     close(events);
-    snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
+    return board_remove();
 }
 
 /* A sampler of the line, as [gpio] describes it, and of a file beside it. */
@@ -78,11 +49,11 @@ static void open_line(const struct source *line)
     config.sources[0].kind = SOURCE_GPIO;
     config.sources[0].scale = line->scale != 0 ? line->scale : 1;
     snprintf(config.sources[0].name, sizeof config.sources[0].name, "line");
-    snprintf(config.sources[0].target, sizeof config.sources[0].target, "%s", path_of("/chip"));
+    snprintf(config.sources[0].target, sizeof config.sources[0].target, "%s", board_path("/chip"));
     config.sources[1] = (struct source){.kind = SOURCE_FILE, .name = "other", .scale = 1};
-    snprintf(config.sources[1].target, sizeof config.sources[1].target, "%s", path_of("/other"));
+    snprintf(config.sources[1].target, sizeof config.sources[1].target, "%s", board_path("/other"));
     assert_true(sampler_init(&sampler, &config));
-    log_count = 0;
+    board_log_count = 0;
 }
 
 static double take_sample(void)
@@ -107,13 +78,13 @@ static void a_level_is_a_boolean(void **state)
     (void)state;
     open_line(&(struct source){.gpio_line = 17, .gpio_bias = GPIO_PULL_UP, .gpio_active_low = 1});
     assert_int_equal(sampler.channels[0].type, SLUICE_BOOLEAN);
-    put("/chip.level", "1");
+    board_put("/chip.level", "1");
     assert_true(take_sample() == 1);
     assert_int_equal(fake_gpio_request.num_lines, 1);
     assert_int_equal(fake_gpio_request.offsets[0], 17);
     assert_int_equal(fake_gpio_request.config.flags,
                      GPIO_V2_LINE_FLAG_INPUT | GPIO_V2_LINE_FLAG_BIAS_PULL_UP | GPIO_V2_LINE_FLAG_ACTIVE_LOW);
-    put("/chip.level", "0");
+    board_put("/chip.level", "0");
     assert_true(take_sample() == 0);
     sampler_stop(&sampler);
 }
@@ -159,19 +130,19 @@ static void a_chip_that_vanishes_is_told_once_and_found_again(void **state)
     open_line(&(struct source){.gpio_report = GPIO_COUNT});
     give_edges(1, 3);
     assert_true(take_sample() == 3);
-    assert_int_equal(unlink(path_of("/chip.level")), 0);
-    assert_int_equal(rename(path_of("/chip"), path_of("/away")), 0);
+    assert_int_equal(unlink(board_path("/chip.level")), 0);
+    assert_int_equal(rename(board_path("/chip"), board_path("/away")), 0);
     for (int i = 0; i < 3; i++)
         assert_true(isnan(take_sample()));
-    assert_int_equal(log_count, 1);
-    assert_non_null(strstr(log_line, "sensor line gives no value"));
-    assert_non_null(strstr(log_line, "No such device"));
-    put("/chip", "");
-    put("/chip.level", "0");
+    assert_int_equal(board_log_count, 1);
+    assert_non_null(strstr(board_log_line, "sensor line gives no value"));
+    assert_non_null(strstr(board_log_line, "No such device"));
+    board_put("/chip", "");
+    board_put("/chip.level", "0");
     give_edges(1, 2); /* the new request begins anew */
     assert_true(take_sample() == 2);
-    assert_int_equal(log_count, 2);
-    assert_string_equal(log_line, "sensor line gives values again");
+    assert_int_equal(board_log_count, 2);
+    assert_string_equal(board_log_line, "sensor line gives values again");
     sampler_stop(&sampler);
 }
 
@@ -181,7 +152,7 @@ static void a_line_that_others_use_is_named(void **state)
     open_line(&(struct source){.gpio_line = 4});
     fake_gpio_errno = EBUSY;
     assert_true(isnan(take_sample()));
-    assert_non_null(strstr(log_line, "/chip: Device or resource busy"));
+    assert_non_null(strstr(board_log_line, "/chip: Device or resource busy"));
     fake_gpio_errno = 0;
     assert_true(take_sample() == 0);
     sampler_stop(&sampler);

@@ -1,6 +1,6 @@
 /* agent/sensor.h and agent/sampler.h over a directory tree that stands for a board's /sys and /proc. */
-#include "agent/log.h"
 #include "agent/sampler.h"
+#include "board_fixture.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,98 +17,66 @@
 
 #include <cmocka.h>
 
-static char root[] = "/tmp/sluice-board-XXXXXX";
 static struct sampler sampler;
-static unsigned log_count;
-static char log_line[512];
-
-void agent_log(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(log_line, sizeof log_line, format, arguments);
-    va_end(arguments);
-    log_count++;
-}
-
-/* Writes a file under the root, with the directories that it needs. */
-static void put(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s%s", root, name);
-    for (char *slash = path + strlen(root); (slash = strchr(slash + 1, '/'));) {
-        *slash = '\0';
-        mkdir(path, 0755);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-}
 
 static void take_away(const char *name)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s%s", root, name);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(board_path(name)), 0);
 }
 
 static int make_board(void **state)
 {
     (void)state;
-    if (!mkdtemp(root))
+    if (board_make())
         return -1;
-    put("/sys/class/hwmon/hwmon0/name", "cpu_thermal\n");
-    put("/sys/class/hwmon/hwmon0/temp1_input", "48250\n");
-    put("/sys/class/hwmon/hwmon0/temp1_crit", "110000\n");
-    put("/sys/class/hwmon/hwmon1/name", "ina219\n");
-    put("/sys/class/hwmon/hwmon1/in1_input", "5032\n");
-    put("/sys/class/hwmon/hwmon1/in1_label", "Board supply\n");
-    put("/sys/class/hwmon/hwmon1/curr1_input", "-120\n");
-    put("/sys/class/hwmon/hwmon1/power1_input", "604000\n");
-    put("/sys/class/hwmon/hwmon2/name", "cpu_thermal\n");
-    put("/sys/class/hwmon/hwmon2/temp1_input", "50000\n");
-    put("/sys/class/hwmon/hwmon2/temp2_input", "");
-    put("/sys/bus/iio/devices/iio:device0/name", "bme280\n");
-    put("/sys/bus/iio/devices/iio:device0/in_temp_input", "21370\n");
-    put("/sys/bus/iio/devices/iio:device0/in_pressure_input", "101.325\n");
-    put("/sys/bus/iio/devices/iio:device1/name", "mcp3208\n");
-    put("/sys/bus/iio/devices/iio:device1/in_voltage0_raw", "2000\n");
-    put("/sys/bus/iio/devices/iio:device1/in_voltage1_raw", "100\n");
-    put("/sys/bus/iio/devices/iio:device1/in_voltage1_offset", "-50\n");
-    put("/sys/bus/iio/devices/iio:device1/in_voltage1_scale", "2\n");
-    put("/sys/bus/iio/devices/iio:device1/in_voltage_scale", "0.805664062\n");
-    put("/sys/bus/iio/devices/iio:device1/in_accel_x_raw", "-4\n");
-    put("/sys/bus/iio/devices/iio:device1/in_accel_scale", "0.25\n"); /* of all axes */
-    put("/sys/class/thermal/thermal_zone0/type", "soc-thermal\n");
-    put("/sys/class/thermal/thermal_zone0/temp", "47000\n");
-    put("/sys/class/power_supply/BAT0/capacity", "87\n");
-    put("/sys/class/power_supply/BAT0/voltage_now", "3912000\n");
-    put("/sys/class/power_supply/AC/online", "1\n");
-    put("/proc/loadavg", "0.52 0.31 0.20 2/94 13184\n");
-    put("/proc/stat", "cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 2 3\n");
-    put("/proc/meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable:     512 kB\n");
-    put("/proc/net/dev", "Inter-|   Receive\n face |bytes\n"
-                         "    lo: 999 1 0 0 0 0 0 0 999 1 0 0 0 0 0 0\n"
-                         "  eth0: 1000 5 0 0 0 0 0 0 70 3 0 0 0 0 0 0\n"
-                         " wlan0:2000 5 0 0 0 0 0 0 7 3 0 0 0 0 0 0\n");
+    board_put("/sys/class/hwmon/hwmon0/name", "cpu_thermal\n");
+    board_put("/sys/class/hwmon/hwmon0/temp1_input", "48250\n");
+    board_put("/sys/class/hwmon/hwmon0/temp1_crit", "110000\n");
+    board_put("/sys/class/hwmon/hwmon1/name", "ina219\n");
+    board_put("/sys/class/hwmon/hwmon1/in1_input", "5032\n");
+    board_put("/sys/class/hwmon/hwmon1/in1_label", "Board supply\n");
+    board_put("/sys/class/hwmon/hwmon1/curr1_input", "-120\n");
+    board_put("/sys/class/hwmon/hwmon1/power1_input", "604000\n");
+    board_put("/sys/class/hwmon/hwmon2/name", "cpu_thermal\n");
+    board_put("/sys/class/hwmon/hwmon2/temp1_input", "50000\n");
+    board_put("/sys/class/hwmon/hwmon2/temp2_input", "");
+    board_put("/sys/bus/iio/devices/iio:device0/name", "bme280\n");
+    board_put("/sys/bus/iio/devices/iio:device0/in_temp_input", "21370\n");
+    board_put("/sys/bus/iio/devices/iio:device0/in_pressure_input", "101.325\n");
+    board_put("/sys/bus/iio/devices/iio:device1/name", "mcp3208\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_voltage0_raw", "2000\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_voltage1_raw", "100\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_voltage1_offset", "-50\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_voltage1_scale", "2\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_voltage_scale", "0.805664062\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_accel_x_raw", "-4\n");
+    board_put("/sys/bus/iio/devices/iio:device1/in_accel_scale", "0.25\n"); /* of all axes */
+    board_put("/sys/class/thermal/thermal_zone0/type", "soc-thermal\n");
+    board_put("/sys/class/thermal/thermal_zone0/temp", "47000\n");
+    board_put("/sys/class/power_supply/BAT0/capacity", "87\n");
+    board_put("/sys/class/power_supply/BAT0/voltage_now", "3912000\n");
+    board_put("/sys/class/power_supply/AC/online", "1\n");
+    board_put("/proc/loadavg", "0.52 0.31 0.20 2/94 13184\n");
+    board_put("/proc/stat", "cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1 2 3\n");
+    board_put("/proc/meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable:     512 kB\n");
+    board_put("/proc/net/dev", "Inter-|   Receive\n face |bytes\n"
+                               "    lo: 999 1 0 0 0 0 0 0 999 1 0 0 0 0 0 0\n"
+                               "  eth0: 1000 5 0 0 0 0 0 0 70 3 0 0 0 0 0 0\n"
+                               " wlan0:2000 5 0 0 0 0 0 0 7 3 0 0 0 0 0 0\n");
     return 0;
 }
 
 static int remove_board(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
+    return board_remove();
 }
 
 static struct agent_config board_config(void)
 {
     struct agent_config config;
     config_init(&config);
-    snprintf(config.root, sizeof config.root, "%s", root);
+    snprintf(config.root, sizeof config.root, "%s", board_root);
     return config;
 }
 
@@ -168,10 +136,10 @@ static void the_processor_is_measured_between_two_samples(void **state)
     (void)state;
     struct agent_config config = board_config();
     sampler_init(&sampler, &config);
-    put("/proc/stat", "cpu  130 0 120 740 110 0 0 0 0 0\n"); /* 50 of 100 ticks were work */
+    board_put("/proc/stat", "cpu  130 0 120 740 110 0 0 0 0 0\n"); /* 50 of 100 ticks were work */
     assert_true(fabs(sensor_value(find("cpu_busy")) - 50) < 1e-9);
     assert_true(sensor_value(find("cpu_busy")) == 0); /* no time has passed */
-    put("/proc/stat", "cpu  100 0 100 700 100 0 0 0 0 0\n");
+    board_put("/proc/stat", "cpu  100 0 100 700 100 0 0 0 0 0\n");
 }
 
 static void classes_and_names_can_be_left_out(void **state)
@@ -194,34 +162,32 @@ static void a_sensor_that_vanishes_is_told_once(void **state)
     struct agent_config config = board_config();
     sampler_init(&sampler, &config);
     struct sensor *sensor = find("BAT0_capacity");
-    log_count = 0;
+    board_log_count = 0;
     take_away("/sys/class/power_supply/BAT0/capacity");
     assert_true(isnan(sensor_value(sensor)));
     assert_true(isnan(sensor_value(sensor)));
-    assert_int_equal(log_count, 1);
-    assert_non_null(strstr(log_line, "BAT0_capacity gives no value"));
-    assert_non_null(strstr(log_line, "No such file"));
-    put("/sys/class/power_supply/BAT0/capacity", "86\n");
+    assert_int_equal(board_log_count, 1);
+    assert_non_null(strstr(board_log_line, "BAT0_capacity gives no value"));
+    assert_non_null(strstr(board_log_line, "No such file"));
+    board_put("/sys/class/power_supply/BAT0/capacity", "86\n");
     assert_true(sensor_value(sensor) == 86);
-    assert_int_equal(log_count, 2);
+    assert_int_equal(board_log_count, 2);
 }
 
 static void a_number_that_no_frame_has_is_told_once(void **state)
 {
     (void)state;
-    char path[64];
-    snprintf(path, sizeof path, "%s/huge", root);
     const char *const texts[] = {"1e999\n", "-1e999\n", "1e308\n"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct sensor sensor = {.name = "huge", .read = sensor_read_file, .scale = 10};
-        snprintf(sensor.path, sizeof sensor.path, "%s", path);
-        put("/huge", texts[i]);
-        log_count = 0;
+        snprintf(sensor.path, sizeof sensor.path, "%s", board_path("/huge"));
+        board_put("/huge", texts[i]);
+        board_log_count = 0;
         assert_true(isnan(sensor_value(&sensor)));
         assert_true(isnan(sensor_value(&sensor)));
-        assert_int_equal(log_count, 1);
-        assert_non_null(strstr(log_line, strerror(ERANGE)));
-        put("/huge", "2\n");
+        assert_int_equal(board_log_count, 1);
+        assert_non_null(strstr(board_log_line, strerror(ERANGE)));
+        board_put("/huge", "2\n");
         assert_true(sensor_value(&sensor) == 20);
     }
     take_away("/huge");
@@ -235,12 +201,10 @@ static void a_sensor_that_comes_back_under_another_number_is_found(void **state)
     double values[SENSORS_MAX];
     sampler_init(&sampler, &config);
     struct sensor *supply = find("ina219_Board_supply"), *second = find("cpu_thermal_temp1_2");
-    char before[512], after[512], away[512];
-    snprintf(before, sizeof before, "%s/sys/class/hwmon/hwmon1", root);
-    snprintf(after, sizeof after, "%s/sys/class/hwmon/hwmon7", root);
-    snprintf(away, sizeof away, "%s/sys/class/hwmon/hwmon0", root);
-    assert_int_equal(rename(before, after), 0);
-    assert_int_equal(rename(away, before), 0); /* the first of two with one name */
+    static const char before[] = "/sys/class/hwmon/hwmon1", after[] = "/sys/class/hwmon/hwmon7",
+                      away[] = "/sys/class/hwmon/hwmon0";
+    assert_int_equal(rename(board_path(before), board_path(after)), 0);
+    assert_int_equal(rename(board_path(away), board_path(before)), 0); /* the first of two with one name */
     const struct {
         uint64_t at_ms;
         bool is_missing;
@@ -254,8 +218,8 @@ static void a_sensor_that_comes_back_under_another_number_is_found(void **state)
     assert_non_null(strstr(supply->path, "/hwmon7/in1_input"));
     assert_non_null(strstr(find("cpu_thermal_temp1")->path, "/hwmon1/"));
     assert_non_null(strstr(second->path, "/hwmon2/"));
-    assert_int_equal(rename(before, away), 0);
-    assert_int_equal(rename(after, before), 0);
+    assert_int_equal(rename(board_path(before), board_path(away)), 0);
+    assert_int_equal(rename(board_path(after), board_path(before)), 0);
 }
 
 static void a_bare_machine_still_gives_something(void **state)
@@ -303,12 +267,10 @@ static void take_sample(double values[SENSORS_MAX])
 static void files_and_commands_are_sensors_too(void **state)
 {
     (void)state;
-    char path[64];
-    snprintf(path, sizeof path, "%s/proc/loadavg", root);
     struct agent_config config = board_config();
     config.hwmon = config.iio = config.thermal = config.power = config.proc = 0;
     const struct source sources[] = {
-        source(SOURCE_FILE, "a file", path, 0),
+        source(SOURCE_FILE, "a file", board_path("/proc/loadavg"), 0),
         source(SOURCE_COMMAND, "number", "echo signal: -67.5 dBm", 1000),
         source(SOURCE_COMMAND, "fails", "echo 5; exit 3", 1000),
         source(SOURCE_COMMAND, "words", "echo none", 1000),
@@ -334,13 +296,11 @@ static void files_and_commands_are_sensors_too(void **state)
 static void texts_are_the_first_line_without_blanks(void **state)
 {
     (void)state;
-    put("/state", " heating \n21\n");
-    char path[64];
-    snprintf(path, sizeof path, "%s/state", root);
+    board_put("/state", " heating \n21\n");
     struct agent_config config = board_config();
     config.hwmon = config.iio = config.thermal = config.power = config.proc = 0;
     const struct source sources[] = {
-        source(SOURCE_FILE, "mode", path, 0),
+        source(SOURCE_FILE, "mode", board_path("/state"), 0),
         source(SOURCE_COMMAND, "number", "echo 7", 1000),
         source(SOURCE_COMMAND, "utf8", "printf 'Gr\\303\\266\\303\\237e\\r\\n'", 1000),
         source(SOURCE_COMMAND, "bytes", "printf '\\377'", 1000),

@@ -8,13 +8,13 @@ sluice_test(ring_damage_test SOURCES unit/ring_damage_test.c LIBS sluice_client)
 sluice_test(device_save_test SOURCES unit/device_save_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client)
 sluice_test(device_store_test SOURCES unit/device_store_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_client)
 sluice_test(agent_config_test SOURCES unit/agent_config_test.c LIBS sluice_agent_parts)
-sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c LIBS sluice_agent_parts m)
+sluice_test(agent_sensor_test SOURCES unit/agent_sensor_test.c unit/board_fixture.c LIBS sluice_agent_parts m)
 sluice_test(agent_watch_test SOURCES unit/agent_watch_test.c unit/device_fixture.c unit/fake_port.c LIBS sluice_agent_parts sluice_client m)
 sluice_test(agent_remote_test SOURCES unit/agent_remote_test.c unit/device_fixture.c unit/fake_port.c
   LIBS sluice_agent_parts sluice_client sluice_port m)
 sluice_test(sentence_test SOURCES unit/sentence_test.c LIBS sluice_port)
-sluice_test(agent_buffer_test SOURCES unit/agent_buffer_test.c LIBS sluice_agent_parts m)
-sluice_test(agent_gpio_test SOURCES unit/agent_gpio_test.c unit/fake_gpio.c LIBS sluice_agent_parts m)
+sluice_test(agent_buffer_test SOURCES unit/agent_buffer_test.c unit/board_fixture.c LIBS sluice_agent_parts m)
+sluice_test(agent_gpio_test SOURCES unit/agent_gpio_test.c unit/board_fixture.c unit/fake_gpio.c LIBS sluice_agent_parts m)
 target_link_options(agent_gpio_test PRIVATE LINKER:--wrap=ioctl)
 
 # The agent on a chip without hardware, for tests/e2e/agent_gpio.sh.
