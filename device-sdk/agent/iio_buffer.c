@@ -1,5 +1,7 @@
 #include "agent/iio_buffer.h"
 
+#include "agent/sensor.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,17 +22,6 @@ static bool device_path(const struct iio_buffer *buffer, char path[BUFFER_PATH_B
         snprintf(path, BUFFER_PATH_BYTES, "%.255s/%.40s%.64s%.16s", buffer->directory, folder, name, suffix);
     errno = ENAMETOOLONG;
     return len < BUFFER_PATH_BYTES;
-}
-
-static bool read_file(const char *path, char *ret_text, size_t capacity)
-{
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool found = fgets(ret_text, (int)capacity, file) != NULL;
-    fclose(file);
-    ret_text[strcspn(found ? ret_text : "", "\n")] = '\0';
-    return found;
 }
 
 static bool write_file(const char *path, const char *text)
@@ -80,11 +71,11 @@ static bool read_element(const struct iio_buffer *buffer, const char *file,
         return false;
     snprintf(element.name, sizeof element.name, "%.*s", len, file);
     if (!device_path(buffer, path, "scan_elements/", element.name, "_index") ||
-        !read_file(path, text, sizeof text))
+        !sensor_read_line(path, text, sizeof text))
         return false;
     element.index = (unsigned)strtoul(text, NULL, 10);
     if (!device_path(buffer, path, "scan_elements/", element.name, "_type") ||
-        !read_file(path, text, sizeof text) || !parse_type(text, &element))
+        !sensor_read_line(path, text, sizeof text) || !parse_type(text, &element))
         return false;
     *ret_element = element;
     return true;
@@ -138,7 +129,7 @@ static bool is_device(struct iio_buffer *buffer, const char *entry)
              entry);
     snprintf(buffer->node, sizeof buffer->node, "%s/dev/%.32s", buffer->root, entry);
     if (device_path(buffer, path, "name", "", ""))
-        read_file(path, name, sizeof name);
+        sensor_read_line(path, name, sizeof name);
     return (strcmp(entry, buffer->device) == 0 || strcmp(name, buffer->device) == 0) && find_elements(buffer);
 }
 

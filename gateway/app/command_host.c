@@ -4,12 +4,17 @@
 
 #include <time.h>
 
-static uint64_t wall_ms(void *ctx)
+uint64_t command_wall_ms(void)
 {
     struct timespec now;
-    (void)ctx;
     clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t wall_ms(void *ctx)
+{
+    (void)ctx;
+    return command_wall_ms();
 }
 
 static uint32_t random_word(void *ctx)

@@ -8,6 +8,8 @@
 
 #include "app/functions.h"
 
+/* Unix epoch. */
+uint64_t command_wall_ms(void);
 struct functions_host command_host(uv_loop_t *loop);
 /* uv_run returns when their workers have ended. */
 void command_stop_functions(struct functions *functions);

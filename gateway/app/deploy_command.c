@@ -1,4 +1,5 @@
 /* `sluice deploy`, `sluice rollback` and `sluice versions`. */
+#include "app/command_host.h"
 #include "app/commands.h"
 #include "app/deploy.h"
 #include "app/file_tree.h"
@@ -74,13 +75,6 @@ static const char deploy_usage[] =
     "FILE\n"
     "is (DIR's own without it), each as a new version, and makes them live when all have started.\n";
 
-static uint64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Adds a version, unless it is as the live one. What it lacks is better said here than in a gateway's log. */
 static bool add_version(struct deploy *deploy, const struct config *project,
                         const struct config_function *function, bool *ret_changed)
@@ -94,7 +88,7 @@ static bool add_version(struct deploy *deploy, const struct config *project,
     }
     if (deploy_package(deploy, project, function, code, &version) != SLUICE_OK)
         return false;
-    version.deployed_ms = wall_ms();
+    version.deployed_ms = command_wall_ms();
     struct versions_function *deployed = versions_find(deploy->versions, span_from_string(function->name));
     const struct version *live = deployed ? versions_number(deployed, deployed->live) : NULL;
     if (live && version_equal(live, &version)) {

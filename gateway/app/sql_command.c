@@ -1,3 +1,4 @@
+#include "app/command_host.h"
 #include "app/commands.h"
 #include "app/file.h"
 #include "route/rule.h"
@@ -7,7 +8,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <uv.h>
 
 enum { PAYLOAD_BYTES_MAX = 268435455 }; /* no MQTT packet has more */
@@ -53,13 +53,6 @@ static uint32_t random_word(void *ctx)
     return word;
 }
 
-static uint64_t wall_ms(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_REALTIME, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
 static void print_line(FILE *file, const char *before, struct span text)
 {
     fputs(before, file);
@@ -92,7 +85,7 @@ static int run_rule(const struct rule *rule, const struct options *options)
         fprintf(stderr, "sluice sql: %s: %s\n", options->payload_file,
                 error == SLUICE_TOO_LARGE ? "it is too large for an MQTT packet" : strerror(errno));
     } else {
-        struct message message = {.received_ms = wall_ms(),
+        struct message message = {.received_ms = command_wall_ms(),
                                   .topic = span_from_string(options->topic),
                                   .payload = buffer_span(&payload),
                                   .client_id = span_from_string(options->client_id),
